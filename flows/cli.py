@@ -1,0 +1,124 @@
+"""The command line: ``spanmatch run | status | report | match``.
+
+Dask's worker processes import this module too, so whatever is slow to load is imported by the command that
+needs it.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="How much of each layer do two neural networks have in common?",
+)
+console = Console()
+_errors = Console(stderr=True)
+
+_Study = Annotated[Path, typer.Argument(metavar="STUDY", help="The study's YAML file.", show_default=False)]
+_Epsilons = Annotated[
+    list[float] | None,
+    typer.Option("--epsilon", help="A further tolerance ε, beside the study's own; may be repeated."),
+]
+_Root = Annotated[
+    str | None, typer.Option("--root", help="Folder for everything computed, in place of the study's.")
+]
+
+
+@app.command()
+def run(
+    study: _Study,
+    epsilon: _Epsilons = None,
+    scheduler: Annotated[
+        str | None, typer.Option("--scheduler", help="Address of a Dask scheduler, in place of this machine.")
+    ] = None,
+    root: _Root = None,
+) -> None:
+    """Run a study: compute what is missing, reuse the rest, and report."""
+    from flows.session import run_session
+    from flows.study import read_study
+
+    with _refusals():
+        wanted = read_study(study).with_options(epsilon or (), scheduler, root)
+        run_session(wanted, console)
+
+
+@app.command()
+def status(study: _Study, epsilon: _Epsilons = None, root: _Root = None) -> None:
+    """Show what of a study is done, and what a run would compute."""
+    from flows.study import read_study
+
+    with _refusals():
+        wanted = read_study(study).with_options(epsilon or (), root=root)
+        from flows.checks import check_names
+        from flows.screen import show_status
+        from flows.status import status as status_of
+
+        check_names(wanted)
+        show_status(console, wanted, status_of(wanted))
+
+
+@app.command()
+def report(study: _Study, root: _Root = None) -> None:
+    """Write the report page again, from the results of the last run."""
+    from flows.study import read_study
+
+    with _refusals():
+        wanted = read_study(study).with_options(root=root)
+        from flows.results import read_results
+        from storage.results import REPORT
+        from storage.root import Root
+        from tasks.report import write_report
+
+        where = Root.at(wanted.root)
+        write_report(read_results(where, wanted.name), where)
+        console.print(f"report: {where.path / REPORT}", soft_wrap=True, highlight=False)
+
+
+@app.command()
+def match(
+    x: Annotated[Path, typer.Argument(metavar="X.npy", help="(samples, neurons) of one network.")],
+    y: Annotated[Path, typer.Argument(metavar="Y.npy", help="(samples, neurons) of the other.")],
+    epsilon: Annotated[
+        list[float], typer.Option("--epsilon", help="Tolerance ε in [0, 1); may be repeated.")
+    ],
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,  # noqa: FBT002
+) -> None:
+    """Match two arrays: no study, no pipeline. Rows are samples, columns are neurons."""
+    from flows.arrays import match_arrays, show_json, show_matches
+
+    with _refusals():
+        found = match_arrays(x, y, epsilon)
+    if as_json:
+        show_json(found)
+    else:
+        show_matches(console, found)
+
+
+@contextmanager
+def _refusals() -> Iterator[None]:
+    """Turn what is wrong with the user's input into one message and exit code 2."""
+    try:
+        yield
+    except (ValueError, TypeError) as error:
+        _errors.print("[bold red]spanmatch:[/]", end=" ")
+        _errors.print(str(error), markup=False, highlight=False, soft_wrap=True)
+        raise typer.Exit(2) from None
+    except KeyboardInterrupt:
+        _errors.print("stopped; the same command goes on from here", highlight=False)
+        raise typer.Exit(130) from None
+
+
+def main() -> None:
+    """Enter the command line."""
+    app()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,130 @@
+"""From the records of a finished plan to what a report shows, and back from the result files.
+
+Apart from running because `spanmatch report` needs no run.
+"""
+
+from storage import results as files
+from storage.root import Root
+from flows.plan import Outcome, Pair
+from spanmatch.reporting import (
+    Comparison,
+    CriticalEpsilons,
+    NetworkRow,
+    SimilarityRow,
+    SimpleMatchRow,
+    StudyResults,
+)
+from tasks.matches import MatchDocument, read_matches
+from tasks.profiles import read_profile
+from tasks.report import critical_epsilons_name
+
+
+def collect(root: Root, study: str, outcome: Outcome, ledger: dict[str, dict[str, int]]) -> StudyResults:
+    """Read all profiles and matches of a finished plan.
+
+    Raises
+    ------
+    DamagedArtefactError
+        If one is not what was written.
+    """
+    similarity: list[SimilarityRow] = []
+    simple: list[SimpleMatchRow] = []
+    for (pair, _), done in outcome.matches.items():
+        document = read_matches(root, done.unit.key, done.record["digest"])
+        similarity.append(_similarity_row(pair, document))
+        simple += _simple_match_rows(pair, document)
+    critical = []
+    for pair, done in outcome.profiles.items():
+        profile = read_profile(root, done.artefact)
+        critical.append(CriticalEpsilons(pair.layer, pair.x.label, pair.y.label, profile.x, profile.y))
+    networks = [
+        NetworkRow(seed, moment, checkpoint["accuracy"])
+        for seed, done in outcome.networks.items()
+        for moment, checkpoint in done.record["checkpoints"].items()
+    ]
+    return StudyResults(
+        study=study,
+        layers=tuple(dict.fromkeys(pair.layer for pair in outcome.grams)),
+        comparisons=tuple(
+            dict.fromkeys(Comparison(pair.x.label, pair.y.label, pair.x.moment) for pair in outcome.grams)
+        ),
+        networks=tuple(networks),
+        similarity=tuple(similarity),
+        simple_matches=tuple(simple),
+        critical_epsilons=tuple(critical),
+        ledger=ledger,
+    )
+
+
+def read_results(root: Root, study: str) -> StudyResults:
+    """Read the result files of a root's last run.
+
+    Raises
+    ------
+    ValueError
+        If a file is missing or cannot be read.
+    """
+    similarity = [_parsed_row(row) for row in files.read_table(root, files.SIMILARITY)]
+    names = dict.fromkeys((row.layer, row.checkpoint_x, row.checkpoint_y) for row in similarity)
+    arrays = files.read_critical_epsilons(
+        root, [critical_epsilons_name(*name, side) for name in names for side in ("x", "y")]
+    )
+    return StudyResults(
+        study=study,
+        layers=tuple(dict.fromkeys(row.layer for row in similarity)),
+        comparisons=tuple(
+            dict.fromkeys(Comparison(x, y, x.partition("-")[2]) for _, x, y in names)
+        ),
+        networks=tuple(NetworkRow(**row) for row in files.read_json(root, files.NETWORKS)),
+        similarity=tuple(similarity),
+        simple_matches=tuple(
+            SimpleMatchRow(**{**row, "neuron": tuple(row["neuron"]), "x": tuple(row["x"]), "y": tuple(row["y"])})
+            for row in files.read_lines(root, files.SIMPLE_MATCHES)
+        ),
+        critical_epsilons=tuple(
+            CriticalEpsilons(*name, *(arrays[critical_epsilons_name(*name, side)] for side in ("x", "y")))
+            for name in names
+        ),
+        ledger=files.read_json(root, files.LEDGER),
+    )
+
+
+def _similarity_row(pair: Pair, document: MatchDocument) -> SimilarityRow:
+    return SimilarityRow(
+        layer=pair.layer,
+        checkpoint_x=pair.x.label,
+        checkpoint_y=pair.y.label,
+        epsilon=document["epsilon"],
+        similarity=document["similarity"],
+        matched_x=len(document["x"]),
+        matched_y=len(document["y"]),
+        neurons_x=document["neurons_x"],
+        neurons_y=document["neurons_y"],
+        dead_x=document["dead_x"],
+        dead_y=document["dead_y"],
+        samples=document["samples"],
+    )
+
+
+def _simple_match_rows(pair: Pair, document: MatchDocument) -> list[SimpleMatchRow]:
+    return [
+        SimpleMatchRow(
+            layer=pair.layer,
+            checkpoint_x=pair.x.label,
+            checkpoint_y=pair.y.label,
+            epsilon=document["epsilon"],
+            neuron=(simple["neuron"][0], simple["neuron"][1]),
+            x=tuple(simple["x"]),
+            y=tuple(simple["y"]),
+        )
+        for simple in document["simple_matches"]
+    ]
+
+
+def _parsed_row(row: dict[str, str]) -> SimilarityRow:
+    names = {"layer", "checkpoint_x", "checkpoint_y"}
+    reals = {"epsilon", "similarity"}
+    values = {
+        name: text if name in names else float(text) if name in reals else int(text) for name, text in row.items()
+    }
+    return SimilarityRow(**values)  # type: ignore[arg-type]

@@ -1,0 +1,144 @@
+"""The flow that runs a study: every stage in order, only what is missing, and again what was damaged.
+
+Apart from the plan because this is where Prefect, Dask and the disk come in.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from prefect import flow, get_run_logger
+from prefect.futures import PrefectFuture, wait
+from prefect.task_runners import ThreadPoolTaskRunner
+
+from flows import checks, plan
+from flows.plan import Done
+from flows.results import collect
+from flows.study import Study
+from spanmatch.reporting import StudyResults
+from storage.root import STAGES, DamagedArtefactError, Root, Stage
+from tasks.cluster import Cluster
+from tasks.progress import listener
+from tasks.report import publish
+from tasks.stages import Cache
+from tasks.unit import Unit
+
+# Units under way at once; each waits in a thread while its pieces run on Dask.
+_UNITS_AT_ONCE = 16
+
+
+@flow(
+    name="study",
+    flow_run_name="{study.name}",
+    task_runner=ThreadPoolTaskRunner(max_workers=_UNITS_AT_ONCE),
+    persist_result=False,
+)
+def run_study(study: Study) -> StudyResults:
+    """Train, extract, reduce, profile and match whatever is missing; then write results and report.
+
+    Parameters
+    ----------
+    study
+        What to compare. Everything is kept below its root, so that the next run reuses it.
+
+    Raises
+    ------
+    ValueError
+        If the study names what does not exist, the root cannot be written, or the scheduler does not
+        answer: all before any work starts.
+    """
+    checks.check_names(study)
+    setting = checks.look_up(study)
+    root = Root.prepare(study.root)
+    with Cluster(study.scheduler) as cluster:
+        if study.scheduler is not None:
+            _ = cluster.client
+        run = _Run(root, cluster)
+        while True:
+            try:
+                outcome = plan.walk(study, setting, run.complete)
+                results = collect(root, study.name, outcome, run.ledger())
+                break
+            except _Damaged as found:
+                run.repair(found.artefacts)
+            except DamagedArtefactError as found:
+                run.repair([found])
+    publish(results, root)
+    return results
+
+
+class _Damaged(Exception):  # noqa: N818 - not an error: it leads back to the plan
+    """Artefacts turned out damaged when they were needed."""
+
+    def __init__(self, artefacts: list[DamagedArtefactError]) -> None:
+        super().__init__(artefacts)
+        self.artefacts = artefacts
+
+
+class _Run:
+    """One run: what it has computed, reused and repaired so far."""
+
+    def __init__(self, root: Root, cluster: Cluster) -> None:
+        self._root = root
+        self._cluster = cluster
+        self._cache = Cache(root)
+        self._labels: dict[str, str] = {}
+        self._keys: dict[Stage, list[str]] = {}
+        self._computed: set[str] = set()
+        self._repaired: set[str] = set()
+
+    def complete(self, stage: Stage, units: Mapping[Any, Unit]) -> dict[Any, Done]:
+        """Return every unit with its record, computing those that have none."""
+        self._labels.update({unit.key: unit.label for unit in units.values()})
+        self._keys[stage] = [unit.key for unit in units.values()]
+        records = {unit.key: self._cache.look_up(unit) for unit in units.values()}
+        missing = {unit.key: unit for unit in units.values() if records[unit.key] is None}
+        listener().planned(stage, sum(unit.steps for unit in missing.values()), len(missing))
+        if missing:
+            records |= self._compute(stage, missing)
+        listener().finished(stage)
+        return {name: Done(unit, records[unit.key]) for name, unit in units.items()}
+
+    def _compute(self, stage: Stage, missing: Mapping[str, Unit]) -> dict[str, Any]:
+        task = self._cache.task(stage)
+        futures: dict[str, PrefectFuture[Any]] = {
+            key: task.submit(unit=unit, root=self._root, cluster=self._cluster) for key, unit in missing.items()
+        }
+        wait(list(futures.values()))
+        records, damages = {}, []
+        for key, future in futures.items():
+            try:
+                records[key] = future.result()
+                self._computed.add(key)
+            except DamagedArtefactError as damage:
+                damages.append(damage)
+        if damages:
+            raise _Damaged(damages)
+        return records
+
+    def repair(self, damages: list[DamagedArtefactError]) -> None:
+        """Name and forget damaged artefacts, so that the plan finds them missing.
+
+        Raises
+        ------
+        OSError
+            If one was damaged before in this run: the disk does not keep what is written.
+        """
+        for damage in {found.key: found for found in damages}.values():
+            path = self._root.artefact(damage.stage, damage.key)
+            message = f"{path} ({self._labels.get(damage.key, damage.stage)}) is damaged: {damage.reason}"
+            if damage.key in self._repaired:
+                raise OSError(f"{message}; it was written in this very run, check the disk")
+            self._repaired.add(damage.key)
+            get_run_logger().warning("%s; computing it again", message)
+            listener().noticed(f"{message}; computing it again")
+            self._root.forget(damage.stage, damage.key)
+
+    def ledger(self) -> dict[str, dict[str, int]]:
+        """Return how many units of each stage were computed in this run, and how many reused."""
+        return {
+            stage: {
+                "computed": sum(key in self._computed for key in self._keys[stage]),
+                "reused": sum(key not in self._computed for key in self._keys[stage]),
+            }
+            for stage in STAGES
+        }

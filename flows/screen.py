@@ -1,0 +1,118 @@
+"""What a person sees in the terminal: progress bars, and at the end a table by layer, the ledger, and where to look.
+
+Apart from the commands because it only draws.
+"""
+
+from collections.abc import Sequence
+from types import TracebackType
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from flows.status import StageStatus
+from flows.study import Study
+from spanmatch.reporting import StudyResults, SummaryTable, summary_rows
+from storage.results import REPORT
+from storage.root import Root, Stage
+
+_WORK: dict[Stage, str] = {
+    "networks": "train networks (epochs)",
+    "segments": "extract activations (images)",
+    "grams": "reduce to Gram matrices (segments)",
+    "profiles": "find match profiles (layers of pairs)",
+    "matches": "find matches (layers of pairs at each ε)",
+}
+
+
+class Bars:
+    """A progress bar for each stage that has something to compute."""
+
+    def __init__(self, console: Console) -> None:
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            console=console,
+        )
+        self._tasks: dict[Stage, TaskID] = {}
+
+    def __enter__(self) -> "Bars":
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._progress.stop()
+
+    def planned(self, stage: Stage, steps: int, units: int) -> None:
+        """Draw a bar for the stage, or start it again after a repair."""
+        if not units:
+            return
+        if stage in self._tasks:
+            self._progress.reset(self._tasks[stage], total=steps)
+        else:
+            self._tasks[stage] = self._progress.add_task(_WORK[stage], total=steps)
+
+    def advanced(self, stage: Stage, steps: int) -> None:
+        """Move the stage's bar."""
+        if stage in self._tasks:
+            self._progress.advance(self._tasks[stage], steps)
+
+    def finished(self, stage: Stage) -> None:
+        """Fill the stage's bar: events that count steps may come late."""
+        if stage in self._tasks:
+            task = self._progress.tasks[self._tasks[stage]]
+            self._progress.update(self._tasks[stage], completed=task.total)
+
+    def noticed(self, message: str) -> None:
+        """Say something above the bars."""
+        self._progress.console.print(f"[yellow]{message}[/]", highlight=False, soft_wrap=True)
+
+
+def show_summary(console: Console, results: StudyResults, root: Root) -> None:
+    """Show similarity by layer, the ledger, and where the report is."""
+    for table in summary_rows(results):
+        console.print(_summary_table(table))
+    for warning in _too_few_samples(results):
+        console.print(f"[yellow]{warning}[/]", highlight=False, soft_wrap=True)
+    final = [f"seed {row.seed} {row.accuracy:.1%}" for row in results.networks if row.checkpoint == "final"]
+    console.print(f"accuracy on held-out images: {', '.join(final)}", highlight=False)
+    work = ", ".join(
+        f"{stage} {counts['computed']} computed {counts['reused']} reused" for stage, counts in results.ledger.items()
+    )
+    console.print(f"ledger: {work}", highlight=False)
+    console.print(f"report: {root.path / REPORT}", highlight=False, soft_wrap=True)
+
+
+def show_status(console: Console, study: Study, stages: Sequence[StageStatus]) -> None:
+    """Show what is done of each stage, and what a run would compute."""
+    table = Table(title=f"{study.name} in {Root.at(study.root).path}", title_justify="left")
+    for column in ("stage", "done", "to compute"):
+        table.add_column(column, justify="left" if column == "stage" else "right")
+    for stage in stages:
+        table.add_row(stage.stage, str(stage.done), str(stage.total - stage.done))
+    console.print(table)
+
+
+def _summary_table(summary: SummaryTable) -> Table:
+    table = Table(title=f"mean similarity, {summary.group} networks", title_justify="left")
+    for index, column in enumerate(summary.header):
+        table.add_column(column, justify="right" if index else "left")
+    for layer, similarities in summary.rows:
+        table.add_row(layer, *(f"{similarity:.3f}" for similarity in similarities))
+    return table
+
+
+def _too_few_samples(results: StudyResults) -> list[str]:
+    """Say of which layers the answer means nothing."""
+    return list(
+        dict.fromkeys(
+            f"warning: {row.layer} has {row.samples} samples for {max(row.neurons_x, row.neurons_y)} neurons: with "
+            "no more samples than neurons everything matches and the answer is meaningless; compare more `images`"
+            for row in results.similarity
+            if row.samples <= max(row.neurons_x, row.neurons_y)
+        )
+    )

@@ -1,0 +1,187 @@
+"""A study's parameters: one pydantic model for the YAML file, the command line and the Prefect form.
+
+Apart because everything else takes a study that is already known to be sound. What can be checked without
+loading torch is checked here; `flows.checks` does the rest.
+"""
+
+import difflib
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, StrictInt, ValidationError, field_validator
+from pydantic_core import ErrorDetails
+
+CheckpointName = Literal["initial", "final"]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Training(_Strict):
+    """How each network is trained: SGD with momentum on a one-cycle schedule."""
+
+    epochs: Annotated[StrictInt, Field(ge=1)] = Field(12, description="Passes over the training images.")
+    batch_size: Annotated[StrictInt, Field(ge=2)] = Field(64, description="Images in one step.")
+    learning_rate: Annotated[float, Field(gt=0)] = Field(0.1, description="Highest of the one-cycle schedule.")
+    momentum: Annotated[float, Field(ge=0, lt=1)] = Field(0.9, description="Momentum of SGD.")
+    weight_decay: Annotated[float, Field(ge=0)] = Field(5e-4, description="Weight decay of SGD.")
+
+
+class Study(_Strict):
+    """What is compared: which networks, at which checkpoints, in which layers, on which images, at which ε."""
+
+    name: str = Field(
+        pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$",
+        max_length=60,
+        description="Names the study's runs and artefacts: lower-case letters, digits and single dashes.",
+    )
+    dataset: str = Field(description="Data set, by name.")
+    architecture: str = Field(description="Architecture of every network, by name.")
+    seeds: list[Annotated[StrictInt, Field(ge=0, lt=2**63)]] = Field(
+        description="Random seeds, at least two different ones; one network is trained from each."
+    )
+    training: Training = Field(default_factory=Training, description="How each network is trained.")
+    checkpoints: list[CheckpointName] = Field(
+        ["initial", "final"],
+        min_length=1,
+        description="Moments of training at which the networks are compared, each seed with each other.",
+    )
+    layers: list[str] = Field(
+        ["default"],
+        min_length=1,
+        description="Layers by name; `default` stands for the output of every activation function.",
+    )
+    images: Annotated[StrictInt, Field(ge=1)] = Field(
+        description="Number of held-out images whose activations are compared."
+    )
+    segment_images: Annotated[StrictInt, Field(ge=1)] = Field(
+        1000, description="Images in one stored segment of activations: what is resumed and repaired."
+    )
+    positions: Literal["all"] = Field("all", description="Positions of a feature map that are samples.")
+    epsilons: list[float] = Field(
+        min_length=1, description="Tolerances ε of the matches, each at least 0 and below 1."
+    )
+    root: str = Field(min_length=1, description="Folder for everything the study computes.")
+    scheduler: str | None = Field(
+        None, description="Address of a Dask scheduler, such as tcp://host:8786; none starts a local cluster."
+    )
+
+    @field_validator("seeds")
+    @classmethod
+    def _two_different_seeds(cls, seeds: list[int]) -> list[int]:
+        if len(seeds) < 2:
+            raise ValueError(f"must hold at least two seeds to compare, got {seeds}; add one")
+        _refuse_repeats(seeds)
+        return sorted(seeds)
+
+    @field_validator("checkpoints")
+    @classmethod
+    def _different_checkpoints(cls, checkpoints: list[CheckpointName]) -> list[CheckpointName]:
+        _refuse_repeats(checkpoints)
+        return checkpoints
+
+    @field_validator("layers", mode="before")
+    @classmethod
+    def _one_layer_or_several(cls, layers: object) -> object:
+        return [layers] if isinstance(layers, str) else layers
+
+    @field_validator("layers")
+    @classmethod
+    def _different_layers(cls, layers: list[str]) -> list[str]:
+        _refuse_repeats(layers)
+        return layers
+
+    @field_validator("epsilons")
+    @classmethod
+    def _epsilons_in_range(cls, epsilons: list[float]) -> list[float]:
+        for epsilon in epsilons:
+            if not 0 <= epsilon < 1:
+                raise ValueError(
+                    f"must lie in [0, 1), got {epsilon}; the paper uses 0.15 to 0.5, and at 1 everything matches"
+                )
+        return sorted({abs(epsilon) for epsilon in epsilons})
+
+    def segments(self) -> list[tuple[int, int]]:
+        """Ranges of images, (start, stop), that are extracted and stored as one."""
+        starts = range(0, self.images, self.segment_images)
+        return [(start, min(start + self.segment_images, self.images)) for start in starts]
+
+    def with_options(
+        self, epsilons: Sequence[float] = (), scheduler: str | None = None, root: str | None = None
+    ) -> "Study":
+        """Return the study with further ε, and another scheduler or root where one is given.
+
+        Raises
+        ------
+        ValueError
+            If an option breaks a rule of the study.
+        """
+        values = self.model_dump()
+        values["epsilons"] = [*values["epsilons"], *epsilons]
+        values["scheduler"] = scheduler or self.scheduler
+        values["root"] = root or self.root
+        return _validated(values, source="the options")
+
+
+def read_study(path: Path) -> Study:
+    """Read a study from a YAML file.
+
+    Raises
+    ------
+    ValueError
+        If the file cannot be read, is not YAML, or breaks a rule; one sentence for each rule broken.
+    """
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        message = f"`STUDY` must be a YAML file that can be read, got {str(path)!r} ({error.strerror}); see studies/"
+        raise ValueError(message) from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        reason = " ".join(str(error).split())
+        message = f"`STUDY` must be YAML, got {str(path)!r}, which is not: {reason}; compare studies/digits.yaml"
+        raise ValueError(message) from None
+    if not isinstance(values, dict):
+        message = (
+            f"`STUDY` must hold keys and values, got {type(values).__name__} in {str(path)!r}; "
+            "compare studies/digits.yaml"
+        )
+        raise ValueError(message)
+    return _validated(values, source=str(path))
+
+
+def _validated(values: dict[Any, Any], source: str) -> Study:
+    try:
+        return Study.model_validate(values)
+    except ValidationError as error:
+        sentences = [_sentence(details) for details in error.errors()]
+        raise ValueError("\n".join([*sentences, f"(in {source})"])) from None
+
+
+def _sentence(error: ErrorDetails) -> str:
+    """One sentence for one broken rule: argument, rule, value, remedy."""
+    place = [str(part) for part in error["loc"] if isinstance(part, str)] or ["STUDY"]
+    name = f"`{'.'.join(place)}`"
+    if error["type"] == "extra_forbidden":
+        known = list((Training if place[0] == "training" and len(place) > 1 else Study).model_fields)
+        near = difflib.get_close_matches(place[-1], known, n=1)
+        remedy = f"did you mean `{near[0]}`?" if near else f"known keys: {', '.join(known)}"
+        return f"{name} is not a key of a study; {remedy}"
+    if error["type"] == "missing":
+        return f"{name} is missing; a study must have it, see studies/digits.yaml"
+    if error["type"] == "value_error":
+        return f"{name} {error['ctx']['error']}"
+    rule = error["msg"].replace("Input should be", "must be").replace("String should", "must")
+    rule = rule.replace("List should", "must")
+    value = error["input"]
+    shown = value if not isinstance(value, float) or math.isfinite(value) else str(value)
+    return f"{name} {rule}, got {shown!r}; see studies/digits.yaml"
+
+
+def _refuse_repeats(values: Sequence[object]) -> None:
+    repeated = sorted({str(value) for value in values if values.count(value) > 1})
+    if repeated:
+        raise ValueError(f"must not repeat, got {', '.join(repeated)} more than once; remove the repetition")

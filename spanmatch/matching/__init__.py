@@ -1,0 +1,27 @@
+"""The paper's mathematics on arrays: Gram matrices, residuals, profiles, maximum and simple matches.
+
+Apart from everything that trains, stores or schedules: NumPy and SciPy only.
+"""
+
+from spanmatch.matching.checks import TooFewSamplesWarning
+from spanmatch.matching.gram import GramMatrix
+from spanmatch.matching.match import Match, SimpleMatch
+from spanmatch.matching.maximum import maximum_match
+from spanmatch.matching.minimal import minimal_match
+from spanmatch.matching.profile import MatchProfile, match_profile
+from spanmatch.matching.residuals import is_match, relative_residuals
+from spanmatch.matching.simple import simple_matches
+
+__all__ = [
+    "GramMatrix",
+    "Match",
+    "MatchProfile",
+    "SimpleMatch",
+    "TooFewSamplesWarning",
+    "is_match",
+    "match_profile",
+    "maximum_match",
+    "minimal_match",
+    "relative_residuals",
+    "simple_matches",
+]

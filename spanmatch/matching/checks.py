@@ -1,0 +1,58 @@
+"""Checks of what callers pass to the searches, and the guard against too few samples.
+
+Apart from the searches, so that each of them states the same rule in the same words.
+"""
+
+import math
+import operator
+import warnings
+
+from spanmatch.matching.gram import GramMatrix
+from spanmatch.matching.match import Neuron
+
+
+class TooFewSamplesWarning(UserWarning):
+    """A side has at least as many neurons as there are samples, so that nearly everything matches."""
+
+
+def check_epsilon(epsilon: float) -> float:
+    """Return `epsilon` as a float, or say why it is none."""
+    value = float(epsilon)
+    if math.isnan(value) or not 0 <= value < 1:
+        raise ValueError(
+            f"`epsilon` must be at least 0 and below 1 (it bounds a relative residual), got {epsilon}; "
+            "0 asks for exact matches, the paper uses 0.15 to 0.5"
+        )
+    return value
+
+
+def check_neuron(gram: GramMatrix, neuron: Neuron, name: str = "neuron") -> Neuron:
+    """Return `neuron` with a plain integer index, or say why it names no neuron of `gram`."""
+    try:
+        side, index = neuron
+        index = operator.index(index)
+    except (TypeError, ValueError):
+        raise TypeError(
+            f'`{name}` must be a pair of a side and an index, got {neuron!r}; write ("x", 3) or ("y", 0)'
+        ) from None
+    if side not in ("x", "y"):
+        raise ValueError(f'`{name}` must name the side "x" or "y", got {side!r}; write ("x", 3) or ("y", 0)')
+    count = gram.n_x if side == "x" else gram.n_y
+    if not 0 <= index < count:
+        raise IndexError(
+            f"`{name}` must be below {count} on side {side!r} (its number of neurons), got {index}"
+        )
+    return side, index
+
+
+def warn_if_too_few_samples(gram: GramMatrix) -> None:
+    """Warn the caller of the public function that calls this when the answer cannot mean anything."""
+    widest = max(gram.n_x, gram.n_y)
+    if gram.n_samples <= widest:
+        warnings.warn(
+            f"{gram.n_samples} samples for {gram.n_x} + {gram.n_y} neurons: with no more samples than neurons any "
+            "activations span nearly the whole space, so the answer is meaningless; "
+            f"use at least {widest + 1} samples, and many times more to learn something",
+            TooFewSamplesWarning,
+            stacklevel=3,
+        )

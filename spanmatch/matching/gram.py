@@ -1,0 +1,273 @@
+"""The sufficient statistic: inner products of all pairs of neurons, summed over samples as they stream by.
+
+Apart from the searches, which see activations only through it.
+"""
+
+import operator
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.linalg.blas import dsyrk
+
+from spanmatch.matching.match import Indices, Side
+
+FloatArray: TypeAlias = NDArray[np.float64]
+AnyArray: TypeAlias = NDArray[Any]
+
+# The authors' convention: a neuron whose activation vector is no longer than this is dead.
+DEAD_NORM = 1e-16
+# A chunk is cast to float64 in blocks of rows of about this size: large enough for BLAS, small beside the chunk.
+BLOCK_BYTES = 16 * 2**20
+
+
+class GramMatrix:
+    """Uncentred Gram matrix of the activations of two layers, in float64, and their column sums.
+
+    An accumulator: start from `zeros`, `update` with chunks of samples, add accumulators of other chunks with
+    ``+``. Memory is O((n_x + n_y)²) however many samples pass; an update costs n_samples · (n_x + n_y)² flops.
+
+    Attributes
+    ----------
+    n_x, n_y : int
+        Numbers of neurons of the two sides.
+    n_samples : int
+        Samples seen so far.
+    """
+
+    def __init__(self, lower: FloatArray, sums: FloatArray, n_samples: int, n_x: int) -> None:
+        self._lower = lower
+        self._sums = sums
+        self.n_samples = n_samples
+        self.n_x = n_x
+        self.n_y = sums.size - n_x
+
+    @classmethod
+    def zeros(cls, n_x: int, n_y: int) -> "GramMatrix":
+        """Return an accumulator that has seen no sample.
+
+        Parameters
+        ----------
+        n_x, n_y : int
+            Numbers of neurons of the two sides, at least 1.
+
+        Raises
+        ------
+        ValueError
+            When a side has no neuron.
+        """
+        for name, count in (("n_x", n_x), ("n_y", n_y)):
+            if operator.index(count) < 1:
+                raise ValueError(
+                    f"`{name}` must be at least 1, got {count}; a side without neurons matches nothing"
+                )
+        size = n_x + n_y
+        return cls(np.zeros((size, size), order="F"), np.zeros(size), 0, n_x)
+
+    @classmethod
+    def from_activations(cls, x: ArrayLike, y: ArrayLike) -> "GramMatrix":
+        """Return the Gram matrix of activations that are in memory.
+
+        Parameters
+        ----------
+        x, y : array_like, (n_samples, n_x) and (n_samples, n_y)
+            Activations of the two layers on the same samples in the same order; any real dtype.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As `update`.
+        """
+        x, y = _activations("x", x), _activations("y", y)
+        gram = cls.zeros(x.shape[1], y.shape[1])
+        gram.update(x, y)
+        return gram
+
+    @classmethod
+    def from_parts(cls, matrix: ArrayLike, sums: ArrayLike, n_samples: int, n_x: int) -> "GramMatrix":
+        """Return the Gram matrix whose `matrix`, `sums`, `n_samples` and `n_x` were kept somewhere.
+
+        Parameters
+        ----------
+        matrix : array_like, (n_x + n_y, n_x + n_y)
+            Joint Gram matrix, x before y.
+        sums : array_like, (n_x + n_y,)
+            Sum of each neuron's activations.
+        n_samples, n_x : int
+            Samples seen, and neurons of the first side.
+
+        Raises
+        ------
+        ValueError
+            When the parts do not belong together, or `matrix` is not symmetric and finite.
+        """
+        whole = np.asarray(matrix, dtype=np.float64)
+        totals = np.array(sums, dtype=np.float64)
+        if whole.ndim != 2 or whole.shape[0] != whole.shape[1]:
+            raise ValueError(
+                f"`matrix` must be square, got shape {whole.shape}; pass the joint matrix of x and y"
+            )
+        if totals.shape != whole.shape[:1]:
+            raise ValueError(
+                f"`sums` must have shape {whole.shape[:1]} (one for each row of `matrix`), got {totals.shape}; "
+                "pass the `sums` that were kept beside the matrix"
+            )
+        if not 0 < operator.index(n_x) < totals.size:
+            raise ValueError(
+                f"`n_x` must be between 1 and {totals.size - 1}, got {n_x}; each side needs a neuron"
+            )
+        if operator.index(n_samples) < 0:
+            raise ValueError(
+                f"`n_samples` must be at least 0, got {n_samples}; pass the count kept with the matrix"
+            )
+        if not (np.isfinite(whole).all() and np.isfinite(totals).all()):
+            raise ValueError("`matrix` and `sums` must be finite, got NaN or infinity; compute them again")
+        if not np.array_equal(whole, whole.T):
+            raise ValueError(
+                "`matrix` must be symmetric, got one that is not; pass the `matrix` of a GramMatrix"
+            )
+        return cls(np.array(np.tril(whole), order="F"), totals, int(n_samples), int(n_x))
+
+    def update(self, x: ArrayLike, y: ArrayLike) -> None:
+        """Add a chunk of samples.
+
+        Parameters
+        ----------
+        x, y : array_like, (n_samples, n_x) and (n_samples, n_y)
+            Activations of both sides on the same samples; any real dtype, cast to float64 block by block.
+
+        Raises
+        ------
+        TypeError
+            When an array holds anything but real numbers.
+        ValueError
+            When the shapes do not fit, or a value is NaN, infinite or so large that its square overflows.
+            The accumulator is then as it was before.
+
+        Notes
+        -----
+        Costs n_samples · (n_x + n_y)² flops: a symmetric rank-k update computes one triangle only.
+        """
+        x, y = _activations("x", x), _activations("y", y)
+        for side, chunk, count in (("x", x, self.n_x), ("y", y, self.n_y)):
+            if chunk.shape[1] != count:
+                raise ValueError(
+                    f"`{side}` must have {count} columns, as many as neurons in this GramMatrix, got shape "
+                    f"{chunk.shape}; rows are samples, columns are neurons"
+                )
+        if len(x) != len(y):
+            raise ValueError(
+                f"`x` and `y` must have equally many samples, got {len(x)} and {len(y)}; rows are samples, columns "
+                "are neurons, and both networks must see the same samples in the same order"
+            )
+        if len(x) == 0:
+            return
+        self._check_range("x", x, self._lower.diagonal()[: self.n_x])
+        self._check_range("y", y, self._lower.diagonal()[self.n_x :])
+        self._add(x, y)
+
+    def _check_range(self, side: Side, chunk: AnyArray, squares: FloatArray) -> None:
+        smallest = chunk.min(axis=0).astype(np.float64)
+        largest = chunk.max(axis=0).astype(np.float64)
+        peaks = np.maximum(np.abs(smallest), np.abs(largest))
+        broken = np.flatnonzero(~np.isfinite(peaks))
+        if broken.size:
+            value = "NaN" if np.isnan(peaks[broken[0]]) else "infinity"
+            raise ValueError(
+                f"`{side}` must be finite, got {value} in neuron {broken[0]}; remove the samples or repair the network"
+            )
+        with np.errstate(over="ignore"):
+            bounds = squares + len(chunk) * peaks**2
+        broken = np.flatnonzero(~np.isfinite(bounds))
+        if broken.size:
+            raise ValueError(
+                f"`{side}` must be small enough for its products to stay finite, got {peaks[broken[0]]:.3g} in neuron "
+                f"{broken[0]}; divide that side by a constant, which changes no match"
+            )
+
+    def _add(self, x: AnyArray, y: AnyArray) -> None:
+        size = self.n_x + self.n_y
+        step = max(64, BLOCK_BYTES // (8 * size))
+        joint = np.empty((min(step, len(x)), size))
+        for start in range(0, len(x), step):
+            block = joint[: min(step, len(x) - start)]
+            block[:, : self.n_x] = x[start : start + step]
+            block[:, self.n_x :] = y[start : start + step]
+            self._sums += block.sum(axis=0)
+            self._lower = dsyrk(1.0, block.T, beta=1.0, c=self._lower, lower=1, overwrite_c=1)
+        self.n_samples += len(x)
+
+    def __add__(self, other: "GramMatrix") -> "GramMatrix":
+        if not isinstance(other, GramMatrix):
+            return NotImplemented
+        if (self.n_x, self.n_y) != (other.n_x, other.n_y):
+            raise ValueError(
+                "GramMatrix objects must have equal `n_x` and `n_y` to be added, got "
+                f"{self.n_x} + {self.n_y} and {other.n_x} + {other.n_y} neurons; add chunks of one pair of layers only"
+            )
+        return GramMatrix(
+            self._lower + other._lower, self._sums + other._sums, self.n_samples + other.n_samples, self.n_x
+        )
+
+    @property
+    def matrix(self) -> FloatArray:
+        """Joint Gram matrix of [x y], (n_x + n_y, n_x + n_y), symmetric; a new array."""
+        whole: FloatArray = self._lower + np.tril(self._lower, -1).T
+        return whole
+
+    @property
+    def xx(self) -> FloatArray:
+        """Inner products of the x neurons, (n_x, n_x)."""
+        return self.matrix[: self.n_x, : self.n_x]
+
+    @property
+    def yy(self) -> FloatArray:
+        """Inner products of the y neurons, (n_y, n_y)."""
+        return self.matrix[self.n_x :, self.n_x :]
+
+    @property
+    def xy(self) -> FloatArray:
+        """Inner products of x neurons (rows) and y neurons (columns), (n_x, n_y)."""
+        return self.matrix[: self.n_x, self.n_x :]
+
+    @property
+    def sums(self) -> FloatArray:
+        """Sum of each neuron's activations, x before y, (n_x + n_y,); a new array."""
+        return self._sums.copy()
+
+    @property
+    def norms(self) -> FloatArray:
+        """Length of each neuron's activation vector, x before y, (n_x + n_y,)."""
+        lengths: FloatArray = np.sqrt(self._lower.diagonal())
+        return lengths
+
+    @property
+    def dead_x(self) -> Indices:
+        """Dead x neurons: activation vectors no longer than 1e-16, the authors' convention."""
+        return np.flatnonzero(self.norms[: self.n_x] <= DEAD_NORM)
+
+    @property
+    def dead_y(self) -> Indices:
+        """Dead y neurons: activation vectors no longer than 1e-16, the authors' convention."""
+        return np.flatnonzero(self.norms[self.n_x :] <= DEAD_NORM)
+
+    def __repr__(self) -> str:
+        return f"GramMatrix(n_x={self.n_x}, n_y={self.n_y}, n_samples={self.n_samples})"
+
+
+def _activations(side: Side, values: ArrayLike) -> AnyArray:
+    array = np.asarray(values)
+    if array.dtype.kind not in "biuf":
+        raise TypeError(
+            f"`{side}` must hold real numbers, got dtype {array.dtype}; convert it to float32 or float64"
+        )
+    if array.ndim != 2:
+        raise ValueError(
+            f"`{side}` must be two-dimensional, got shape {array.shape}; rows are samples, columns are neurons: "
+            "reshape a convolutional layer to (images · height · width, channels)"
+        )
+    if array.shape[1] == 0:
+        raise ValueError(
+            f"`{side}` must have at least one neuron, got shape {array.shape}; columns are neurons"
+        )
+    return array

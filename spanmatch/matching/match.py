@@ -1,0 +1,115 @@
+"""Neurons and sets of neurons: what every search takes and returns.
+
+Apart from the searches, so that a stored or plotted match needs none of them.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Side: TypeAlias = Literal["x", "y"]
+Neuron: TypeAlias = tuple[Side, int]
+Indices: TypeAlias = NDArray[np.int64]
+
+
+@dataclass(frozen=True, init=False, eq=False)
+class Match:
+    """A pair of neuron sets, one from each network (X', Y' of Def. 1).
+
+    Matches compare, hash and order by their content: ``a == b``, ``a <= b`` (is contained in),
+    ``a | b`` (union), ``("x", 3) in a``. An empty match is false.
+
+    Parameters
+    ----------
+    x, y : array_like of int
+        Neuron indices of either side, in any order; kept sorted, without repetition, read-only.
+
+    Raises
+    ------
+    TypeError
+        When the indices are not integers.
+    ValueError
+        When an index is negative or the indices are not one-dimensional.
+    """
+
+    x: Indices
+    y: Indices
+
+    def __init__(self, x: ArrayLike, y: ArrayLike) -> None:
+        object.__setattr__(self, "x", _sorted_indices("x", x))
+        object.__setattr__(self, "y", _sorted_indices("y", y))
+
+    @property
+    def size(self) -> int:
+        """Number of neurons of both sides together."""
+        return self.x.size + self.y.size
+
+    def neurons(self) -> tuple[Neuron, ...]:
+        """Return all neurons, x ascending and then y ascending."""
+        return tuple(self)
+
+    def __iter__(self) -> Iterator[Neuron]:
+        yield from (("x", int(index)) for index in self.x)
+        yield from (("y", int(index)) for index in self.y)
+
+    def __len__(self) -> int:
+        return self.size
+
+    def __contains__(self, neuron: object) -> bool:
+        return neuron in self.neurons()
+
+    def __or__(self, other: "Match") -> "Match":
+        return Match(np.union1d(self.x, other.x), np.union1d(self.y, other.y))
+
+    def __le__(self, other: "Match") -> bool:
+        return bool(np.isin(self.x, other.x).all() and np.isin(self.y, other.y).all())
+
+    def __lt__(self, other: "Match") -> bool:
+        return self <= other and self != other
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Match):
+            return NotImplemented
+        return np.array_equal(self.x, other.x) and np.array_equal(self.y, other.y)
+
+    def __hash__(self) -> int:
+        return hash((self.x.tobytes(), self.y.tobytes()))
+
+    def __repr__(self) -> str:
+        return f"Match(x={self.x.tolist()}, y={self.y.tolist()})"
+
+
+@dataclass(frozen=True)
+class SimpleMatch:
+    """A simple match (Def. 4) and the neuron for which it was found.
+
+    Attributes
+    ----------
+    neuron : tuple
+        ``("x", i)`` or ``("y", j)``: the match is minimal among those that contain this neuron (Def. 9).
+    match : Match
+        The match itself.
+    """
+
+    neuron: Neuron
+    match: Match
+
+
+def _sorted_indices(name: Side, indices: ArrayLike) -> Indices:
+    given = np.asarray(indices)
+    if given.ndim != 1:
+        raise ValueError(
+            f"`{name}` must be one-dimensional, got shape {given.shape}; pass a list of neuron indices"
+        )
+    if given.size and given.dtype.kind not in "iu":
+        raise TypeError(
+            f"`{name}` must hold integers, got dtype {given.dtype}; pass neuron indices, not a mask"
+        )
+    unique: Indices = np.unique(given.astype(np.int64))
+    if unique.size and unique[0] < 0:
+        raise ValueError(f"`{name}` must hold indices of at least 0, got {unique[0]}; count neurons from 0")
+    unique.flags.writeable = False
+    return unique

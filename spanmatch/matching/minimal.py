@@ -1,0 +1,112 @@
+"""One minimal match of one neuron.
+
+Apart from the simple matches, which put many of these together.
+"""
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from spanmatch.matching.checks import check_epsilon, check_neuron, warn_if_too_few_samples
+from spanmatch.matching.gram import GramMatrix
+from spanmatch.matching.match import Match, Neuron
+from spanmatch.matching.scaled import scale
+from spanmatch.matching.state import MatchState
+
+
+def minimal_match(
+    gram: GramMatrix, neuron: Neuron, *, epsilon: float, order: Sequence[Neuron] | None = None
+) -> Match | None:
+    """Find one minimal match of a neuron: an ε-match around it that contains no smaller one (Def. 9, Alg. 2).
+
+    Parameters
+    ----------
+    gram : GramMatrix
+        Inner products of the activations of both layers.
+    neuron : tuple
+        ``("x", i)`` or ``("y", j)``.
+    epsilon : float
+        Largest relative residual of a matched neuron, in [0, 1).
+    order : sequence of neurons, optional
+        The order in which neurons are tried for removal, which decides which of several minimal matches is found.
+        Neurons left out are tried after it, x ascending and then y ascending.
+
+    Returns
+    -------
+    Match or None
+        A match that contains `neuron` none of whose proper sub-matches does, hence a simple match (Thm. 10); None
+        when `neuron` is not in the maximum match.
+
+    Raises
+    ------
+    ValueError
+        When `epsilon` is outside [0, 1), a neuron's side is neither "x" nor "y", or `gram` has seen no sample.
+    IndexError
+        When `neuron` or one in `order` does not exist.
+    TypeError
+        When a neuron is not a pair of a side and an index.
+
+    Warns
+    -----
+    TooFewSamplesWarning
+        When there are no more samples than neurons on a side.
+
+    Notes
+    -----
+    Alg. 2 of Wang et al. 2018 (arXiv 1810.11750), once for each other neuron u: remove u and take the maximum match
+    of the rest; if `neuron` is still in it, go on from there, otherwise put u back. What the removal of u alone
+    does costs O(n); O(n²) is spent for each neuron that then leaves.
+    """
+    bound = check_epsilon(epsilon)
+    wanted = check_neuron(gram, neuron)
+    tried = [check_neuron(gram, other, "order") for other in order or ()]
+    warn_if_too_few_samples(gram)
+    state = MatchState(scale(gram))
+    keep = state.scaled.label(wanted)
+    if keep is None or not state.settle(bound, keep):
+        return None
+    labels = [state.scaled.label(other) for other in tried]
+    first = [label for label in labels if label is not None]
+    state = shrink(state, keep, (*first, *range(state.scaled.size)), bound)
+    return state.scaled.match(state.labels())
+
+
+def shrink(state: MatchState, keep: int, order: Iterable[int], epsilon: float) -> MatchState:
+    """Make an ε-match minimal around a neuron (Alg. 2).
+
+    Parameters
+    ----------
+    state : MatchState
+        An ε-match that contains `keep`; used up.
+    keep : int
+        Label of the neuron that stays.
+    order : iterable of int
+        Labels to try to remove, in this order, each the first time that it occurs.
+    epsilon : float
+        Largest relative residual that may stay.
+
+    Returns
+    -------
+    MatchState
+        The minimal match.
+    """
+    tried = {keep}
+    for label in order:
+        if label in tried or not state.alive[label]:
+            continue
+        tried.add(label)
+        state = _without(state, label, keep, epsilon) or state
+    return state
+
+
+def _without(state: MatchState, label: int, keep: int, epsilon: float) -> MatchState | None:
+    residuals = state.residuals_without(label)
+    if residuals is not None:
+        if residuals[keep] > epsilon:
+            return None
+        if np.max(residuals) <= epsilon:
+            state.remove(label)
+            return state
+    trial = state.copy()
+    trial.remove(label)
+    return trial if trial.settle(epsilon, keep) else None

@@ -1,0 +1,144 @@
+"""Relative residuals and the definition of a match, each from a fresh factorisation.
+
+Apart from the searches, which update what they know: this is what their answers are checked against.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from spanmatch.matching.checks import check_epsilon
+from spanmatch.matching.gram import FloatArray, GramMatrix
+from spanmatch.matching.match import Indices, Match, Side
+from spanmatch.matching.scaled import RESOLUTION, ScaledGram, independent, scale, solve_lower
+
+# What `is_match` allows for rounding, since the searches decide on updated residuals and it on fresh ones.
+RESIDUAL_SLACK = 1e-9
+# Error of a squared residual, for regression weights whose absolute values sum to one.
+SQUARED_ERROR = 4e-15
+
+
+class _Fit(NamedTuple):
+    squared: FloatArray  # squared relative residuals
+    weight: FloatArray  # sums of the absolute regression weights
+
+
+def relative_residuals(gram: GramMatrix, *, onto: Side, subset: ArrayLike | None = None) -> FloatArray:
+    """Distance of each neuron's activation vector to a span of the other side, relative to its length.
+
+    Parameters
+    ----------
+    gram : GramMatrix
+        Inner products of the activations of both layers.
+    onto : {"x", "y"}
+        The side that spans; the residuals are those of the other side's neurons.
+    subset : array_like of int, optional
+        Indices of the neurons of `onto` that span; all when left out. Their order and repetitions do not matter.
+
+    Returns
+    -------
+    ndarray, (n_x,) for ``onto="y"``, (n_y,) for ``onto="x"``
+        Relative residuals in [0, 1]: ``dist(z, span) / |z|``. Values below 1e-6 cannot be told from zero in a Gram
+        matrix and are 0. Of a dead neuron the residual is 0 (its distance is), though it is in no match.
+
+    Raises
+    ------
+    ValueError
+        When `onto` names no side or `gram` has seen no sample.
+    TypeError
+        When `subset` holds anything but integers.
+    IndexError
+        When `subset` holds an index that `onto` does not have.
+
+    Notes
+    -----
+    What ``numpy.linalg.lstsq`` gives on the activations, from their inner products, at O(n³) for n neurons.
+    """
+    if onto not in ("x", "y"):
+        raise ValueError(f'`onto` must be "x" or "y", got {onto!r}; name the side whose neurons span')
+    count = gram.n_x if onto == "x" else gram.n_y
+    chosen = np.arange(count) if subset is None else _check_subset(subset, count)
+    nobody = np.empty(0, dtype=np.int64)
+    scaled = scale(gram)
+    is_x = np.arange(scaled.size) < scaled.n_x
+    if onto == "x":
+        targets, members = np.flatnonzero(~is_x), scaled.labels(Match(chosen, nobody))
+        places, residuals = scaled.neurons[targets] - gram.n_x, np.zeros(gram.n_y)
+    else:
+        targets, members = np.flatnonzero(is_x), scaled.labels(Match(nobody, chosen))
+        places, residuals = scaled.neurons[targets], np.zeros(gram.n_x)
+    squared = _fit(scaled, members, targets).squared
+    residuals[places] = np.sqrt(np.where(squared <= RESOLUTION, 0.0, squared))
+    return residuals
+
+
+def is_match(gram: GramMatrix, match: Match, *, epsilon: float) -> bool:
+    """Tell whether a pair of neuron sets is an ε-approximate match (Def. 1 of Wang et al. 2018, arXiv 1810.11750).
+
+    Parameters
+    ----------
+    gram : GramMatrix
+        Inner products of the activations of both layers.
+    match : Match
+        The neurons of both sides. The empty match is a match; one with a dead neuron is none (the authors'
+        convention).
+    epsilon : float
+        Largest relative residual allowed, in [0, 1).
+
+    Returns
+    -------
+    bool
+        Whether every neuron's relative residual onto the span of the other side's is at most `epsilon`, up to
+        rounding: 1e-9 in the residual, 1e-12 plus 4e-15 times the squared sum of the absolute regression weights
+        in its square. So every match that this library returns passes, and so may one that misses by a hair.
+
+    Raises
+    ------
+    ValueError
+        When `epsilon` is outside [0, 1) or `gram` has seen no sample.
+    IndexError
+        When `match` holds a neuron that `gram` does not have.
+
+    Notes
+    -----
+    Costs O(n³) for n neurons in the match.
+    """
+    bound = check_epsilon(epsilon)
+    for side, indices, count in (("x", match.x, gram.n_x), ("y", match.y, gram.n_y)):
+        if indices.size and indices[-1] >= count:
+            raise IndexError(f"`match` must hold indices below {count} on side {side!r}, got {indices[-1]}")
+    scaled = scale(gram)
+    labels = scaled.labels(match)
+    if labels.size < match.size:
+        return False
+    x, y = labels[labels < scaled.n_x], labels[labels >= scaled.n_x]
+    return all(_within(_fit(scaled, members, targets), bound) for members, targets in ((x, y), (y, x)))
+
+
+def _within(fit: _Fit, epsilon: float) -> bool:
+    allowed = (epsilon + RESIDUAL_SLACK) ** 2 + RESOLUTION + SQUARED_ERROR * fit.weight**2
+    return bool((fit.squared <= allowed).all())
+
+
+def _fit(scaled: ScaledGram, members: Indices, targets: Indices) -> _Fit:
+    basis, lower = independent(scaled.gram[np.ix_(members, members)])
+    half = solve_lower(lower, scaled.gram[np.ix_(members[basis], targets)])
+    weights = solve_lower(lower, half, transposed=True)
+    return _Fit(np.clip(1 - (half**2).sum(axis=0), 0, 1), np.abs(weights).sum(axis=0))
+
+
+def _check_subset(subset: ArrayLike, count: int) -> Indices:
+    indices = np.asarray(subset)
+    if indices.size and indices.dtype.kind not in "iu":
+        raise TypeError(
+            f"`subset` must hold integers, got dtype {indices.dtype}; pass neuron indices, not a mask"
+        )
+    if indices.ndim != 1:
+        raise ValueError(
+            f"`subset` must be one-dimensional, got shape {indices.shape}; pass a list of indices"
+        )
+    wrong = indices[(indices < 0) | (indices >= count)]
+    if wrong.size:
+        raise IndexError(f"`subset` must hold indices from 0 to {count - 1}, got {wrong[0]}")
+    return indices.astype(np.int64)

@@ -1,0 +1,135 @@
+"""The Gram matrix as every search uses it: live neurons only, each scaled to length one.
+
+Apart from the accumulator, which keeps lengths and dead neurons, and from the searches, which need neither.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg import solve_triangular
+from scipy.linalg.lapack import dpstrf
+
+from spanmatch.matching.gram import DEAD_NORM, FloatArray, GramMatrix
+from spanmatch.matching.match import Indices, Match, Neuron
+
+# Squared relative residuals up to this are zero. Inner products carry rounding errors of about 1e-15, so residuals
+# below 1e-6 cannot be told from zero in a Gram matrix; with this one constant, rank and epsilon = 0 have a meaning.
+RESOLUTION = 1e-12
+
+
+@dataclass(frozen=True)
+class ScaledGram:
+    """Joint Gram matrix with unit diagonal of some live neurons of both sides.
+
+    Searches number these neurons 0, 1, …: these numbers are *labels*, x before y.
+
+    Attributes
+    ----------
+    gram : ndarray, (n, n)
+        Cosines between the activation vectors.
+    neurons : ndarray, (n,)
+        For each label its row in the joint matrix of all neurons: i for ("x", i), n_all_x + j for ("y", j).
+    n_x : int
+        How many of the labels are x neurons.
+    n_all_x, n_all_y : int
+        Numbers of neurons of the two sides, dead ones and left-out ones included.
+    """
+
+    gram: FloatArray
+    neurons: Indices
+    n_x: int
+    n_all_x: int
+    n_all_y: int
+
+    @property
+    def size(self) -> int:
+        """Number of labels."""
+        return self.neurons.size
+
+    def label(self, neuron: Neuron) -> int | None:
+        """Return the label of a neuron, or None when it is dead or left out."""
+        side, index = neuron
+        row = index if side == "x" else self.n_all_x + index
+        place = int(np.searchsorted(self.neurons, row))
+        return place if place < self.size and self.neurons[place] == row else None
+
+    def labels(self, match: Match) -> Indices:
+        """Return the labels of those neurons of a match that have one, ascending."""
+        rows = np.concatenate((match.x, self.n_all_x + match.y))
+        return np.flatnonzero(np.isin(self.neurons, rows))
+
+    def neuron(self, label: int) -> Neuron:
+        """Return the neuron that has this label."""
+        row = int(self.neurons[label])
+        return ("x", row) if label < self.n_x else ("y", row - self.n_all_x)
+
+    def match(self, labels: Indices) -> Match:
+        """Return the match of the neurons with these labels."""
+        labels = np.sort(labels)
+        rows = self.neurons[labels]
+        split = int(np.searchsorted(labels, self.n_x))
+        return Match(rows[:split], rows[split:] - self.n_all_x)
+
+    def restrict(self, labels: Indices) -> "ScaledGram":
+        """Return the scaled Gram matrix of these labels (ascending) alone, labelled anew."""
+        return ScaledGram(
+            gram=self.gram[np.ix_(labels, labels)],
+            neurons=self.neurons[labels],
+            n_x=int(np.searchsorted(labels, self.n_x)),
+            n_all_x=self.n_all_x,
+            n_all_y=self.n_all_y,
+        )
+
+
+def scale(gram: GramMatrix) -> ScaledGram:
+    """Return the unit-diagonal Gram matrix of the live neurons.
+
+    Raises
+    ------
+    ValueError
+        When no sample was seen.
+    """
+    if gram.n_samples == 0:
+        raise ValueError(
+            "`gram` must hold at least one sample, got none; call `update` with activations first"
+        )
+    norms = gram.norms
+    live = np.flatnonzero(norms > DEAD_NORM)
+    inverse = 1 / norms[live]
+    scaled = gram.matrix[np.ix_(live, live)]
+    scaled *= inverse
+    scaled *= inverse[:, None]
+    np.fill_diagonal(scaled, 1.0)
+    return ScaledGram(scaled, live, int(np.searchsorted(live, gram.n_x)), gram.n_x, gram.n_y)
+
+
+def independent(gram: FloatArray) -> tuple[NDArray[np.int64], FloatArray]:
+    """Choose neurons that span what all span, by pivoted Cholesky of their unit-diagonal Gram matrix.
+
+    Parameters
+    ----------
+    gram : ndarray, (n, n)
+        Unit-diagonal Gram matrix.
+
+    Returns
+    -------
+    basis : ndarray of int, (rank,)
+        Positions of the chosen neurons; all others lie in their span up to `RESOLUTION`.
+    lower : ndarray, (rank, rank)
+        Cholesky factor of the chosen neurons' Gram matrix, in the order of `basis`.
+    """
+    if len(gram) == 0:
+        return np.empty(0, dtype=np.int64), np.empty((0, 0))
+    factor, pivots, rank, _ = dpstrf(gram, tol=RESOLUTION, lower=1)
+    return pivots[:rank].astype(np.int64) - 1, np.tril(factor[:rank, :rank])
+
+
+def solve_lower(lower: FloatArray, right: FloatArray, *, transposed: bool = False) -> FloatArray:
+    """Solve a triangular system that may be empty."""
+    if len(lower) == 0:
+        return right.copy()
+    solution: FloatArray = solve_triangular(
+        lower, right, lower=True, trans=int(transposed), check_finite=False
+    )
+    return solution

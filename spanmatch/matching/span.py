@@ -1,0 +1,209 @@
+"""Squared residuals of target vectors onto the span of members that leave one at a time.
+
+Apart from the two-sided search, because all its numerical care (rank deficiency, drift) is about one span.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg.blas import dger
+
+from spanmatch.matching.gram import FloatArray
+from spanmatch.matching.match import Indices
+from spanmatch.matching.scaled import RESOLUTION, independent, solve_lower
+
+EPS = float(np.finfo(np.float64).eps)
+# Rounding errors that updates may leave in the tableau before it is computed afresh.
+DRIFT_BOUND = 1e-11
+# Where the problem itself is ill-conditioned, fresh numbers err too: only drift beyond so many times that counts.
+DRIFT_FACTOR = 1e3
+# Columns that nobody needs any more are removed when fewer than this share is left.
+KEPT_SHARE = 0.75
+
+
+class Span:
+    """Span of a shrinking set of members, and the squared residuals of targets onto it.
+
+    A basis B of the members is chosen by pivoted Cholesky; the other members are *redundant*. The tableau has one
+    row for each basis member and one column for each member or target: P = inv(G_BB) in the columns of the basis,
+    regression coefficients P G_Bj in the others. Removing a basis member k is a sweep: with u = tableau[k] /
+    sqrt(P_kk), every squared residual grows by u² and the tableau loses uᵀu. If a redundant member then has left
+    the span of the basis, it enters the basis by the reverse sweep. Either costs O(rows · columns), and nothing
+    is ever divided by a pivot below `RESOLUTION`, whatever the rank.
+
+    Parameters
+    ----------
+    gram : ndarray, (n, n)
+        Unit-diagonal Gram matrix of all labels; shared, never written.
+    members, targets : ndarray of bool, (n,)
+        Which labels span, and which labels' residuals are wanted; disjoint.
+
+    Attributes
+    ----------
+    squared : ndarray, (n,)
+        Squared residuals by label; meaningful for targets and redundant members only.
+    """
+
+    squared: FloatArray
+    _columns: Indices  # label of each column
+    _column_of: Indices  # column of each label
+    _basis: Indices  # label of each row, then room
+    _row_of: Indices  # row of each label, -1 when it has none
+    _rank: int
+    _tableau: FloatArray
+    _redundant: Indices
+    _row_drift: FloatArray  # by row: error that cancellation may have left in P_ii
+    _drift: FloatArray  # by label: the same for `squared`
+
+    def __init__(self, gram: FloatArray, members: NDArray[np.bool_], targets: NDArray[np.bool_]) -> None:
+        self._gram = gram
+        self._member = members.copy()
+        self._target = targets.copy()
+        self._factorise()
+
+    def copy(self) -> "Span":
+        """Return an independent copy, without the columns that nobody needs."""
+        twin = Span.__new__(Span)
+        twin.__dict__.update(self.__dict__)
+        for name in ("squared", "_member", "_target", "_column_of", "_row_of", "_redundant", "_drift"):
+            setattr(twin, name, getattr(self, name).copy())
+        twin._compact()
+        return twin
+
+    def drop_target(self, label: int) -> None:
+        """Forget a target."""
+        self._target[label] = False
+        self._compact_if_sparse()
+
+    def growth(self, label: int) -> FloatArray | None:
+        """Return by how much removing a member would raise `squared`, or None when that takes an exchange.
+
+        Costs O(n); the span is unchanged.
+        """
+        rise = np.zeros(len(self._gram))
+        row = self._row_of[label]
+        if row < 0:
+            return rise
+        pivot = self._tableau[row]
+        rise[self._columns] = pivot**2 / pivot[self._column_of[label]]
+        if (self.squared[self._redundant] + rise[self._redundant] > RESOLUTION).any():
+            return None
+        return rise
+
+    def remove(self, label: int) -> None:
+        """Remove a member."""
+        self._member[label] = False
+        if self._row_of[label] < 0:
+            self._redundant = self._redundant[self._redundant != label]
+        elif not self._member.any():
+            self.squared[self._target] = 1.0
+            self._rank = 0
+        elif self._leave_basis(label) and self._exchange() and not self._drifted():
+            self._compact_if_sparse()
+        else:
+            self._factorise()
+
+    def _factorise(self) -> None:
+        members = np.flatnonzero(self._member)
+        columns = np.flatnonzero(self._member | self._target)
+        basis, lower = independent(self._gram[np.ix_(members, members)])
+        basis = members[basis]
+        size = len(self._gram)
+        self._set_columns(columns)
+        self._basis, self._rank = basis, basis.size
+        self._row_of = np.full(size, -1)
+        self._row_of[basis] = np.arange(basis.size)
+        self._redundant = np.setdiff1d(members, basis, assume_unique=True)
+        right = self._gram[np.ix_(basis, columns)]
+        right[:, self._column_of[basis]] = np.eye(basis.size)
+        half = solve_lower(lower, right)
+        self.squared = np.zeros(size)
+        self.squared[columns] = np.maximum(1 - (half**2).sum(axis=0), 0)
+        self._tableau = np.ascontiguousarray(solve_lower(lower, half, transposed=True))
+        self._row_drift = np.zeros(basis.size)
+        self._drift = np.zeros(size)
+
+    def _leave_basis(self, label: int) -> bool:
+        row = int(self._row_of[label])
+        pivot = float(self._tableau[row, self._column_of[label]])
+        if pivot < 0.5:  # at least 1 for a unit diagonal: the tableau is lost
+            return False
+        tableau, basis = self._tableau[: self._rank], self._basis[: self._rank]
+        fall = tableau[row] / np.sqrt(pivot)
+        fall_rows = fall[self._column_of[basis]]
+        rise = fall**2
+        self.squared[self._columns] += rise
+        self._drift[self._columns] += EPS * pivot * rise
+        self._row_drift[: self._rank] += EPS * fall_rows**2
+        dger(-1.0, fall, fall_rows, a=tableau.T, overwrite_a=1)
+        last = self._rank - 1
+        tableau[row] = tableau[last]
+        basis[row] = basis[last]
+        self._row_drift[row] = self._row_drift[last]
+        self._row_of[basis[last]] = row
+        self._row_of[label] = -1
+        self._rank = last
+        return True
+
+    def _exchange(self) -> bool:
+        while self._redundant.size:
+            nearest = int(self._redundant[np.argmax(self.squared[self._redundant])])
+            if self.squared[nearest] <= RESOLUTION:
+                break
+            if not self._enter_basis(nearest):
+                return False
+        return True
+
+    def _enter_basis(self, label: int) -> bool:
+        tableau, basis = self._tableau[: self._rank], self._basis[: self._rank]
+        column = self._column_of[label]
+        weights = tableau[:, column].copy()
+        schur = self._gram[label, self._columns] - self._gram[label, basis] @ tableau
+        pivot = float(schur[column])
+        if pivot <= RESOLUTION:
+            self.squared[label] = max(pivot, 0.0)
+            return True
+        stale = float(self._row_drift[: self._rank].max(initial=0.0))
+        if self._rank == len(self._tableau) or (stale > 10 * EPS and stale > DRIFT_BOUND * pivot):
+            return False
+        self.squared[self._columns] = np.maximum(self.squared[self._columns] - schur**2 / pivot, 0)
+        schur[self._column_of[basis]] = -weights
+        schur[column] = 1.0
+        entering = schur / pivot
+        dger(-1.0, entering, weights, a=tableau.T, overwrite_a=1)
+        tableau[:, column] = -weights / pivot
+        self._tableau[self._rank] = entering
+        self._basis[self._rank] = label
+        self._row_drift[self._rank] = 0.0
+        self._row_of[label] = self._rank
+        self._redundant = self._redundant[self._redundant != label]
+        self._rank += 1
+        return True
+
+    def _drifted(self) -> bool:
+        drift = self._row_drift[: self._rank]
+        if (drift > DRIFT_BOUND).any():
+            diagonal = self._tableau[np.arange(self._rank), self._column_of[self._basis[: self._rank]]]
+            if (drift > DRIFT_BOUND + DRIFT_FACTOR * EPS * diagonal).any():
+                return True
+        watched = np.concatenate((np.flatnonzero(self._target), self._redundant))
+        watched = watched[self._drift[watched] > DRIFT_BOUND]
+        weights = self._tableau[: self._rank, self._column_of[watched]]
+        inherent = EPS * (weights**2).sum(axis=0)
+        return bool((self._drift[watched] > DRIFT_BOUND + DRIFT_FACTOR * inherent).any())
+
+    def _compact_if_sparse(self) -> None:
+        needed = np.count_nonzero(self._member) + np.count_nonzero(self._target)
+        if needed < KEPT_SHARE * self._columns.size:
+            self._compact()
+
+    def _compact(self) -> None:
+        needed = np.flatnonzero((self._member | self._target)[self._columns])
+        self._tableau = np.take(self._tableau[: self._rank], needed, axis=1)
+        self._basis = self._basis[: self._rank].copy()
+        self._row_drift = self._row_drift[: self._rank].copy()
+        self._set_columns(self._columns[needed])
+
+    def _set_columns(self, labels: Indices) -> None:
+        self._columns = labels
+        self._column_of = np.full(len(self._gram), -1)
+        self._column_of[labels] = np.arange(labels.size)

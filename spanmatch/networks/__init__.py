@@ -1,0 +1,1 @@
+"""Networks: architectures, data sets, training, and the activations of named layers. PyTorch only."""

@@ -1,0 +1,34 @@
+"""Reports of a study: frozen results in, figures and text out.
+
+Apart from the mathematics and from storage: nothing here computes a match, opens a file or knows a path.
+"""
+
+from spanmatch.reporting.figures import curves_figure, similarity_figure, simple_match_sizes_figure
+from spanmatch.reporting.markdown import report_markdown
+from spanmatch.reporting.page import report_page
+from spanmatch.reporting.results import (
+    Comparison,
+    CriticalEpsilons,
+    NetworkRow,
+    SimilarityRow,
+    SimpleMatchRow,
+    StudyResults,
+)
+from spanmatch.reporting.tables import SummaryTable, similarity_table, summary_rows
+
+__all__ = [
+    "Comparison",
+    "CriticalEpsilons",
+    "NetworkRow",
+    "SimilarityRow",
+    "SimpleMatchRow",
+    "StudyResults",
+    "SummaryTable",
+    "curves_figure",
+    "report_markdown",
+    "report_page",
+    "similarity_figure",
+    "similarity_table",
+    "simple_match_sizes_figure",
+    "summary_rows",
+]

@@ -1,0 +1,142 @@
+"""The numbers behind figures, tables and sentences.
+
+Apart from their presentation, so that a page, a table and a figure cannot disagree.
+"""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import product
+
+import numpy as np
+from numpy import float64
+from numpy.typing import NDArray
+
+from spanmatch.reporting.results import CriticalEpsilons, SimilarityRow, StudyResults
+
+__all__ = [
+    "GroupSimilarity",
+    "group_names",
+    "group_pairs",
+    "group_similarities",
+    "middle_epsilon",
+    "similarity_curve",
+    "simple_match_sizes",
+    "study_epsilons",
+]
+
+Pair = tuple[str, str]
+
+
+@dataclass(frozen=True)
+class GroupSimilarity:
+    """Maximum match similarity of one layer at one epsilon, over the pairs of one group."""
+
+    layer: str
+    group: str
+    epsilon: float
+    mean: float
+    minimum: float
+    maximum: float
+    pairs: int
+    neurons: tuple[int, int]
+    """Smallest and largest number of neurons of a network in this layer."""
+    samples: int
+    """Smallest number of samples of a pair."""
+
+
+def study_epsilons(results: StudyResults) -> tuple[float, ...]:
+    """Epsilons of a study, ascending."""
+    return tuple(sorted({row.epsilon for row in results.similarity}))
+
+
+def middle_epsilon(results: StudyResults) -> float:
+    """Median epsilon of a study, the lower one of two."""
+    epsilons = study_epsilons(results)
+    return epsilons[(len(epsilons) - 1) // 2]
+
+
+def group_names(results: StudyResults) -> tuple[str, ...]:
+    """Groups of a study in order of appearance."""
+    return tuple(dict.fromkeys(comparison.group for comparison in results.comparisons))
+
+
+def group_pairs(results: StudyResults, group: str) -> tuple[Pair, ...]:
+    """Pairs of checkpoints that a group averages over, each once."""
+    pairs = ((c.checkpoint_x, c.checkpoint_y) for c in results.comparisons if c.group == group)
+    return tuple(dict.fromkeys(pairs))
+
+
+def group_similarities(results: StudyResults) -> dict[tuple[str, str, float], GroupSimilarity]:
+    """Mean and range of similarity by (layer, group, epsilon), in that order.
+
+    Raises
+    ------
+    ValueError
+        If a layer of a pair lacks an epsilon of the study.
+    """
+    rows = {(row.layer, (row.checkpoint_x, row.checkpoint_y), row.epsilon): row for row in results.similarity}
+    summaries = {}
+    for layer, group, epsilon in product(results.layers, group_names(results), study_epsilons(results)):
+        keys = [(layer, pair, epsilon) for pair in group_pairs(results, group)]
+        for key in keys:
+            if key not in rows:
+                raise ValueError(
+                    "`results.similarity` must hold every layer, pair and epsilon of the study, got none for "
+                    f"layer {layer!r}, pair {key[1]!r}, epsilon {epsilon:g}; run the study to its end"
+                )
+        summaries[layer, group, epsilon] = _summarise(group, [rows[key] for key in keys])
+    return summaries
+
+
+def _summarise(group: str, rows: Sequence[SimilarityRow]) -> GroupSimilarity:
+    values = [row.similarity for row in rows]
+    neurons = [count for row in rows for count in (row.neurons_x, row.neurons_y)]
+    return GroupSimilarity(
+        layer=rows[0].layer,
+        group=group,
+        epsilon=rows[0].epsilon,
+        mean=float(np.mean(values)),
+        minimum=min(values),
+        maximum=max(values),
+        pairs=len(rows),
+        neurons=(min(neurons), max(neurons)),
+        samples=min(row.samples for row in rows),
+    )
+
+
+def similarity_curve(critical: CriticalEpsilons) -> tuple[NDArray[float64], NDArray[float64]]:
+    """Maximum match similarity at every epsilon, as the steps of one curve.
+
+    Returns
+    -------
+    epsilons : (n_steps,) array
+        The distinct finite critical epsilons, ascending.
+    similarity : (n_steps,) array
+        Similarity from each of them up to the next; below the first it is zero. Dead neurons are in the
+        denominator only.
+    """
+    values = np.concatenate([critical.x, critical.y])
+    epsilons, counts = np.unique(values[np.isfinite(values)], return_counts=True)
+    return epsilons, np.cumsum(counts) / values.size
+
+
+def simple_match_sizes(results: StudyResults) -> dict[tuple[str, str, float], tuple[int, ...]]:
+    """Sizes |x| + |y| of the simple matches by (layer, group, epsilon), ascending.
+
+    The pairs of a group are taken together. A simple match can be minimal for several of its neurons, and so
+    be found several times; it counts once.
+    """
+    groups: dict[Pair, list[str]] = defaultdict(list)
+    for group in group_names(results):
+        for pair in group_pairs(results, group):
+            groups[pair].append(group)
+    distinct = {
+        (row.layer, (row.checkpoint_x, row.checkpoint_y), row.epsilon, frozenset(row.x), frozenset(row.y))
+        for row in results.simple_matches
+    }
+    sizes: dict[tuple[str, str, float], list[int]] = defaultdict(list)
+    for layer, pair, epsilon, x, y in distinct:
+        for group in groups[pair]:
+            sizes[layer, group, epsilon].append(len(x) + len(y))
+    return {key: tuple(sorted(values)) for key, values in sizes.items()}

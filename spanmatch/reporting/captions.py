@@ -1,0 +1,51 @@
+"""Headings, captions and alternative texts of the figures on the page.
+
+Apart from the page's markup: what a figure shows is said once, for those who see it and those who do not.
+"""
+
+from dataclasses import dataclass
+
+from spanmatch.reporting.aggregate import group_names, study_epsilons
+from spanmatch.reporting.results import StudyResults
+
+__all__ = ["FigureTexts", "figure_texts"]
+
+_SIZES_CAPTION = (
+    "Neurons of both networks in a simple match, in bins that double. The number above a column counts the "
+    "layer's simple matches, 0 for none; each bar's width is its share of them, narrower in proportion where "
+    "there are fewer than eight. Each match counts once, and the pairs of a group are taken together."
+)
+
+
+@dataclass(frozen=True)
+class FigureTexts:
+    """What stands around one figure, as plain text."""
+
+    heading: str
+    caption: str
+    alt: str
+
+
+def figure_texts(results: StudyResults) -> tuple[FigureTexts, FigureTexts, FigureTexts]:
+    """Describe the figures along the layers, over all tolerances, and of the sizes of simple matches."""
+    layers, groups = ", ".join(results.layers), ", ".join(group_names(results))
+    epsilons = ", ".join(f"{epsilon:g}" for epsilon in study_epsilons(results))
+    along_layers = FigureTexts(
+        heading="Similarity along the layers",
+        caption="Mean over the pairs of a group; the band runs from the least to the most similar pair.",
+        alt=f"Line chart of maximum match similarity, from 0 to 1, along the layers {layers}: one line for "
+        f"each tolerance ({epsilons}), one panel for each group ({groups}). A table below holds the means.",
+    )
+    curves = FigureTexts(
+        heading="Similarity at every tolerance",
+        caption="One line for each pair. The vertical hairlines are the study's tolerances.",
+        alt="Step curves of maximum match similarity against the tolerance, both from 0 to 1: one panel for "
+        f"each layer ({layers}), one line for each pair, coloured by group ({groups}).",
+    )
+    sizes = FigureTexts(
+        heading="Sizes of simple matches",
+        caption=_SIZES_CAPTION if results.simple_matches else "The results hold no simple matches.",
+        alt=f"Histograms of the number of neurons in a simple match for the layers {layers}: one row of "
+        f"panels for each tolerance ({epsilons}), one column for each group ({groups}).",
+    )
+    return along_layers, curves, sizes

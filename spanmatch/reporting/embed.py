@@ -1,0 +1,88 @@
+"""Figures as text: SVG inside a page, PNG inside a line of Markdown.
+
+Apart from both reports, because neither should know what matplotlib's output looks like.
+"""
+
+import base64
+import io
+import re
+from collections.abc import Sequence
+from html import escape
+
+from matplotlib.figure import Figure
+
+from spanmatch.reporting.theme import ThemeColour
+
+__all__ = ["inline_svg", "png_data_uri"]
+
+_PNG_RESOLUTIONS_DPI = (110, 80, 55, 40)
+_CSS_PIXELS_PER_INCH = 96
+_MIN_LEGIBLE_PIXELS = 640  # a narrower screen scrolls
+
+# What only a file needs: comments repeat every label, the style sheet names every element of a page
+_FILE_ONLY = re.compile(r"^.*?(?=<svg)|<!--.*?-->|<metadata>.*?</metadata>|<style.*?</style>", re.DOTALL)
+_ID = re.compile(r' id="([^"]*)"')
+_REFERENCE = re.compile(r'(href="#|url\(#)([^")]*)')
+_OPENING_TAG = re.compile(r'<svg[^>]*(viewBox="[^"]*")[^>]*>')
+
+
+def inline_svg(figure: Figure, *, alt: str, prefix: str, colours: Sequence[ThemeColour]) -> str:
+    """Render a figure as an `<svg>` element for an HTML page.
+
+    Parameters
+    ----------
+    figure
+        What to render.
+    alt
+        What a reader who cannot see it is told.
+    prefix
+        Start of every id inside, different for each figure of a page.
+    colours
+        Each light colour in the figure becomes the page's variable `--name`.
+
+    Notes
+    -----
+    matplotlib draws ids at random and writes the date: ids are numbered anew and the date is left out, so
+    equal figures give equal bytes.
+    """
+    buffer = io.StringIO()
+    figure.savefig(buffer, format="svg")
+    body = _number_ids(_FILE_ONLY.sub("", buffer.getvalue()), prefix)
+    for colour in colours:
+        body = body.replace(colour.light, f"var(--{colour.name})")
+    body = re.sub(r"\s*\n\s*", " ", body).strip()
+    width = round(figure.get_figwidth() * _CSS_PIXELS_PER_INCH)
+    least = min(width, _MIN_LEGIBLE_PIXELS)
+    start = f'<svg role="img" aria-label="{escape(alt)}" style="max-width:{width}px; min-width:{least}px"'
+    # a function, since backslashes in the text of a replacement would be read as references
+    return _OPENING_TAG.sub(lambda tag: f"{start} {tag.group(1)}>", body, count=1)
+
+
+def _number_ids(svg: str, prefix: str) -> str:
+    """Keep only the ids that something refers to, numbered in order of appearance."""
+    used = {match.group(2) for match in _REFERENCE.finditer(svg)}
+    declared = [match.group(1) for match in _ID.finditer(svg) if match.group(1) in used]
+    names = {name: f"{prefix}-{number}" for number, name in enumerate(dict.fromkeys(declared))}
+    svg = _ID.sub(lambda match: f' id="{names[match.group(1)]}"' if match.group(1) in names else "", svg)
+    svg = _REFERENCE.sub(lambda match: match.group(1) + names.get(match.group(2), match.group(2)), svg)
+    return svg.replace("xlink:href", "href")
+
+
+def png_data_uri(figure: Figure, *, max_bytes: int) -> str:
+    """Render a figure as a `data:image/png;base64` address, at the best resolution that fits.
+
+    Raises
+    ------
+    ValueError
+        If even the lowest resolution takes more than `max_bytes`.
+    """
+    for resolution in _PNG_RESOLUTIONS_DPI:
+        buffer = io.BytesIO()
+        figure.savefig(buffer, format="png", dpi=resolution, metadata={"Software": None})
+        address = f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode('ascii')}"
+        if len(address) <= max_bytes:
+            return address
+    raise ValueError(
+        f"`max_bytes` must be at least {len(address)} for this figure at {resolution} dots per inch, "
+        f"got {max_bytes}; draw fewer panels"
+    )

@@ -1,0 +1,55 @@
+"""The report in brief, as Markdown for a dashboard.
+
+Apart from the page: a dashboard shows tables and images, and keeps what it is given in its database.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from html import escape
+
+from spanmatch.reporting.embed import png_data_uri
+from spanmatch.reporting.figures import similarity_figure
+from spanmatch.reporting.results import StudyResults
+from spanmatch.reporting.tables import summary_rows
+from spanmatch.reporting.words import ledger_totals, summary_sentences, warning_sentences
+
+__all__ = ["report_markdown"]
+
+_MAX_IMAGE_BYTES = 300_000
+
+# Underscores inside a word mean nothing in Markdown, and layers are full of them
+_SPECIAL = re.compile(r"[\\`*\[\]|~$#]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")
+
+
+def report_markdown(results: StudyResults) -> str:
+    """Write a study's figure, mean similarities and ledger as Markdown, the figure as an inline PNG image."""
+    image = png_data_uri(similarity_figure(results), max_bytes=_MAX_IMAGE_BYTES)
+    warnings = [f"> **Note** {_escape(text)}\n" for text in warning_sentences(results)]
+    sentences = [f"- {_escape(text)}" for text in summary_sentences(results)]
+    lines = [f"# {_escape(results.study)}\n", *warnings, *sentences]
+    lines.append(f"\n![Maximum match similarity along the layers]({image})\n")
+    for summary in summary_rows(results):
+        rows = [(layer, *(f"{mean:.3f}" for mean in means)) for layer, means in summary.rows]
+        lines += [f"## Mean maximum match similarity, group {_escape(summary.group)}\n"]
+        lines += [*_table(summary.header, rows), ""]
+    stages = [
+        (stage, str(counts.get("computed", 0)), str(counts.get("reused", 0)))
+        for stage, counts in results.ledger.items()
+    ]
+    totals = ("all stages", *map(str, ledger_totals(results.ledger)))
+    lines += ["## Work done\n", *_table(("stage", "computed", "reused"), [*stages, totals]), ""]
+    return "\n".join(lines)
+
+
+def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    rule = "| --- |" + " ---: |" * (len(header) - 1)
+    return [_line(header), rule, *(_line(row) for row in rows)]
+
+
+def _line(cells: Iterable[str]) -> str:
+    return "| " + " | ".join(_escape(cell) for cell in cells) + " |"
+
+
+def _escape(text: str) -> str:
+    """Make a name stand for itself: neither HTML nor Markdown, on one line."""
+    return _SPECIAL.sub(r"\\\g<0>", escape(" ".join(text.split()), quote=False))

@@ -1,0 +1,177 @@
+"""The report as one HTML page that needs nothing but itself.
+
+Apart from the figures and the sentences: here is only what goes where, and how it is marked up.
+"""
+
+from collections.abc import Iterable, Sequence
+from html import escape
+
+from spanmatch.reporting.aggregate import study_epsilons
+from spanmatch.reporting.captions import figure_texts
+from spanmatch.reporting.embed import inline_svg
+from spanmatch.reporting.figures import curves_figure, similarity_figure, simple_match_sizes_figure
+from spanmatch.reporting.results import StudyResults
+from spanmatch.reporting.style import style_sheet
+from spanmatch.reporting.tables import span_text, summary_rows
+from spanmatch.reporting.theme import theme_colours
+from spanmatch.reporting.words import (
+    DEFINITIONS,
+    dead_neurons,
+    ledger_totals,
+    overview_sentence,
+    summary_sentences,
+    warning_sentences,
+)
+
+__all__ = ["PAPER_ADDRESS", "report_page"]
+
+PAPER_ADDRESS = "https://arxiv.org/abs/1810.11750"
+_DEFINITIONS_ID = "how-to-read"
+
+
+def report_page(results: StudyResults) -> str:
+    """Write the report of a study as one HTML page.
+
+    Returns
+    -------
+    str
+        A page without scripts or requests, readable on a light and on a dark screen. Equal results give an
+        equal page, byte for byte.
+    """
+    title = f"{escape(results.study)} – how alike are the networks, layer by layer?"
+    colours = theme_colours(len(study_epsilons(results)))
+    return "\n".join(
+        [
+            '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">',
+            '<meta name="viewport" content="width=device-width, initial-scale=1">',
+            '<meta name="color-scheme" content="light dark">',
+            f"<title>{title}</title>\n<style>\n{style_sheet(colours)}</style>\n</head>\n<body>\n<main>",
+            f"<h1>{title}</h1>",
+            *_summary(results),
+            *_figures(results),
+            *_similarity_tables(results),
+            *_compared(results),
+            *_work_done(results),
+            *_definitions(),
+            "</main>\n</body>\n</html>\n",
+        ]
+    )
+
+
+def _summary(results: StudyResults) -> list[str]:
+    warnings = [f'<p class="warning" role="note">{escape(text)}</p>' for text in warning_sentences(results)]
+    sentences = [f"<li>{escape(text)}</li>" for text in summary_sentences(results)]
+    guide = f'<a href="#{_DEFINITIONS_ID}">How to read this</a>'
+    overview = f"<p>{escape(overview_sentence(results))} {guide}.</p>"
+    return [overview, "<h2>In words</h2>", *warnings, "<ul>", *sentences, "</ul>"]
+
+
+def _figures(results: StudyResults) -> list[str]:
+    colours = theme_colours(len(study_epsilons(results)))
+    drawings = (similarity_figure(results), curves_figure(results), simple_match_sizes_figure(results))
+    lines = []
+    for number, (figure, texts) in enumerate(zip(drawings, figure_texts(results), strict=True), start=1):
+        svg = inline_svg(figure, alt=texts.alt, prefix=f"figure{number}", colours=colours)
+        caption = f"<figcaption>{escape(texts.caption)}</figcaption>"
+        lines += [
+            f"<h2>{escape(texts.heading)}</h2>",
+            f'<figure><div class="wide">{svg}</div>{caption}</figure>',
+        ]
+    return lines
+
+
+def _similarity_tables(results: StudyResults) -> list[str]:
+    lines = ["<h2>Mean similarity</h2>"]
+    for summary in summary_rows(results):
+        rows = [(layer, *(f"{mean:.3f}" for mean in means)) for layer, means in summary.rows]
+        caption = f"Mean maximum match similarity by layer and tolerance, group {summary.group}"
+        lines.append(_table(caption, summary.header, rows))
+    return lines
+
+
+def _compared(results: StudyResults) -> list[str]:
+    networks = [(row.checkpoint, str(row.seed), f"{row.accuracy:.2%}") for row in results.networks]
+    pairs = [
+        (comparison.group, comparison.checkpoint_x, comparison.checkpoint_y)
+        for comparison in results.comparisons
+    ]
+    return [
+        "<h2>What was compared</h2>",
+        '<div class="beside">',
+        _table("Networks and their test accuracy", ("checkpoint", "seed", "accuracy"), networks),
+        _table("Pairs that were compared", ("group", "X", "Y"), pairs, numeric=False),
+        "</div>",
+        '<div class="beside">',
+        _layer_table(results),
+        _dead_table(results),
+        "</div>",
+    ]
+
+
+def _layer_table(results: StudyResults) -> str:
+    rows = []
+    for layer in results.layers:
+        own = [row for row in results.similarity if row.layer == layer]
+        neurons = [count for row in own for count in (row.neurons_x, row.neurons_y)]
+        rows.append((layer, _range_text(neurons), _range_text([row.samples for row in own])))
+    return _table("Neurons of a network and samples, by layer", ("layer", "neurons", "samples"), rows)
+
+
+def _dead_table(results: StudyResults) -> str:
+    dead = dead_neurons(results)
+    checkpoints = list(dict.fromkeys(checkpoint for _, checkpoint in dead))
+    rows = [
+        (layer, *(str(dead.get((layer, checkpoint), "–")) for checkpoint in checkpoints))
+        for layer in results.layers
+    ]
+    return _table("Dead neurons of each network, by layer", ("layer", *checkpoints), rows)
+
+
+def _range_text(counts: Sequence[int]) -> str:
+    return span_text(min(counts), max(counts))
+
+
+def _work_done(results: StudyResults) -> list[str]:
+    rows = [
+        (stage, *(f"{counts.get(kind, 0):,}" for kind in ("computed", "reused")))
+        for stage, counts in results.ledger.items()
+    ]
+    total = ("all stages", *(f"{count:,}" for count in ledger_totals(results.ledger)))
+    caption = "Results computed in this run, and reused from earlier ones"
+    return ["<h2>Work done</h2>", _table(caption, ("stage", "computed", "reused"), [*rows, total])]
+
+
+def _definitions() -> list[str]:
+    terms = [
+        f"<dt>{escape(term)}</dt>\n<dd>{escape(' '.join(text.split()))}</dd>"
+        for term, text in DEFINITIONS.items()
+    ]
+    source = (
+        "<p>Definitions after L. Wang, L. Hu, J. Gu, Y. Wu, Z. Hu, K. He and J. Hopcroft, <cite>Towards "
+        "Understanding Learning Representations: To What Extent Do Different Neural Networks Learn the Same "
+        f'Representation</cite>, NeurIPS 2018, <a href="{PAPER_ADDRESS}">arXiv 1810.11750</a>.</p>'
+    )
+    return [f'<h2 id="{_DEFINITIONS_ID}">How to read this</h2>', "<dl>", *terms, "</dl>", source]
+
+
+def _table(
+    caption: str, header: Iterable[str], rows: Iterable[Sequence[str]], *, numeric: bool = True
+) -> str:
+    """Mark up a table whose first column names its rows; escapes every cell."""
+    head = "".join(f'<th scope="col">{escape(cell)}</th>' for cell in header)
+    body = [
+        f'<tr><th scope="row">{escape(row[0])}</th>'
+        + "".join(f"<td>{escape(cell)}</td>" for cell in row[1:])
+        + "</tr>"
+        for row in rows
+    ]
+    kind = ' class="numeric"' if numeric else ""
+    # scrollable by itself and by keyboard, so that a study of many networks does not widen the page
+    return "\n".join(
+        [
+            f'<div class="wide" role="region" tabindex="0" aria-label="{escape(caption)}"><table{kind}>',
+            f"<caption>{escape(caption)}</caption>\n<thead><tr>{head}</tr></thead>\n<tbody>",
+            *body,
+            "</tbody></table></div>",
+        ]
+    )

@@ -1,0 +1,124 @@
+"""Panels of the figures: their size, axes, titles and legends.
+
+Apart from what is drawn in them, so that the three figures look like one family.
+"""
+
+from collections.abc import Sequence
+from typing import Literal
+
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+from spanmatch.reporting.aggregate import group_names
+from spanmatch.reporting.results import StudyResults
+from spanmatch.reporting.theme import GRID, INK, MUTED, SURFACE, elide, plain, style_axes
+
+__all__ = [
+    "SMALL_SIZE",
+    "add_legend",
+    "drop_unused",
+    "group_columns",
+    "label_figure",
+    "message_figure",
+    "panel_figure",
+    "panel_width",
+    "set_similarity_axis",
+    "set_title",
+    "style_layers",
+]
+
+SMALL_SIZE = 7.5
+_TITLE_SIZE = 10.5
+_LEGEND_SIZE = 9
+_MAX_LEGEND_COLUMNS = 4
+_MAX_LAYERS_OF_HALF_WIDTH = 12  # with more layers than this a panel takes the whole width
+_MIN_HEIGHT_INCHES = 3.2  # the vertical label of a single row of panels needs it
+
+
+def panel_figure(width_inches: float, height_inches: float) -> Figure:
+    """Make an empty figure that places its panels so that no text overlaps."""
+    size = width_inches, max(height_inches, _MIN_HEIGHT_INCHES)
+    return Figure(figsize=size, layout=ConstrainedLayoutEngine(w_pad=0.08, h_pad=0.06), facecolor=SURFACE)
+
+
+def message_figure(text: str) -> Figure:
+    """Make a figure that only says why there is nothing to draw."""
+    figure = Figure(figsize=(4.5, 1.2), facecolor=SURFACE)
+    figure.text(0.5, 0.5, text, color=MUTED, fontsize=_TITLE_SIZE, ha="center", va="center")
+    return figure
+
+
+def panel_width(results: StudyResults) -> float:
+    """Width in inches of a panel with the layers along it."""
+    count = len(results.layers)
+    return max(3.4, 0.55 * min(count, 8) + 0.22 * max(count - 8, 0))
+
+
+def group_columns(results: StudyResults) -> int:
+    """Number of groups that stand beside each other."""
+    return min(len(group_names(results)), 2 if len(results.layers) <= _MAX_LAYERS_OF_HALF_WIDTH else 1)
+
+
+def style_layers(ax: Axes, layers: Sequence[str]) -> None:
+    """Put the layers along the axis, turned when they would meet."""
+    style_axes(ax)
+    labels = [plain(elide(layer)) for layer in layers]
+    turned = len(layers) > 8 or max(map(len, labels)) > 7
+    ax.set_xticks(range(len(layers)), labels)
+    if turned:
+        for label in ax.get_xticklabels():
+            label.set(rotation=45, ha="right", rotation_mode="anchor")
+    ax.set_xlim(-0.55, len(layers) - 0.45)
+
+
+def set_similarity_axis(ax: Axes) -> None:
+    """Let the vertical axis run over all similarities, in every panel alike."""
+    style_axes(ax)
+    ax.set_ylim(-0.02, 1.02)
+    ax.set_yticks([0, 0.25, 0.5, 0.75, 1], ["0", "", "0.5", "", "1"])
+    ax.grid(visible=True, axis="y", color=GRID, linewidth=0.8)
+    ax.set_axisbelow(True)
+
+
+def set_title(ax: Axes, title: str, note: str = "") -> None:
+    """Name a panel above its left corner, with a quiet note above the right one."""
+    ax.set_title(plain(elide(title)), loc="left", color=INK, fontsize=_TITLE_SIZE)
+    if note:
+        ax.set_title(note, loc="right", color=MUTED, fontsize=SMALL_SIZE + 1)
+
+
+def label_figure(figure: Figure, x: str | None, y: str) -> None:
+    """Name the axes that all panels share."""
+    if x is not None:
+        figure.supxlabel(x, color=INK, fontsize=_TITLE_SIZE)
+    figure.supylabel(y, color=INK, fontsize=_TITLE_SIZE)
+
+
+def drop_unused(axes: Sequence[Axes], used: int) -> None:
+    """Remove the panels that a grid has too many."""
+    for ax in axes[used:]:
+        ax.remove()
+
+
+def add_legend(
+    figure: Figure,
+    handles: Sequence[Artist],
+    labels: Sequence[str],
+    *,
+    place: Literal["outside right center", "outside upper left"],
+    title: str | None = None,
+) -> None:
+    """Explain the colours once, outside all panels: as a column at the right or as a line above."""
+    legend = figure.legend(
+        handles,
+        [plain(elide(label)) for label in labels],
+        loc=place,
+        ncols=1 if place == "outside right center" else min(len(labels), _MAX_LEGEND_COLUMNS),
+        title=title,
+        frameon=False,
+        labelcolor=INK,
+        fontsize=_LEGEND_SIZE,
+    )
+    legend.get_title().set(color=INK, fontsize=_LEGEND_SIZE)

@@ -1,0 +1,104 @@
+"""What a finished study knows, as frozen rows.
+
+Apart from everything that draws or writes, so that flows can build results without importing matplotlib.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from numpy import float64
+from numpy.typing import NDArray
+
+__all__ = [
+    "Comparison",
+    "CriticalEpsilons",
+    "NetworkRow",
+    "SimilarityRow",
+    "SimpleMatchRow",
+    "StudyResults",
+]
+
+
+@dataclass(frozen=True)
+class SimilarityRow:
+    """Maximum match of one layer of one pair of networks at one epsilon (Def. 3)."""
+
+    layer: str
+    checkpoint_x: str
+    checkpoint_y: str
+    epsilon: float
+    similarity: float
+    """`(matched_x + matched_y) / (neurons_x + neurons_y)`, in [0, 1]."""
+    matched_x: int
+    matched_y: int
+    neurons_x: int
+    """All neurons of the layer, dead ones included."""
+    neurons_y: int
+    dead_x: int
+    dead_y: int
+    samples: int
+
+
+@dataclass(frozen=True)
+class SimpleMatchRow:
+    """One simple match, found as a minimal match of one neuron (Defs. 4 and 9)."""
+
+    layer: str
+    checkpoint_x: str
+    checkpoint_y: str
+    epsilon: float
+    neuron: tuple[str, int]
+    """Side ("x" or "y") and index of the neuron for which the match is minimal."""
+    x: tuple[int, ...]
+    y: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class CriticalEpsilons:
+    """The smallest epsilon at which each neuron of a layer is in the maximum match."""
+
+    layer: str
+    checkpoint_x: str
+    checkpoint_y: str
+    x: NDArray[float64]
+    """Shape (neurons_x,); infinite for a dead neuron, which never matches but still counts."""
+    y: NDArray[float64]
+    """Shape (neurons_y,)."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One compared pair; pairs of one group are averaged, groups are drawn apart."""
+
+    checkpoint_x: str
+    checkpoint_y: str
+    group: str
+
+
+@dataclass(frozen=True)
+class NetworkRow:
+    """One network at one moment of its training."""
+
+    seed: int
+    checkpoint: str
+    accuracy: float
+    """Test accuracy, in [0, 1]."""
+
+
+@dataclass(frozen=True)
+class StudyResults:
+    """Everything a report shows."""
+
+    study: str
+    layers: tuple[str, ...]
+    """In network order, input first."""
+    comparisons: tuple[Comparison, ...]
+    networks: tuple[NetworkRow, ...]
+    similarity: tuple[SimilarityRow, ...]
+    """One row for every layer, comparison and epsilon."""
+    simple_matches: tuple[SimpleMatchRow, ...]
+    """May be empty: nothing matched, or the study did not ask for them."""
+    critical_epsilons: tuple[CriticalEpsilons, ...]
+    """One entry for every layer and comparison."""
+    ledger: Mapping[str, Mapping[str, int]]
+    """Stage (networks, segments, grams, profiles, matches) to its numbers `computed` and `reused`."""

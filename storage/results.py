@@ -1,0 +1,101 @@
+"""The results that people read, at the top of a study's root: tables, critical epsilons, ledger, report.
+
+Apart from artefacts because they have fixed names and are written anew, each whole, by every run.
+"""
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import zarr
+from numpy.typing import NDArray
+
+from storage.root import Root
+
+SIMILARITY = "similarity.csv"
+SIMPLE_MATCHES = "simple_matches.jsonl"
+CRITICAL_EPSILONS = "critical_epsilons.zarr"
+NETWORKS = "networks.json"
+LEDGER = "ledger.json"
+REPORT = "report.html"
+
+
+def write_table(root: Root, name: str, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write rows as CSV with a header; numbers in their shortest exact form."""
+    buffer = io.StringIO()
+    writer = csv.DictWriter(buffer, fieldnames=list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    root.write_text(root.path / name, buffer.getvalue())
+
+
+def read_table(root: Root, name: str) -> list[dict[str, str]]:
+    """Read a CSV file that `write_table` wrote, every value as text."""
+    return list(csv.DictReader(io.StringIO(_read_text(root, name))))
+
+
+def write_lines(root: Root, name: str, values: Iterable[Any]) -> None:
+    """Write one JSON value a line."""
+    root.write_text(root.path / name, "".join(json.dumps(value) + "\n" for value in values))
+
+
+def read_lines(root: Root, name: str) -> list[Any]:
+    """Read a file that `write_lines` wrote."""
+    return [json.loads(line) for line in _read_text(root, name).splitlines()]
+
+
+def write_json(root: Root, name: str, value: Any) -> None:  # noqa: ANN401 - any JSON value
+    """Write a JSON value for people."""
+    root.write_text(root.path / name, json.dumps(value, indent=2) + "\n")
+
+
+def read_json(root: Root, name: str) -> Any:  # noqa: ANN401 - any JSON value
+    """Read a file that `write_json` wrote."""
+    return json.loads(_read_text(root, name))
+
+
+def write_critical_epsilons(root: Root, arrays: Mapping[str, NDArray[np.float64]]) -> None:
+    """Write critical epsilons as a Zarr group, an array under each name (``layer/pair/side``)."""
+    with root.publish(root.path / CRITICAL_EPSILONS) as folder:
+        group = zarr.open_group(folder, mode="w-", zarr_format=3)
+        for name, values in arrays.items():
+            # NaN is no critical epsilon: a chunk that is missing shows
+            array = group.create_array(name, shape=values.shape, dtype="float64", fill_value=np.nan)
+            array[:] = values
+
+
+def read_critical_epsilons(root: Root, names: Sequence[str]) -> dict[str, NDArray[np.float64]]:
+    """Read the named critical epsilons.
+
+    Raises
+    ------
+    ValueError
+        If one is missing or cannot be read.
+    """
+    arrays = {}
+    for name in names:
+        path = root.path / CRITICAL_EPSILONS / name
+        try:
+            values = np.asarray(zarr.open_array(path, mode="r", zarr_format=3)[:], dtype=np.float64)
+        except Exception as error:  # zarr and its codecs raise whatever a wrong byte leads them to
+            raise ValueError(_unreadable(path, error)) from error
+        if np.isnan(values).any():
+            raise ValueError(_unreadable(path, "a chunk is missing"))
+        arrays[name] = values
+    return arrays
+
+
+def _read_text(root: Root, name: str) -> str:
+    path = root.path / name
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ValueError(_unreadable(path, error.strerror)) from None
+
+
+def _unreadable(path: Path, reason: object) -> str:
+    return f"`STUDY` must have results to report, but {str(path)!r} cannot be read ({reason}); run the study"

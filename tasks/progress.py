@@ -1,0 +1,80 @@
+"""Progress of long work: counted where it happens, on a Dask worker or here, and shown by whoever listens.
+
+Apart because the pieces that count know neither Dask's client nor the command line that draws the bars.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any, Protocol
+
+from distributed import get_worker
+
+from storage.root import Stage
+
+_topic: ContextVar[str | None] = ContextVar("spanmatch_progress_topic", default=None)
+
+
+class Listener(Protocol):
+    """Whoever wants to know how far the run is."""
+
+    def planned(self, stage: Stage, steps: int, units: int) -> None:
+        """Take note that a stage has units to compute, of so many steps in all; may come again."""
+
+    def advanced(self, stage: Stage, steps: int) -> None:
+        """Take note that steps of a stage are done."""
+
+    def finished(self, stage: Stage) -> None:
+        """Take note that all of a stage is done."""
+
+    def noticed(self, message: str) -> None:
+        """Take note of something that a person should know."""
+
+
+class _Nobody:
+    def planned(self, stage: Stage, steps: int, units: int) -> None:
+        pass
+
+    def advanced(self, stage: Stage, steps: int) -> None:
+        pass
+
+    def finished(self, stage: Stage) -> None:
+        pass
+
+    def noticed(self, message: str) -> None:
+        pass
+
+
+_listener: Listener = _Nobody()
+
+
+def listener() -> Listener:
+    """Return whoever listens in this process."""
+    return _listener
+
+
+@contextmanager
+def listening(to: Listener) -> Iterator[None]:
+    """Let `to` hear of the progress of every flow that runs in this process, within the block."""
+    global _listener  # noqa: PLW0603 - Prefect runs tasks in threads of its own: a context variable is lost
+    before, _listener = _listener, to
+    try:
+        yield
+    finally:
+        _listener = before
+
+
+def advance(stage: Stage, steps: int = 1) -> None:
+    """Count steps of a stage; callable from a piece on a Dask worker."""
+    topic = _topic.get()
+    if topic is not None:
+        get_worker().log_event(topic, {"stage": stage, "steps": steps})
+
+
+def call_with_topic(topic: str, function: Callable[..., Any], *args: Any) -> Any:  # noqa: ANN401 - any piece
+    """Call a piece on a Dask worker so that its `advance` reaches the listeners of a topic."""
+    token = _topic.set(topic)
+    try:
+        return function(*args)
+    finally:
+        _topic.reset(token)

@@ -1,0 +1,52 @@
+"""The last task: result files under the root, the report page, and the artefacts in the Prefect UI."""
+
+from dataclasses import asdict
+
+from prefect import task
+from prefect.artifacts import create_markdown_artifact, create_table_artifact
+from prefect.cache_policies import NO_CACHE
+
+from spanmatch.reporting import StudyResults, report_markdown, report_page, similarity_table
+from storage import results as files
+from storage.root import Root
+
+
+def critical_epsilons_name(layer: str, checkpoint_x: str, checkpoint_y: str, side: str) -> str:
+    """Name of one side's critical epsilons in the results' Zarr group."""
+    return f"{layer}/{checkpoint_x}~{checkpoint_y}/{side}"
+
+
+@task(name="report", task_run_name="report {results.study}", cache_policy=NO_CACHE)
+def publish(results: StudyResults, root: Root) -> None:
+    """Write the results and the report, and show both in the Prefect UI."""
+    write_results(results, root)
+    write_report(results, root)
+    create_table_artifact(
+        table=similarity_table(results),
+        key=f"{results.study}-similarity",
+        description=f"Maximum match similarity of {results.study} by layer and ε",
+    )
+    create_markdown_artifact(
+        markdown=report_markdown(results), key=f"{results.study}-report", description="What came out"
+    )
+
+
+def write_results(results: StudyResults, root: Root) -> None:
+    """Write the tables, critical epsilons, networks and ledger, each whole."""
+    files.write_table(root, files.SIMILARITY, [asdict(row) for row in results.similarity])
+    files.write_lines(root, files.SIMPLE_MATCHES, (asdict(row) for row in results.simple_matches))
+    files.write_critical_epsilons(
+        root,
+        {
+            critical_epsilons_name(entry.layer, entry.checkpoint_x, entry.checkpoint_y, side): values
+            for entry in results.critical_epsilons
+            for side, values in (("x", entry.x), ("y", entry.y))
+        },
+    )
+    files.write_json(root, files.NETWORKS, [asdict(row) for row in results.networks])
+    files.write_json(root, files.LEDGER, results.ledger)
+
+
+def write_report(results: StudyResults, root: Root) -> None:
+    """Write the report page."""
+    root.write_text(root.path / files.REPORT, report_page(results))

@@ -1,0 +1,48 @@
+"""A unit of work: what is computed once, cached, counted in the ledger, and seen in the Prefect UI.
+
+Apart because every stage's unit has its identity in the same way: a digest of the content digests of its
+inputs, the parameters that matter, and the version of the stage's computation.
+"""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, ClassVar
+
+from storage.arrays import Artefact
+from storage.digests import json_digest
+from storage.root import Stage
+
+
+@dataclass(frozen=True)
+class Unit(ABC):
+    """One unit of one stage.
+
+    Attributes
+    ----------
+    label
+        What people call it; not part of its identity.
+    """
+
+    stage: ClassVar[Stage]
+    version: ClassVar[int]
+
+    label: str
+
+    @abstractmethod
+    def identity(self) -> dict[str, Any]:
+        """Return what the unit's result depends on, as JSON. Never a path or an address."""
+
+    @cached_property
+    def key(self) -> str:
+        """The unit's name in the cache and on disk."""
+        return json_digest({"stage": self.stage, "version": self.version, **self.identity()})
+
+    @property
+    def steps(self) -> int:
+        """How many steps of progress the unit counts while it is computed."""
+        return 1
+
+    def artefact(self, digest: str) -> Artefact:
+        """Return the unit's published group, given the digest out of its record."""
+        return Artefact(self.stage, self.key, digest)
