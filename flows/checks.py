@@ -5,12 +5,18 @@ work, the quick ones first.
 """
 
 import difflib
+import json
 from collections.abc import Collection
 from functools import cache
+from importlib.metadata import version
+from pathlib import Path
 
+import spanmatch.networks
 from flows.plan import Setting
 from flows.study import Study
 from spanmatch.networks.catalogue import ARCHITECTURE_NAMES, HELD_OUT_IMAGES
+from storage.digests import file_digest, json_digest
+from storage.root import Root
 
 
 def check_names(study: Study) -> None:
@@ -32,16 +38,41 @@ def check_names(study: Study) -> None:
         raise ValueError(message)
 
 
-def look_up(study: Study) -> Setting:
-    """Resolve the study's layers and digest its data. Loads torch: seconds.
+def look_up(study: Study, root: Root | None = None) -> Setting:
+    """Resolve the study's layers and digest its data.
+
+    Loads torch and the data, which takes seconds, unless `root` remembers the answer from an earlier run
+    with the same code and the same versions of the packages that it depends on.
 
     Raises
     ------
     ValueError
         If a layer is unknown.
     """
-    dataset_digest, held_out_digest = _digests(study.dataset)
-    return Setting(_layers(study.architecture, tuple(study.layers)), dataset_digest, held_out_digest)
+    question = json_digest([study.dataset, study.architecture, study.layers, _code_digest()])
+    memory = None if root is None else root.cache / "settings" / question
+    if memory is not None and (remembered := _remembered(memory)) is not None:
+        return remembered
+    setting = Setting(_layers(study.architecture, tuple(study.layers)), *_digests(study.dataset))
+    if root is not None and memory is not None and root.path.exists():
+        root.write_text(memory, json.dumps(setting._asdict()))
+    return setting
+
+
+def _remembered(memory: Path) -> Setting | None:
+    try:
+        found = json.loads(memory.read_text(encoding="utf-8"))
+        return Setting(tuple(found["layers"]), found["dataset_digest"], found["held_out_digest"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+@cache
+def _code_digest() -> str:
+    """Digest of all that names of layers and digests of data depend on, without importing it."""
+    folder = Path(spanmatch.networks.__file__).parent
+    sources = {path.name: file_digest(path) for path in folder.glob("*.py")}
+    return json_digest([sources, [version(name) for name in ("torch", "torchvision", "scikit-learn")]])
 
 
 @cache

@@ -41,11 +41,12 @@ def run(
     root: _Root = None,
 ) -> None:
     """Run a study: compute what is missing, reuse the rest, and report."""
-    from flows.session import run_session
-    from flows.study import read_study
-
     with _refusals():
+        from flows.study import read_study
+
         wanted = read_study(study).with_options(epsilon or (), scheduler, root)
+        from flows.session import run_session  # Prefect takes seconds to import: not before the study is sound
+
         run_session(wanted, console)
 
 

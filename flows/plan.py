@@ -5,7 +5,6 @@ what stands on records that are not there yet.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import combinations
 from typing import Any, NamedTuple
 
@@ -46,8 +45,7 @@ class Pair(NamedTuple):
         return f"{self.layer} · seed {self.x.seed} ~ seed {self.y.seed} · {self.x.moment}"
 
 
-@dataclass(frozen=True)
-class Setting:
+class Setting(NamedTuple):
     """What a study refers to by name, looked up: its layers, and the digests of its data."""
 
     layers: tuple[str, ...]
@@ -130,7 +128,7 @@ def network_units(study: Study, setting: Setting) -> Networks:
     recipe = Recipe(**study.training.model_dump())
     return {
         seed: NetworkUnit(
-            label=f"train seed {seed}",
+            label=f"seed {seed}",
             seed=seed,
             architecture=study.architecture,
             dataset=study.dataset,
@@ -150,7 +148,7 @@ def segment_units(study: Study, setting: Setting, networks: Mapping[int, Done]) 
         network = networks[checkpoint.seed]
         for start, stop in study.segments():
             units[checkpoint, start] = SegmentUnit(
-                label=f"extract seed {checkpoint.seed} · {checkpoint.moment} · images {start}-{stop - 1}",
+                label=f"seed {checkpoint.seed} · {checkpoint.moment} · images {start}-{stop - 1}",
                 network_key=network.unit.key,
                 checkpoint=checkpoint.moment,
                 checkpoint_digest=network.record["checkpoints"][checkpoint.moment]["digest"],
@@ -176,7 +174,7 @@ def gram_units(
 
     return {
         pair: GramUnit(
-            label=f"reduce {pair.label}",
+            label=pair.label,
             layer=pair.layer,
             x=side(pair.layer, pair.x),
             y=side(pair.layer, pair.y),
@@ -189,7 +187,7 @@ def gram_units(
 def profile_units(grams: Mapping[Pair, Done]) -> Profiles:
     """One match profile for each Gram matrix."""
     return {
-        pair: ProfileUnit(label=f"profile {pair.label}", gram=gram.artefact) for pair, gram in grams.items()
+        pair: ProfileUnit(label=pair.label, gram=gram.artefact) for pair, gram in grams.items()
     }
 
 
@@ -197,7 +195,7 @@ def match_units(study: Study, grams: Mapping[Pair, Done], profiles: Mapping[Pair
     """Matches for each profile and ε."""
     return {
         (pair, epsilon): MatchUnit(
-            label=f"match {pair.label} · ε {epsilon:g}",
+            label=f"{pair.label} · ε {epsilon:g}",
             gram=grams[pair].artefact,
             profile=profile.artefact,
             epsilon=epsilon,

@@ -16,7 +16,7 @@ from flows.results import collect
 from flows.study import Study
 from spanmatch.reporting import StudyResults
 from storage.root import STAGES, DamagedArtefactError, Root, Stage
-from tasks.cluster import Cluster
+from tasks.cluster import Cluster, check_scheduler, cluster_at
 from tasks.progress import listener
 from tasks.report import publish
 from tasks.stages import Cache
@@ -47,11 +47,11 @@ def run_study(study: Study) -> StudyResults:
         answer: all before any work starts.
     """
     checks.check_names(study)
-    setting = checks.look_up(study)
     root = Root.prepare(study.root)
-    with Cluster(study.scheduler) as cluster:
-        if study.scheduler is not None:
-            _ = cluster.client
+    setting = checks.look_up(study, root)
+    if study.scheduler is not None:
+        check_scheduler(study.scheduler)
+    with cluster_at(study.scheduler) as cluster:
         run = _Run(root, cluster)
         while True:
             try:
@@ -125,7 +125,7 @@ class _Run:
         """
         for damage in {found.key: found for found in damages}.values():
             path = self._root.artefact(damage.stage, damage.key)
-            message = f"{path} ({self._labels.get(damage.key, damage.stage)}) is damaged: {damage.reason}"
+            message = f"{path} ({self._labels[damage.key]}) is damaged: {damage.reason}"
             if damage.key in self._repaired:
                 raise OSError(f"{message}; it was written in this very run, check the disk")
             self._repaired.add(damage.key)

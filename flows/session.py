@@ -5,6 +5,7 @@ Apart from the flow, which also runs where there is no terminal.
 
 import os
 import threading
+from contextlib import AbstractContextManager, nullcontext
 
 from rich.console import Console
 
@@ -18,13 +19,18 @@ for _name, _value in {
     os.environ.setdefault(_name, _value)
 
 from prefect.client.orchestration import get_client  # noqa: E402
-from prefect.settings import get_current_settings  # noqa: E402
+from prefect.settings import (  # noqa: E402
+    PREFECT_FLOWS_HEARTBEAT_FREQUENCY,
+    get_current_settings,
+    temporary_settings,
+)
 
 from flows import checks  # noqa: E402
 from flows.screen import Bars, show_summary  # noqa: E402
 from flows.study import Study  # noqa: E402
+from flows.status import status  # noqa: E402
 from storage.root import Root  # noqa: E402
-from tasks.cluster import Cluster  # noqa: E402
+from tasks.cluster import check_scheduler, started_ahead  # noqa: E402
 from tasks.progress import listening  # noqa: E402
 from tasks.segments import UnusableActivationsError  # noqa: E402
 
@@ -39,20 +45,29 @@ def run_session(study: Study, console: Console) -> None:
     """
     checks.check_names(study)
     if study.layers != ["default"]:
-        checks.look_up(study)
+        checks.look_up(study, Root.at(study.root))
     if study.scheduler is not None:
-        with Cluster(study.scheduler) as cluster:
-            _ = cluster.client
+        check_scheduler(study.scheduler)
     root = Root.prepare(study.root)
     api = _Api()
     console.print(f"[bold]{study.name}[/]: starting Prefect and PyTorch …", highlight=False)
-    checks.look_up(study)  # while the temporary server starts
+    # all that can be done while the temporary server starts
+    stages = status(study)
     from flows.run import run_study  # loads what draws the report: a second
 
-    api.wait()
-    with Bars(console) as bars, listening(bars):
-        results = run_study(study)
+    work = study.scheduler is None and any(stage.done < stage.total for stage in stages)
+    with started_ahead(work):
+        api.wait()
+        with Bars(console) as bars, listening(bars), _no_heartbeat_for_a_temporary_server():
+            results = run_study(study)
     show_summary(console, results, root)
+
+
+def _no_heartbeat_for_a_temporary_server() -> AbstractContextManager[object]:
+    """Nobody watches for a lost run on a server that ends with it; ending the heartbeat takes a second."""
+    if get_current_settings().api.url is None:
+        return temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None})
+    return nullcontext()
 
 
 class _Api:

@@ -27,8 +27,9 @@ def status(study: Study) -> list[StageStatus]:
 
     Artefacts are not read: a damaged one is found by the run that needs it.
     """
-    setting = look_up(study)
-    cache = Cache(Root.at(study.root))
+    root = Root.at(study.root)
+    setting = look_up(study, root)
+    cache = Cache(root)
     done: dict[Stage, int] = {}
 
     def found(stage: Stage, units: Mapping[Any, Unit]) -> dict[Any, Done]:

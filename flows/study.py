@@ -5,7 +5,6 @@ loading torch is checked here; `flows.checks` does the rest.
 """
 
 import difflib
-import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -176,9 +175,7 @@ def _sentence(error: ErrorDetails) -> str:
         return f"{name} {error['ctx']['error']}"
     rule = error["msg"].replace("Input should be", "must be").replace("String should", "must")
     rule = rule.replace("List should", "must")
-    value = error["input"]
-    shown = value if not isinstance(value, float) or math.isfinite(value) else str(value)
-    return f"{name} {rule}, got {shown!r}; see studies/digits.yaml"
+    return f"{name} {rule}, got {error['input']!r}; see studies/digits.yaml"
 
 
 def _refuse_repeats(values: Sequence[object]) -> None:

@@ -3,14 +3,19 @@
 Apart because it is the one place that knows how pieces reach their workers.
 """
 
+import asyncio
+import importlib
 import logging
 import threading
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Any
 
 from distributed import Client, Future, LocalCluster
+from distributed.comm import get_address_host_port
+from distributed.core import rpc
 
 from tasks.progress import call_with_topic, listener
 
@@ -79,14 +84,68 @@ class Cluster:
                 silence_logs=logging.CRITICAL,
             )
             return Client(self._local, set_as_default=False)
+        check_scheduler(self._scheduler)
+        return Client(self._scheduler, timeout=_CONNECT_SECONDS, set_as_default=False)
+
+
+_ahead: Cluster | None = None
+
+
+@contextmanager
+def started_ahead(wanted: bool) -> Iterator[None]:
+    """Start this machine's cluster in the background, for the flows that this process runs in the block."""
+    global _ahead  # noqa: PLW0603 - a flow's parameters are JSON: a cluster cannot be one
+    if not wanted:
+        yield
+        return
+    with Cluster() as _ahead:
+        threading.Thread(target=_warm_up, args=(_ahead,), daemon=True).start()
         try:
-            return Client(self._scheduler, timeout=_CONNECT_SECONDS, set_as_default=False)
-        except (OSError, ValueError) as error:
-            message = (
-                f"`scheduler` must be the address of a Dask scheduler that answers within {_CONNECT_SECONDS} s, "
-                f"got {self._scheduler!r} ({error}); start one, or leave `scheduler` out to use this machine"
-            )
-            raise ValueError(message) from None
+            yield
+        finally:
+            _ahead = None
+
+
+@contextmanager
+def cluster_at(scheduler: str | None) -> Iterator[Cluster]:
+    """Open the cluster of a scheduler; with none, that of this machine, which may have been started ahead."""
+    if scheduler is None and _ahead is not None:
+        yield _ahead
+    else:
+        with Cluster(scheduler) as cluster:
+            yield cluster
+
+
+def _warm_up(cluster: Cluster) -> None:
+    cluster.client.run(importlib.import_module, "tasks.matches")
+
+
+def check_scheduler(address: str) -> None:
+    """See that a Dask scheduler answers at an address.
+
+    Raises
+    ------
+    ValueError
+        If not.
+    """
+    try:
+        asyncio.run(_identify(address))
+    except (OSError, ValueError, TimeoutError) as error:
+        reason = " ".join(str(error).split()) or f"no answer within {_CONNECT_SECONDS} s"
+        message = (
+            f"`scheduler` must be the address of a Dask scheduler that answers, got {address!r} ({reason}); "
+            "start one, or leave `scheduler` out to use this machine"
+        )
+        raise ValueError(message) from None
+
+
+async def _identify(address: str) -> None:
+    """Ask who answers; a client would take half a minute to give up, and complain when it is dropped."""
+    get_address_host_port(address)
+    async with rpc(address) as peer:
+        identity = await asyncio.wait_for(peer.identity(), _CONNECT_SECONDS)
+    if identity.get("type") != "Scheduler":
+        raise ValueError(f"a {identity.get('type')} answers there")
 
 
 def _pass_on(event: tuple[float, dict[str, Any]]) -> None:

@@ -29,7 +29,6 @@ def _cache_key(_context: TaskRunContext, parameters: Mapping[str, Any]) -> str:
 
 
 _OPTIONS: dict[str, Any] = {
-    "task_run_name": "{unit.label}",
     # READ_COMMITTED, the default: two runs may do a unit twice, which is harmless; a lock would outlive a kill
     "cache_policy": CacheKeyFnPolicy(cache_key_fn=_cache_key),
     "persist_result": True,
@@ -38,21 +37,21 @@ _OPTIONS: dict[str, Any] = {
 }
 
 
-@task(name="train", **_OPTIONS)
+@task(name="train", task_run_name="train {unit.label}", **_OPTIONS)
 def train(unit: networks.NetworkUnit, root: Root, cluster: Cluster) -> networks.NetworkRecord:
     """Train one network from one seed."""
     record: networks.NetworkRecord = cluster.run(networks.train_network, root, unit)
     return record
 
 
-@task(name="extract", **_OPTIONS)
+@task(name="extract", task_run_name="extract {unit.label}", **_OPTIONS)
 def extract(unit: segments.SegmentUnit, root: Root, cluster: Cluster) -> segments.SegmentRecord:
     """Store the activations of one checkpoint for one range of images."""
     record: segments.SegmentRecord = cluster.run(segments.extract_segment, root, unit)
     return record
 
 
-@task(name="reduce", **_OPTIONS)
+@task(name="reduce", task_run_name="reduce {unit.label}", **_OPTIONS)
 def reduce(unit: grams.GramUnit, root: Root, cluster: Cluster) -> grams.GramRecord:
     """Sum one layer of two networks to a Gram matrix: a piece for each segment, and a tree of additions."""
     partial = [
@@ -65,14 +64,14 @@ def reduce(unit: grams.GramUnit, root: Root, cluster: Cluster) -> grams.GramReco
     return record
 
 
-@task(name="profile", **_OPTIONS)
+@task(name="profile", task_run_name="profile {unit.label}", **_OPTIONS)
 def profile(unit: profiles.ProfileUnit, root: Root, cluster: Cluster) -> profiles.ProfileRecord:
     """Find every neuron's critical epsilon in one layer of two networks."""
     record: profiles.ProfileRecord = cluster.run(profiles.peel, root, unit)
     return record
 
 
-@task(name="match", **_OPTIONS)
+@task(name="match", task_run_name="match {unit.label}", **_OPTIONS)
 def match(unit: matches.MatchUnit, root: Root, cluster: Cluster) -> matches.MatchRecord:
     """Find the maximum match and the simple matches of one layer of two networks at one ε."""
     record: matches.MatchRecord = cluster.run(matches.find_matches, root, unit)

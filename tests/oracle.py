@@ -24,20 +24,20 @@ class Oracle:
                 self.vectors[side, int(index)] = columns[:, index] / norms[index]
         self.everything = frozenset(self.vectors)
         self.closest = np.inf  # smallest |residual - epsilon| of all decisions so far
-        self.greyest = np.inf  # smallest distance, in decades, of a singular value or residual from CUT
+        self.grey = False  # whether a singular value or residual was neither clearly zero nor clearly not
 
     def residual(self, neuron, others):
         """Relative residual of a neuron onto the span of the neurons of the other side among `others`."""
         members = [self.vectors[other] for other in sorted(others) if other[0] != neuron[0]]
         if not members:
             return 1.0
-        left, values, _ = np.linalg.svd(np.stack(members, axis=1), full_matrices=False)
-        self._note_grey(values)
-        basis = left[:, values > CUT]
+        left, values, right = np.linalg.svd(np.stack(members, axis=1), full_matrices=False)
+        kept = values > CUT
         vector = self.vectors[neuron]
-        value = np.linalg.norm(vector - basis @ (basis.T @ vector))
-        self._note_grey(np.array([value]))
-        return float(value) if value > CUT else 0.0
+        value = float(np.linalg.norm(vector - left[:, kept] @ (left[:, kept].T @ vector)))
+        weights = right[kept].T @ (left[:, kept].T @ vector / values[kept])
+        self._note_grey(values, value, np.abs(weights).sum())
+        return value if value > CUT else 0.0
 
     def is_match(self, neurons, epsilon):
         """Def. 1."""
@@ -92,11 +92,14 @@ class Oracle:
 
     def decided(self, margin=1e-6):
         """Whether every decision so far was clear of rounding."""
-        return self.closest > margin and self.greyest > 1
+        return self.closest > margin and not self.grey
 
-    def _note_grey(self, values):
-        decades = np.abs(np.log10(np.maximum(values, 1e-300) / CUT))
-        self.greyest = min(self.greyest, float(decades.min()))
+    def _note_grey(self, values, residual, weight):
+        """Note what inner products in float64 cannot decide: they err by 1e-15 times squared weights."""
+        noise = 1e-15 * weight**2
+        unclear = noise > 1e-13 if residual < CUT else noise > 1e-7 * residual
+        self.grey |= bool(((values > CUT / 10) & (values < 10 * CUT)).any())
+        self.grey |= bool(unclear or CUT / 10 < residual < 10 * CUT)
 
 
 def minimal_ones(matches, neuron):

@@ -40,7 +40,7 @@ def check_neuron(gram: GramMatrix, neuron: Neuron, name: str = "neuron") -> Neur
     count = gram.n_x if side == "x" else gram.n_y
     if not 0 <= index < count:
         raise IndexError(
-            f"`{name}` must be below {count} on side {side!r} (its number of neurons), got {index}"
+            f"`{name}` must have an index from 0 to {count - 1} on side {side!r}, got {index}; count from 0"
         )
     return side, index
 
@@ -50,8 +50,8 @@ def warn_if_too_few_samples(gram: GramMatrix) -> None:
     widest = max(gram.n_x, gram.n_y)
     if gram.n_samples <= widest:
         warnings.warn(
-            f"{gram.n_samples} samples for {gram.n_x} + {gram.n_y} neurons: with no more samples than neurons any "
-            "activations span nearly the whole space, so the answer is meaningless; "
+            f"{gram.n_samples} samples for {gram.n_x} + {gram.n_y} neurons: with no more samples than "
+            "neurons, any activations span nearly the whole space, so the answer is meaningless; "
             f"use at least {widest + 1} samples, and many times more to learn something",
             TooFewSamplesWarning,
             stacklevel=3,

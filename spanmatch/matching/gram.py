@@ -17,7 +17,8 @@ AnyArray: TypeAlias = NDArray[Any]
 
 # The authors' convention: a neuron whose activation vector is no longer than this is dead.
 DEAD_NORM = 1e-16
-# A chunk is cast to float64 in blocks of rows of about this size: large enough for BLAS, small beside the chunk.
+# A chunk is cast to float64 in blocks of rows of about this size: large enough for BLAS, small beside the
+# chunk.
 BLOCK_BYTES = 16 * 2**20
 
 
@@ -25,7 +26,8 @@ class GramMatrix:
     """Uncentred Gram matrix of the activations of two layers, in float64, and their column sums.
 
     An accumulator: start from `zeros`, `update` with chunks of samples, add accumulators of other chunks with
-    ``+``. Memory is O((n_x + n_y)²) however many samples pass; an update costs n_samples · (n_x + n_y)² flops.
+    ``+``. Memory is O((n_x + n_y)²) however many samples pass; an update costs n_samples · (n_x + n_y)²
+    flops.
 
     Attributes
     ----------
@@ -109,8 +111,8 @@ class GramMatrix:
             )
         if totals.shape != whole.shape[:1]:
             raise ValueError(
-                f"`sums` must have shape {whole.shape[:1]} (one for each row of `matrix`), got {totals.shape}; "
-                "pass the `sums` that were kept beside the matrix"
+                f"`sums` must have shape {whole.shape[:1]} (one for each row of `matrix`), got "
+                f"{totals.shape}; pass the `sums` that were kept beside the matrix"
             )
         if not 0 < operator.index(n_x) < totals.size:
             raise ValueError(
@@ -157,8 +159,8 @@ class GramMatrix:
                 )
         if len(x) != len(y):
             raise ValueError(
-                f"`x` and `y` must have equally many samples, got {len(x)} and {len(y)}; rows are samples, columns "
-                "are neurons, and both networks must see the same samples in the same order"
+                f"`x` and `y` must have equally many samples, got {len(x)} and {len(y)}; rows are samples, "
+                "columns are neurons, and both networks must see the same samples in the same order"
             )
         if len(x) == 0:
             return
@@ -174,15 +176,16 @@ class GramMatrix:
         if broken.size:
             value = "NaN" if np.isnan(peaks[broken[0]]) else "infinity"
             raise ValueError(
-                f"`{side}` must be finite, got {value} in neuron {broken[0]}; remove the samples or repair the network"
+                f"`{side}` must be finite, got {value} in neuron {broken[0]}; "
+                "remove the samples or repair the network"
             )
         with np.errstate(over="ignore"):
             bounds = squares + len(chunk) * peaks**2
         broken = np.flatnonzero(~np.isfinite(bounds))
         if broken.size:
             raise ValueError(
-                f"`{side}` must be small enough for its products to stay finite, got {peaks[broken[0]]:.3g} in neuron "
-                f"{broken[0]}; divide that side by a constant, which changes no match"
+                f"`{side}` must be small enough for its products to stay finite, got {peaks[broken[0]]:.3g} "
+                f"in neuron {broken[0]}; divide that side by a constant, which changes no match"
             )
 
     def _add(self, x: AnyArray, y: AnyArray) -> None:
@@ -203,7 +206,8 @@ class GramMatrix:
         if (self.n_x, self.n_y) != (other.n_x, other.n_y):
             raise ValueError(
                 "GramMatrix objects must have equal `n_x` and `n_y` to be added, got "
-                f"{self.n_x} + {self.n_y} and {other.n_x} + {other.n_y} neurons; add chunks of one pair of layers only"
+                f"{self.n_x} + {self.n_y} and {other.n_x} + {other.n_y} neurons; "
+                "add chunks of one pair of layers only"
             )
         return GramMatrix(
             self._lower + other._lower, self._sums + other._sums, self.n_samples + other.n_samples, self.n_x
@@ -263,8 +267,8 @@ def _activations(side: Side, values: ArrayLike) -> AnyArray:
         )
     if array.ndim != 2:
         raise ValueError(
-            f"`{side}` must be two-dimensional, got shape {array.shape}; rows are samples, columns are neurons: "
-            "reshape a convolutional layer to (images · height · width, channels)"
+            f"`{side}` must be two-dimensional, got shape {array.shape}; rows are samples, columns are "
+            "neurons: reshape a convolutional layer to (images · height · width, channels)"
         )
     if array.shape[1] == 0:
         raise ValueError(

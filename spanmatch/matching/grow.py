@@ -4,6 +4,7 @@ Apart from the searches from the top down, to which it gives a start near their 
 """
 
 import numpy as np
+from numpy.typing import NDArray
 
 from spanmatch.matching.gram import FloatArray
 from spanmatch.matching.match import Indices
@@ -48,7 +49,7 @@ def grow(scaled: ScaledGram, seed: int, epsilon: float) -> list[int]:
 class _GrowingSpan:
     """Span of the members chosen so far of one side, as a partial Cholesky factorisation."""
 
-    def __init__(self, gram: FloatArray, candidates: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> None:
+    def __init__(self, gram: FloatArray, candidates: NDArray[np.bool_]) -> None:
         self._gram = gram
         self._candidate = candidates.copy()
         self._squared = np.ones(len(gram))

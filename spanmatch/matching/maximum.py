@@ -18,14 +18,14 @@ def maximum_match(gram: GramMatrix, *, epsilon: float) -> Match:
     gram : GramMatrix
         Inner products of the activations of both layers.
     epsilon : float
-        Largest relative residual of a matched neuron, in [0, 1); 0 asks for an exact match, where residuals below
-        1e-6 count as zero because a Gram matrix cannot tell them from it.
+        Largest relative residual of a matched neuron, in [0, 1); 0 asks for an exact match, where residuals
+        below 1e-6 count as zero because a Gram matrix cannot tell them from it.
 
     Returns
     -------
     Match
-        The neurons of both sides in the maximum match; empty when nothing matches. Dead neurons are in no match:
-        the authors' convention (by the letter of Def. 1 they would be in every one).
+        The neurons of both sides in the maximum match; empty when nothing matches. Dead neurons are in no
+        match: the authors' convention (by the letter of Def. 1 they would be in every one).
 
     Raises
     ------
@@ -43,9 +43,9 @@ def maximum_match(gram: GramMatrix, *, epsilon: float) -> Match:
 
     Notes
     -----
-    Removes the neuron with the largest residual until none is above `epsilon`: Alg. 1 of Wang et al. 2018 (arXiv
-    1810.11750) in another order, which does not change the result. Costs O((n_x + n_y)²) flops for each neuron
-    removed, after one factorisation.
+    Removes the neuron with the largest residual until none is above `epsilon`: Alg. 1 of Wang et al. 2018
+    (arXiv 1810.11750) in another order, which does not change the result. Costs O((n_x + n_y)²) flops for
+    each neuron removed, after one factorisation.
     """
     bound = check_epsilon(epsilon)
     warn_if_too_few_samples(gram)

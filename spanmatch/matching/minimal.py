@@ -6,6 +6,7 @@ Apart from the simple matches, which put many of these together.
 from collections.abc import Iterable, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from spanmatch.matching.checks import check_epsilon, check_neuron, warn_if_too_few_samples
 from spanmatch.matching.gram import GramMatrix
@@ -28,19 +29,20 @@ def minimal_match(
     epsilon : float
         Largest relative residual of a matched neuron, in [0, 1).
     order : sequence of neurons, optional
-        The order in which neurons are tried for removal, which decides which of several minimal matches is found.
-        Neurons left out are tried after it, x ascending and then y ascending.
+        The order in which neurons are tried for removal, which decides which of several minimal matches is
+        found. Neurons left out are tried after it, x ascending and then y ascending.
 
     Returns
     -------
     Match or None
-        A match that contains `neuron` none of whose proper sub-matches does, hence a simple match (Thm. 10); None
-        when `neuron` is not in the maximum match.
+        A match that contains `neuron` none of whose proper sub-matches does, hence a simple match (Thm. 10);
+        None when `neuron` is not in the maximum match.
 
     Raises
     ------
     ValueError
-        When `epsilon` is outside [0, 1), a neuron's side is neither "x" nor "y", or `gram` has seen no sample.
+        When `epsilon` is outside [0, 1), a neuron's side is neither "x" nor "y", or `gram` has seen no
+        sample.
     IndexError
         When `neuron` or one in `order` does not exist.
     TypeError
@@ -53,9 +55,9 @@ def minimal_match(
 
     Notes
     -----
-    Alg. 2 of Wang et al. 2018 (arXiv 1810.11750), once for each other neuron u: remove u and take the maximum match
-    of the rest; if `neuron` is still in it, go on from there, otherwise put u back. What the removal of u alone
-    does costs O(n); O(n²) is spent for each neuron that then leaves.
+    Alg. 2 of Wang et al. 2018 (arXiv 1810.11750), once for each other neuron u: remove u and take the maximum
+    match of the rest; if `neuron` is still in it, go on from there, otherwise put u back. What the removal of
+    u alone does costs O(n); O(n²) is spent for each neuron that then leaves.
     """
     bound = check_epsilon(epsilon)
     wanted = check_neuron(gram, neuron)
@@ -63,7 +65,7 @@ def minimal_match(
     warn_if_too_few_samples(gram)
     state = MatchState(scale(gram))
     keep = state.scaled.label(wanted)
-    if keep is None or not state.settle(bound, keep):
+    if keep is None or not state.settle(bound, np.arange(state.scaled.size) == keep):
         return None
     labels = [state.scaled.label(other) for other in tried]
     first = [label for label in labels if label is not None]
@@ -90,23 +92,33 @@ def shrink(state: MatchState, keep: int, order: Iterable[int], epsilon: float) -
     MatchState
         The minimal match.
     """
+    needed = np.zeros(state.scaled.size, dtype=np.bool_)
+    needed[keep] = True
     tried = {keep}
     for label in order:
         if label in tried or not state.alive[label]:
             continue
         tried.add(label)
-        state = _without(state, label, keep, epsilon) or state
+        smaller = _without(state, label, needed, epsilon)
+        if smaller is None:
+            needed[label] = True
+        else:
+            state = smaller
     return state
 
 
-def _without(state: MatchState, label: int, keep: int, epsilon: float) -> MatchState | None:
+def _without(state: MatchState, label: int, needed: NDArray[np.bool_], epsilon: float) -> MatchState | None:
+    """Return the maximum match without a label, or None when one of the `needed` labels is not in it.
+
+    `keep` falls with any neuron whose removal, from a match at least as large, was found to make it fall.
+    """
     residuals = state.residuals_without(label)
     if residuals is not None:
-        if residuals[keep] > epsilon:
+        if np.any(residuals[needed] > epsilon):
             return None
         if np.max(residuals) <= epsilon:
             state.remove(label)
             return state
     trial = state.copy()
     trial.remove(label)
-    return trial if trial.settle(epsilon, keep) else None
+    return trial if trial.settle(epsilon, needed) else None

@@ -21,8 +21,8 @@ class MatchProfile:
     Attributes
     ----------
     x, y : ndarray, (n_x,) and (n_y,)
-        Smallest epsilon at which the neuron belongs to the maximum match; infinity for dead neurons. Values below
-        1e-6 cannot be told from zero in a Gram matrix and are 0.
+        Smallest epsilon at which the neuron belongs to the maximum match; infinity for dead neurons. Values
+        below 1e-6 cannot be told from zero in a Gram matrix and are 0.
     """
 
     x: FloatArray
@@ -67,9 +67,9 @@ class MatchProfile:
 def match_profile(gram: GramMatrix) -> MatchProfile:
     """Find every neuron's critical epsilon by one peeling.
 
-    The maximum match only shrinks as epsilon falls. Remove the neuron with the largest current residual, again and
-    again: its critical epsilon is the smallest of the residuals so removed, its own included. (For a smaller
-    epsilon no match inside the current set contains it; at that epsilon nothing is removed.)
+    The maximum match only shrinks as epsilon falls. Remove the neuron with the largest current residual,
+    again and again: its critical epsilon is the smallest of the residuals so removed, its own included. (For
+    a smaller epsilon no match inside the current set contains it; at that epsilon nothing is removed.)
 
     Parameters
     ----------
@@ -93,8 +93,9 @@ def match_profile(gram: GramMatrix) -> MatchProfile:
 
     Notes
     -----
-    Costs O((n_x + n_y)³) flops, about half a second for 512 + 512 neurons on one core. The peeling is not in the
-    paper (Wang et al. 2018, arXiv 1810.11750), whose Alg. 1 it runs for every epsilon at once.
+    Costs O((n_x + n_y)³) flops, about half a second for 512 + 512 neurons on one core. The peeling is not in
+    the paper (Wang et al. 2018, arXiv 1810.11750), whose Alg. 1 it runs for every epsilon at once.
+    Layers that are full of near-duplicates (relative differences of 1e-6 to 1e-4) may take ten times longer.
     """
     warn_if_too_few_samples(gram)
     state = MatchState(scale(gram))

@@ -34,13 +34,14 @@ def relative_residuals(gram: GramMatrix, *, onto: Side, subset: ArrayLike | None
     onto : {"x", "y"}
         The side that spans; the residuals are those of the other side's neurons.
     subset : array_like of int, optional
-        Indices of the neurons of `onto` that span; all when left out. Their order and repetitions do not matter.
+        Indices of the neurons of `onto` that span; all when left out. Their order and repetitions do not
+        matter.
 
     Returns
     -------
     ndarray, (n_x,) for ``onto="y"``, (n_y,) for ``onto="x"``
-        Relative residuals in [0, 1]: ``dist(z, span) / |z|``. Values below 1e-6 cannot be told from zero in a Gram
-        matrix and are 0. Of a dead neuron the residual is 0 (its distance is), though it is in no match.
+        Relative residuals in [0, 1]: ``dist(z, span) / |z|``. Values below 1e-6 cannot be told from zero in a
+        Gram matrix and are 0. Of a dead neuron the residual is 0 (its distance is), though it is in no match.
 
     Raises
     ------
@@ -54,6 +55,7 @@ def relative_residuals(gram: GramMatrix, *, onto: Side, subset: ArrayLike | None
     Notes
     -----
     What ``numpy.linalg.lstsq`` gives on the activations, from their inner products, at O(n³) for n neurons.
+    The square of a residual errs by about 1e-15 times the squared sum of the absolute regression weights.
     """
     if onto not in ("x", "y"):
         raise ValueError(f'`onto` must be "x" or "y", got {onto!r}; name the side whose neurons span')
@@ -74,7 +76,7 @@ def relative_residuals(gram: GramMatrix, *, onto: Side, subset: ArrayLike | None
 
 
 def is_match(gram: GramMatrix, match: Match, *, epsilon: float) -> bool:
-    """Tell whether a pair of neuron sets is an ε-approximate match (Def. 1 of Wang et al. 2018, arXiv 1810.11750).
+    """Tell whether a pair of neuron sets is an ε-approximate match (Def. 1).
 
     Parameters
     ----------
@@ -90,8 +92,9 @@ def is_match(gram: GramMatrix, match: Match, *, epsilon: float) -> bool:
     -------
     bool
         Whether every neuron's relative residual onto the span of the other side's is at most `epsilon`, up to
-        rounding: 1e-9 in the residual, 1e-12 plus 4e-15 times the squared sum of the absolute regression weights
-        in its square. So every match that this library returns passes, and so may one that misses by a hair.
+        rounding: 1e-9 in the residual, 1e-12 plus 4e-15 times the squared sum of the absolute regression
+        weights in its square. So every match that this library returns passes, and so may one that misses by
+        a hair.
 
     Raises
     ------
@@ -102,7 +105,7 @@ def is_match(gram: GramMatrix, match: Match, *, epsilon: float) -> bool:
 
     Notes
     -----
-    Costs O(n³) for n neurons in the match.
+    Costs O(n³) for n neurons in the match. Def. 1 of Wang et al. 2018 (arXiv 1810.11750).
     """
     bound = check_epsilon(epsilon)
     for side, indices, count in (("x", match.x, gram.n_x), ("y", match.y, gram.n_y)):

@@ -13,8 +13,9 @@ from scipy.linalg.lapack import dpstrf
 from spanmatch.matching.gram import DEAD_NORM, FloatArray, GramMatrix
 from spanmatch.matching.match import Indices, Match, Neuron
 
-# Squared relative residuals up to this are zero. Inner products carry rounding errors of about 1e-15, so residuals
-# below 1e-6 cannot be told from zero in a Gram matrix; with this one constant, rank and epsilon = 0 have a meaning.
+# Squared relative residuals up to this are zero. Inner products carry rounding errors of about 1e-15, so
+# residuals below 1e-6 cannot be told from zero in a Gram matrix; with this one constant, rank and epsilon = 0
+# have a meaning.
 RESOLUTION = 1e-12
 
 

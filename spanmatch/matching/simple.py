@@ -32,8 +32,8 @@ def simple_matches(
     Returns
     -------
     tuple of SimpleMatch
-        Distinct minimal matches, at least one for each neuron of the maximum match, each with the first neuron (x
-        ascending, then y ascending) for which it was found. For epsilon > 0 there may be others.
+        Distinct minimal matches, at least one for each neuron of the maximum match, each with the first
+        neuron (x ascending, then y ascending) for which it was found. For epsilon > 0 there may be others.
 
     Raises
     ------
@@ -47,8 +47,10 @@ def simple_matches(
 
     Notes
     -----
-    Alg. 2 of Wang et al. 2018 (arXiv 1810.11750) for every neuron, started near its end: inside the smallest
-    match found before that contains the neuron, or else inside a match grown around it.
+    Alg. 2 of Wang et al. 2018 (arXiv 1810.11750), started near its end, from a match grown around the neuron.
+    Let M be minimal for v and R the maximum match inside M without v. Every match that is smaller than M and
+    inside it lacks v, so it is inside R: M is minimal for all its neurons outside R, and those need no search
+    of their own; for a neuron in R the search starts inside R.
     """
     bound = check_epsilon(epsilon)
     if profile is not None and (profile.x.size, profile.y.size) != (gram.n_x, gram.n_y):
@@ -69,21 +71,35 @@ def simple_matches(
 
 def _cover(scaled: ScaledGram, epsilon: float) -> tuple[SimpleMatch, ...]:
     found: dict[Match, SimpleMatch] = {}
-    smallest: dict[int, Indices] = {}
+    inside: dict[int, Indices] = {}  # the smallest match known to contain a label that is not yet served
+    served: set[int] = set()
     for label in range(scaled.size):
-        labels = _minimal_around(scaled, label, smallest.get(label), epsilon)
+        if label in served:
+            continue
+        labels = _minimal_around(scaled, label, inside.get(label), epsilon)
         match = scaled.match(labels)
         found.setdefault(match, SimpleMatch(scaled.neuron(label), match))
-        for member in labels.tolist():
-            if member not in smallest or labels.size < smallest[member].size:
-                smallest[member] = labels
+        # Every smaller match inside a minimal match of `label` lacks `label`, so it lies in `rest`.
+        rest = _maximum_within(scaled, labels[labels != label], epsilon)
+        served.update(np.setdiff1d(labels, rest).tolist())
+        for member in rest.tolist():
+            if member not in inside or rest.size < inside[member].size:
+                inside[member] = rest
     return tuple(found.values())
 
 
 def _minimal_around(scaled: ScaledGram, label: int, inside: Indices | None, epsilon: float) -> Indices:
-    needed = np.array(grow(scaled, label, epsilon)) if inside is None else inside
-    labels = np.sort(needed)
-    last_needed_first = np.searchsorted(labels, needed)[::-1].tolist()
-    keep = int(np.searchsorted(labels, label))
-    state = shrink(MatchState(scaled.restrict(labels)), keep, last_needed_first, epsilon)
+    among = np.arange(scaled.size) if inside is None else inside
+    within = scaled if inside is None else scaled.restrict(inside)
+    grown = np.array(grow(within, int(np.searchsorted(among, label)), epsilon))
+    labels = np.sort(grown)
+    first_needed_first = np.searchsorted(labels, grown).tolist()
+    state = shrink(MatchState(within.restrict(labels)), first_needed_first[0], first_needed_first, epsilon)
+    minimal: Indices = among[labels[state.labels()]]
+    return minimal
+
+
+def _maximum_within(scaled: ScaledGram, labels: Indices, epsilon: float) -> Indices:
+    state = MatchState(scaled.restrict(labels))
+    state.settle(epsilon)
     return labels[state.labels()]

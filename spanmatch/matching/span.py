@@ -12,10 +12,10 @@ from spanmatch.matching.match import Indices
 from spanmatch.matching.scaled import RESOLUTION, independent, solve_lower
 
 EPS = float(np.finfo(np.float64).eps)
-# Rounding errors that updates may leave in the tableau before it is computed afresh.
+# Estimated rounding errors in squared residuals that updates may leave before all is factorised afresh.
 DRIFT_BOUND = 1e-11
-# Where the problem itself is ill-conditioned, fresh numbers err too: only drift beyond so many times that counts.
-DRIFT_FACTOR = 1e3
+# Where the problem itself is ill-conditioned, fresh numbers err too: drift counts beyond so many times that.
+DRIFT_FACTOR = 10
 # Columns that nobody needs any more are removed when fewer than this share is left.
 KEPT_SHARE = 0.75
 
@@ -23,12 +23,15 @@ KEPT_SHARE = 0.75
 class Span:
     """Span of a shrinking set of members, and the squared residuals of targets onto it.
 
-    A basis B of the members is chosen by pivoted Cholesky; the other members are *redundant*. The tableau has one
-    row for each basis member and one column for each member or target: P = inv(G_BB) in the columns of the basis,
-    regression coefficients P G_Bj in the others. Removing a basis member k is a sweep: with u = tableau[k] /
-    sqrt(P_kk), every squared residual grows by u² and the tableau loses uᵀu. If a redundant member then has left
-    the span of the basis, it enters the basis by the reverse sweep. Either costs O(rows · columns), and nothing
-    is ever divided by a pivot below `RESOLUTION`, whatever the rank.
+    A basis B of the members is chosen by pivoted Cholesky; the other members are *redundant*. The tableau has
+    one row for each basis member and one column for each member or target: P = inv(G_BB) in the columns of
+    the basis, regression coefficients P G_Bj in the others. Removing a basis member k is a sweep: with
+    u = tableau[k] / sqrt(P_kk), every squared residual grows by u² and the tableau loses uᵀu. If a redundant
+    member then has left the span of the basis, it enters the basis by the reverse sweep. Either costs
+    O(rows · columns), and nothing is ever divided by a pivot below `RESOLUTION`, whatever the rank.
+
+    Where cancellation may have left more than `DRIFT_BOUND` in the residuals (members that were nearly
+    dependent have left), everything is factorised afresh, at O(n³).
 
     Parameters
     ----------
@@ -133,8 +136,8 @@ class Span:
         rise = fall**2
         self.squared[self._columns] += rise
         self._drift[self._columns] += EPS * pivot * rise
-        self._row_drift[: self._rank] += EPS * fall_rows**2
-        dger(-1.0, fall, fall_rows, a=tableau.T, overwrite_a=1)
+        self._row_drift[: self._rank] += EPS * pivot * fall_rows**2
+        _subtract_outer(tableau, fall_rows, fall)
         last = self._rank - 1
         tableau[row] = tableau[last]
         basis[row] = basis[last]
@@ -169,7 +172,7 @@ class Span:
         schur[self._column_of[basis]] = -weights
         schur[column] = 1.0
         entering = schur / pivot
-        dger(-1.0, entering, weights, a=tableau.T, overwrite_a=1)
+        _subtract_outer(tableau, weights, entering)
         tableau[:, column] = -weights / pivot
         self._tableau[self._rank] = entering
         self._basis[self._rank] = label
@@ -182,12 +185,15 @@ class Span:
     def _drifted(self) -> bool:
         drift = self._row_drift[: self._rank]
         if (drift > DRIFT_BOUND).any():
-            diagonal = self._tableau[np.arange(self._rank), self._column_of[self._basis[: self._rank]]]
-            if (drift > DRIFT_BOUND + DRIFT_FACTOR * EPS * diagonal).any():
+            inverse = np.take(self._tableau[: self._rank], self._column_of[self._basis[: self._rank]], axis=1)
+            inherent = EPS * (inverse**2).sum(axis=1)
+            if (drift > DRIFT_BOUND * inverse.diagonal() + DRIFT_FACTOR * inherent).any():
                 return True
         watched = np.concatenate((np.flatnonzero(self._target), self._redundant))
         watched = watched[self._drift[watched] > DRIFT_BOUND]
-        weights = self._tableau[: self._rank, self._column_of[watched]]
+        if watched.size == 0:
+            return False
+        weights = np.take(self._tableau[: self._rank], self._column_of[watched], axis=1)
         inherent = EPS * (weights**2).sum(axis=0)
         return bool((self._drift[watched] > DRIFT_BOUND + DRIFT_FACTOR * inherent).any())
 
@@ -207,3 +213,9 @@ class Span:
         self._columns = labels
         self._column_of = np.full(len(self._gram), -1)
         self._column_of[labels] = np.arange(labels.size)
+
+
+def _subtract_outer(tableau: FloatArray, rows: FloatArray, columns: FloatArray) -> None:
+    """Subtract an outer product in place, in one pass over memory."""
+    if rows.size:
+        dger(-1.0, columns, rows, a=tableau.T, overwrite_a=1)

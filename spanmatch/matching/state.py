@@ -50,10 +50,8 @@ class MatchState:
     def residuals_without(self, label: int) -> FloatArray | None:
         """Return `residuals` as they would be without this neuron, in O(n), or None when O(n) cannot tell."""
         split = self.scaled.n_x
-        if label < split:
-            growth = self._span_x.growth(label)
-        else:
-            growth = self._span_y.growth(label)
+        span = self._span_x if label < split else self._span_y
+        growth = span.growth(label)
         if growth is None:
             return None
         squared = np.concatenate((self._span_y.squared[:split], self._span_x.squared[split:]))
@@ -74,27 +72,27 @@ class MatchState:
         own.remove(label)
         other.drop_target(label)
 
-    def settle(self, epsilon: float, keep: int | None = None) -> bool:
+    def settle(self, epsilon: float, needed: NDArray[np.bool_] | None = None) -> bool:
         """Take neurons out of play until what is left is an ε-match, its largest (Alg. 1).
 
         Parameters
         ----------
         epsilon : float
             Largest relative residual that may stay.
-        keep : int, optional
-            A label to watch: stop as soon as it would have to leave.
+        needed : ndarray of bool, optional
+            Labels to watch: stop as soon as one of them would have to leave.
 
         Returns
         -------
         bool
-            Whether `keep` stayed.
+            Whether all `needed` labels stayed.
         """
         while True:
             residuals = self.residuals()
             farthest = int(np.argmax(residuals)) if residuals.size else -1
             if farthest < 0 or residuals[farthest] <= epsilon:
                 return True
-            if keep is not None and residuals[keep] > epsilon:
+            if needed is not None and np.any(residuals[needed] > epsilon):
                 return False
             self.remove(farthest)
 

@@ -1,6 +1,6 @@
 """What a finished study knows, as frozen rows.
 
-Apart from everything that draws or writes, so that flows can build results without importing matplotlib.
+Apart from everything that draws or writes: who builds results needs to know nothing of pictures.
 """
 
 from collections.abc import Mapping

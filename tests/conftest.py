@@ -1,0 +1,142 @@
+"""What the tests of the pipeline share: a real Prefect server, real studies, the real command line."""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+REPOSITORY = Path(__file__).parent.parent
+DIGITS = REPOSITORY / "studies" / "digits.yaml"
+COMMAND = [str(Path(sys.executable).with_name("spanmatch"))]
+
+# Two seeds, two layers, a second of training: every stage is real, and small.
+TINY: dict[str, Any] = {
+    "name": "tiny",
+    "seeds": [0, 1],
+    "training": {"epochs": 2, "batch_size": 64, "learning_rate": 0.1, "momentum": 0.9, "weight_decay": 0.0005},
+    "layers": ["block3.relu2", "classifier.relu1"],
+    "images": 90,
+    "segment_images": 45,
+    "epsilons": [0.3, 0.5],
+}
+
+Environment = dict[str, str]
+
+
+def spanmatch(*args: object, env: Environment, expect: int = 0) -> str:
+    """Run the command line in a process of its own; return what it printed."""
+    done = subprocess.run(
+        [*COMMAND, *map(str, args)], env=env, capture_output=True, text=True, timeout=400, check=False
+    )
+    printed = done.stdout + done.stderr
+    assert done.returncode == expect, printed
+    return printed
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def end_group(process: subprocess.Popen[Any], how: signal.Signals = signal.SIGTERM) -> None:
+    """End a process that leads its own group, and everything that it started."""
+    os.killpg(process.pid, how)
+    process.wait(timeout=30)
+
+
+@pytest.fixture(scope="session")
+def bare_env(tmp_path_factory: pytest.TempPathFactory) -> Environment:
+    """An environment without a Prefect server: the command line starts a temporary one."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
+    # wide, so that no line that a test reads is folded
+    return {**kept, "PREFECT_HOME": str(tmp_path_factory.mktemp("prefect")), "COLUMNS": "400"}
+
+
+@pytest.fixture(scope="session")
+def env(bare_env: Environment) -> Iterator[Environment]:
+    """An environment with a running Prefect server, shared by all tests."""
+    port = free_port()
+    address = f"http://127.0.0.1:{port}/api"
+    server = subprocess.Popen(
+        [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)],
+        env={**bare_env, "PREFECT_SERVER_ANALYTICS_ENABLED": "false"},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        _wait_for(f"{address}/health", seconds=120)
+        yield {**bare_env, "PREFECT_API_URL": address}
+    finally:
+        end_group(server)
+
+
+@pytest.fixture(scope="session")
+def digits_root(tmp_path_factory: pytest.TempPathFactory, env: Environment) -> Path:
+    """The embedded study, run from scratch. Not to be changed: copy it."""
+    root = tmp_path_factory.mktemp("digits") / "root"
+    spanmatch("run", DIGITS, "--root", root, env=env)
+    return root
+
+
+@pytest.fixture(scope="session")
+def tiny_root(tmp_path_factory: pytest.TempPathFactory, env: Environment) -> Path:
+    """The tiny study, run from scratch. Not to be changed: copy it."""
+    folder = tmp_path_factory.mktemp("tiny")
+    spanmatch("run", write_study(folder, TINY), "--root", folder / "root", env=env)
+    return folder / "root"
+
+
+@pytest.fixture
+def copy_of(tmp_path: Path) -> Callable[[Path], Path]:
+    """Copy a root to a place of the test's own."""
+
+    def copy(root: Path) -> Path:
+        return Path(shutil.copytree(root, tmp_path / "root"))
+
+    return copy
+
+
+def write_study(folder: Path, changes: dict[str, Any]) -> Path:
+    """Write the embedded study with changes; return its path."""
+    values = yaml.safe_load(DIGITS.read_text(encoding="utf-8")) | changes
+    path = folder / "study.yaml"
+    path.write_text(yaml.safe_dump(values), encoding="utf-8")
+    return path
+
+
+def ledger(root: Path) -> dict[str, dict[str, int]]:
+    loaded: dict[str, dict[str, int]] = json.loads((root / "ledger.json").read_text())
+    return loaded
+
+
+def computed(root: Path) -> dict[str, int]:
+    return {stage: counts["computed"] for stage, counts in ledger(root).items()}
+
+
+def results(root: Path) -> tuple[str, str]:
+    """What must be the same in every run: similarity and simple matches, to the byte."""
+    return (root / "similarity.csv").read_text(), (root / "simple_matches.jsonl").read_text()
+
+
+def _wait_for(url: str, seconds: float) -> None:
+    give_up = time.monotonic() + seconds
+    while time.monotonic() < give_up:
+        try:
+            with urllib.request.urlopen(url, timeout=5):
+                return
+        except OSError:
+            time.sleep(0.2)
+    pytest.fail(f"{url} did not answer within {seconds} s")

@@ -1,0 +1,82 @@
+"""The dependency rules of the layout, read from the imports of the code itself."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).parent.parent
+OURS = ("spanmatch", "storage", "tasks", "flows", "tests", "benchmarks")
+
+# Folder: what it must not import.
+RULES = {
+    "spanmatch": {"storage", "tasks", "flows", "prefect", "dask", "distributed", "zarr", "typer", "rich"},
+    "spanmatch/matching": {"torch", "torchvision", "sklearn", "matplotlib", "spanmatch.networks", "spanmatch.reporting"},
+    "spanmatch/networks": {"matplotlib", "spanmatch.matching", "spanmatch.reporting"},
+    "spanmatch/reporting": {"torch", "torchvision", "sklearn", "spanmatch.networks"},
+    "storage": {"spanmatch", "tasks", "flows", "prefect", "dask", "distributed", "torch"},
+    "tasks": {"flows", "zarr", "typer", "rich"},
+    "flows": {"zarr", "dask", "distributed"},
+}
+
+
+def imported(path: Path) -> set[str]:
+    """Return the modules that a file imports, anywhere in it."""
+    modules: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            modules |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            modules.add(str(node.module))
+            modules |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return modules
+
+
+@pytest.mark.parametrize("folder", RULES)
+def test_imports_go_one_way(folder: str) -> None:
+    files = list((REPOSITORY / folder).rglob("*.py"))
+    assert files
+    for path in files:
+        wrong = {
+            module
+            for module in imported(path)
+            for forbidden in RULES[folder]
+            if module == forbidden or module.startswith(f"{forbidden}.")
+        }
+        assert not wrong, f"{path.relative_to(REPOSITORY)} imports {sorted(wrong)}"
+
+
+def test_only_storage_imports_zarr_and_only_tasks_and_flows_import_prefect() -> None:
+    for path in REPOSITORY.glob("*/**/*.py"):
+        folder = path.relative_to(REPOSITORY).parts[0]
+        if folder not in OURS:
+            continue
+        roots = {module.partition(".")[0] for module in imported(path)}
+        assert "zarr" not in roots or folder in {"storage", "tests"}, path
+        assert "prefect" not in roots or folder in {"tasks", "flows", "tests"}, path
+
+
+def test_nothing_is_unpickled() -> None:
+    for path in REPOSITORY.glob("*/**/*.py"):
+        if path.relative_to(REPOSITORY).parts[0] in OURS:
+            wrong = imported(path) & {"pickle", "cloudpickle", "joblib", "shelve", "marshal"}
+            assert not wrong, f"{path} imports {wrong}"
+            assert "torch.load(" not in path.read_text().replace('"torch.load("', ""), path
+
+
+def loaded_by(statement: str) -> set[str]:
+    """Return the top-level modules that a fresh interpreter has after a statement."""
+    code = f"{statement}\nimport sys; print(*{{name.partition('.')[0] for name in sys.modules}})"
+    return set(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split())
+
+
+def test_importing_the_library_loads_the_mathematics_alone() -> None:
+    assert not loaded_by("import spanmatch") & {"torch", "prefect", "dask", "distributed", "zarr", "matplotlib"}
+
+
+def test_dask_workers_load_neither_prefect_nor_torch_to_match() -> None:
+    # a worker's process imports the command line's module, then the piece's
+    assert not loaded_by("import flows.cli, tasks.matches") & {"torch", "prefect", "matplotlib"}

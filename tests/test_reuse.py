@@ -1,0 +1,235 @@
+"""What a run computes and what it reuses: ε, seeds, moved roots, other servers, damage, kills."""
+
+import csv
+import io
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from conftest import (
+    COMMAND,
+    DIGITS,
+    TINY,
+    Environment,
+    computed,
+    end_group,
+    free_port,
+    ledger,
+    results,
+    spanmatch,
+    write_study,
+)
+
+NOTHING = {"networks": 0, "segments": 0, "grams": 0, "profiles": 0, "matches": 0}
+
+
+def rows_at(root: Path, epsilon: float) -> list[dict[str, str]]:
+    text = (root / "similarity.csv").read_text()
+    return [row for row in csv.DictReader(io.StringIO(text)) if float(row["epsilon"]) == epsilon]
+
+
+def test_a_further_epsilon_computes_matches_alone_and_the_same_again_nothing(
+    digits_root: Path, copy_of: Callable[[Path], Path], env: Environment
+) -> None:
+    root = copy_of(digits_root)
+    spanmatch("run", DIGITS, "--root", root, "--epsilon", 0.35, env=env)
+    assert computed(root) == {**NOTHING, "matches": 48}
+    first = results(root)
+    spanmatch("run", DIGITS, "--root", root, "--epsilon", 0.35, env=env)
+    assert computed(root) == NOTHING
+    assert results(root) == first
+
+
+def test_a_further_epsilon_gives_the_rows_of_a_run_from_scratch(
+    tiny_root: Path, copy_of: Callable[[Path], Path], tmp_path: Path, env: Environment
+) -> None:
+    study, root, scratch = write_study(tmp_path, TINY), copy_of(tiny_root), tmp_path / "scratch"
+    spanmatch("run", study, "--root", root, "--epsilon", 0.35, env=env)
+    spanmatch("run", study, "--root", scratch, "--epsilon", 0.35, env=env)
+    assert rows_at(root, 0.35)
+    assert results(root) == results(scratch)
+
+
+def test_a_moved_root_is_reused_with_an_empty_prefect_home_and_no_server(
+    digits_root: Path, copy_of: Callable[[Path], Path], tmp_path: Path, bare_env: Environment
+) -> None:
+    root = copy_of(digits_root).rename(tmp_path / "moved")
+    spanmatch("run", DIGITS, "--root", root, env={**bare_env, "PREFECT_HOME": str(tmp_path / "home")})
+    assert computed(root) == NOTHING
+    assert results(root) == results(digits_root)
+
+
+def test_a_further_seed_trains_one_network_and_reduces_only_pairs_with_it(
+    tiny_root: Path, copy_of: Callable[[Path], Path], tmp_path: Path, env: Environment
+) -> None:
+    root = copy_of(tiny_root)
+    spanmatch("run", write_study(tmp_path, TINY | {"seeds": [0, 1, 2]}), "--root", root, env=env)
+    # two checkpoints × two segments; two layers × two moments × the pairs (0, 2) and (1, 2); each at two ε
+    assert ledger(root) == {
+        "networks": {"computed": 1, "reused": 2},
+        "segments": {"computed": 4, "reused": 8},
+        "grams": {"computed": 8, "reused": 4},
+        "profiles": {"computed": 8, "reused": 4},
+        "matches": {"computed": 16, "reused": 8},
+    }
+    assert kept(tiny_root, root)
+
+
+def delete(artefact: Path) -> None:
+    shutil.rmtree(artefact) if artefact.is_dir() else artefact.unlink()
+
+
+def flip_a_byte(artefact: Path) -> None:
+    """Change one bit of one byte of the largest file: a chunk of an array, or the weights."""
+    files = [path for path in [artefact, *artefact.rglob("*")] if path.is_file()]
+    largest = max(files, key=lambda path: path.stat().st_size)
+    content = bytearray(largest.read_bytes())
+    content[len(content) // 2] ^= 1
+    largest.write_bytes(content)
+
+
+def truncate(artefact: Path) -> None:
+    files = [path for path in [artefact, *artefact.rglob("*")] if path.is_file()]
+    largest = max(files, key=lambda path: path.stat().st_size)
+    os.truncate(largest, largest.stat().st_size // 2)
+
+
+@pytest.mark.parametrize("damage", [delete, flip_a_byte, truncate])
+def test_damage_is_left_alone_until_needed_then_named_and_repaired(
+    damage: Callable[[Path], None],
+    tiny_root: Path,
+    copy_of: Callable[[Path], Path],
+    tmp_path: Path,
+    env: Environment,
+) -> None:
+    root = copy_of(tiny_root)
+    networks, segments = sorted((root / "networks").iterdir()), sorted((root / "segments").iterdir())
+    damage(segments[0])
+    damage(networks[0])
+    # a further ε needs neither activations nor weights: it does not look at them
+    printed = spanmatch("run", write_study(tmp_path, TINY), "--root", root, "--epsilon", 0.4, env=env)
+    assert "is damaged" not in printed
+    assert computed(root) == {**NOTHING, "matches": 4}
+    # a further seed needs every segment; other segments need every network
+    printed = spanmatch("run", write_study(tmp_path, TINY | {"seeds": [0, 1, 2]}), "--root", root, env=env)
+    assert str(segments[0]) in printed
+    assert computed(root)["segments"] == 5
+    assert kept(tiny_root, root)
+    printed = spanmatch("run", write_study(tmp_path, TINY | {"segment_images": 30}), "--root", root, env=env)
+    assert str(networks[0]) in printed
+    assert computed(root)["networks"] == 1
+    assert results(root) == results(tiny_root)
+
+
+def kept(before: Path, after: Path) -> bool:
+    """Tell whether every line of the results before stands in those after."""
+    return all(
+        set(old.splitlines()) <= set(new.splitlines())
+        for old, new in zip(results(before), results(after), strict=True)
+    )
+
+
+@pytest.mark.parametrize("damage", [delete, flip_a_byte])
+def test_damaged_grams_profiles_and_matches_are_named_and_computed_again(
+    damage: Callable[[Path], None],
+    tiny_root: Path,
+    copy_of: Callable[[Path], Path],
+    tmp_path: Path,
+    env: Environment,
+) -> None:
+    root = copy_of(tiny_root)
+    study = write_study(tmp_path, TINY)
+    gram = min((root / "grams").iterdir())
+    damage(gram)
+    printed = spanmatch("run", study, "--root", root, env=env)
+    assert "is damaged" not in printed, "nothing needed the Gram matrix"
+    printed = spanmatch("run", study, "--root", root, "--epsilon", 0.4, env=env)
+    assert str(gram) in printed
+    assert computed(root) == {**NOTHING, "grams": 1, "matches": 4}
+    profile, match = min((root / "profiles").iterdir()), min((root / "matches").iterdir())
+    damage(profile)
+    damage(match)
+    printed = spanmatch("run", study, "--root", root, env=env)
+    assert str(profile) in printed
+    assert str(match) in printed
+    assert computed(root)["profiles"] == 1
+    assert computed(root)["matches"] == 1
+    assert results(root) == results(tiny_root)
+
+
+def test_a_cached_record_that_was_cut_off_is_computed_again(
+    tiny_root: Path, copy_of: Callable[[Path], Path], tmp_path: Path, env: Environment
+) -> None:
+    root = copy_of(tiny_root)
+    for stage in ("networks", "grams"):
+        record = min((root / "cache" / stage).iterdir())
+        record.write_bytes(record.read_bytes()[:-20])
+    spanmatch("run", write_study(tmp_path, TINY), "--root", root, env=env)
+    assert computed(root) == {**NOTHING, "networks": 1, "grams": 1}
+    assert results(root) == results(tiny_root)
+
+
+@pytest.mark.parametrize("stage", ["networks", "segments", "grams", "profiles", "matches"])
+def test_a_run_killed_at_any_stage_goes_on_where_it_was(
+    stage: str, tiny_root: Path, tmp_path: Path, bare_env: Environment
+) -> None:
+    study, root = write_study(tmp_path, TINY), tmp_path / "root"
+    run = subprocess.Popen(
+        [*COMMAND, "run", str(study), "--root", str(root)],
+        env=bare_env,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    records = root / "cache" / stage
+    while not (records.exists() and any(records.iterdir())):
+        assert run.poll() is None, "the run ended before it could be killed"
+        time.sleep(0.005)
+    end_group(run, signal.SIGKILL)
+    finished = {
+        each: len(list((root / "cache" / each).iterdir())) for each in NOTHING if (root / "cache" / each).exists()
+    }
+    spanmatch("run", study, "--root", root, env=bare_env)
+    reused = {each: counts["reused"] for each, counts in ledger(root).items()}
+    # a record may be on its way to the disk when the kill comes: then that unit is done again
+    assert all(finished[each] - 1 <= reused[each] <= finished[each] for each in finished), (finished, reused)
+    assert reused[stage] >= 1 or finished[stage] == 1
+    assert results(root) == results(tiny_root)
+    assert not list((root / "staging").iterdir()), "what the kill left is cleared away"
+
+
+@pytest.fixture
+def scheduler(env: Environment) -> Iterator[str]:
+    """An outside Dask cluster of two workers."""
+    address = f"tcp://127.0.0.1:{free_port()}"
+    commands = [
+        ["distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", address.rpartition(":")[2]],
+        ["distributed.cli.dask_worker", address, "--nworkers", "2", "--nthreads", "1", "--host", "127.0.0.1"],
+    ]
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-m", *command, "--no-dashboard"],
+            env=env,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        for command in commands
+    ]
+    yield address
+    for process in reversed(processes):
+        end_group(process)
+
+
+def test_an_outside_scheduler_gives_identical_results(
+    tiny_root: Path, tmp_path: Path, scheduler: str, env: Environment
+) -> None:
+    root = tmp_path / "root"
+    spanmatch("run", write_study(tmp_path, TINY), "--root", root, "--scheduler", scheduler, env=env)
+    assert results(root) == results(tiny_root)

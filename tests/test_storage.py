@@ -1,0 +1,186 @@
+"""Artefacts appear whole or not at all, and no byte of one that is used may differ from what was written."""
+
+import os
+import random
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from storage.arrays import Artefact, GroupReader, GroupWriter
+from storage.checkpoints import read_checkpoint, write_checkpoint
+from storage.digests import array_digest, json_digest
+from storage.documents import publish_document, read_document
+from storage.root import DamagedArtefactError, Root
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Root:
+    return Root.prepare(tmp_path / "root")
+
+
+@pytest.fixture
+def values() -> np.ndarray:
+    return np.random.default_rng(0).normal(size=(10, 4, 3)).astype(np.float32)
+
+
+def publish(root: Root, values: np.ndarray, key: str = "key") -> Artefact:
+    with root.publish(root.artefact("segments", key)) as folder:
+        writer = GroupWriter(folder, {"samples": len(values)})
+        writer.create("layer", values.shape, "float32", block_rows=4, dimensions=("image", "position", "neuron"))
+        for block in range(3):
+            writer.write_block("layer", block, values[4 * block : 4 * block + 4])
+        writer.write("empty", np.empty(0))
+        return Artefact("segments", key, writer.finish())
+
+
+def test_a_group_reads_back_as_it_was_written(root: Root, values: np.ndarray) -> None:
+    reader = GroupReader(root, publish(root, values))
+    assert reader.blocks("layer") == 3
+    np.testing.assert_array_equal(reader.read("layer"), values)
+    np.testing.assert_array_equal(reader.read_block("layer", 2), values[8:])
+    assert reader.read("empty").shape == (0,)
+    assert reader.attributes == {"samples": 10}
+
+
+def test_the_digest_is_a_function_of_the_content(root: Root, values: np.ndarray) -> None:
+    digest = publish(root, values, "one").digest
+    assert publish(root, values, "two").digest == digest
+    values[0, 0, 0] += 1
+    assert publish(root, values, "three").digest != digest
+
+
+def test_no_changed_byte_goes_unnoticed(root: Root, values: np.ndarray) -> None:
+    artefact = publish(root, values)
+    folder = root.artefact("segments", "key")
+    generator = random.Random(0)
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        content = path.read_bytes()
+        places = range(len(content)) if len(content) < 400 else generator.sample(range(len(content)), 100)
+        for place in places:
+            changed = bytearray(content)
+            changed[place] ^= 1 << generator.randrange(8)
+            path.write_bytes(changed)
+            try:
+                read = GroupReader(root, artefact).read("layer")
+            except DamagedArtefactError:
+                continue
+            finally:
+                path.write_bytes(content)
+            np.testing.assert_array_equal(read, values, err_msg=f"{path.name} byte {place}")
+
+
+@pytest.mark.parametrize("what", ["a chunk", "the manifest", "all of it"])
+def test_what_is_missing_is_noticed(what: str, root: Root, values: np.ndarray) -> None:
+    artefact = publish(root, values)
+    folder = root.artefact("segments", "key")
+    if what == "a chunk":
+        max(folder.glob("layer/c/**/*"), key=lambda path: path.is_file()).unlink()
+    elif what == "the manifest":
+        (folder / "manifest.json").unlink()
+    else:
+        root.forget("segments", "key")
+    with pytest.raises(DamagedArtefactError, match="segments/key"):
+        GroupReader(root, artefact).read("layer")
+
+
+def test_another_groups_chunk_in_its_place_is_noticed(root: Root, values: np.ndarray) -> None:
+    mine, other = publish(root, values, "mine"), publish(root, values[::-1].copy(), "other")
+    chunk = next(path for path in root.artefact("segments", "other").glob("layer/c/0/**/*") if path.is_file())
+    target = root.artefact("segments", "mine") / chunk.relative_to(root.artefact("segments", "other"))
+    target.write_bytes(chunk.read_bytes())
+    GroupReader(root, other).read("layer")
+    with pytest.raises(DamagedArtefactError, match="rows 0 to 3"):
+        GroupReader(root, mine).read("layer")
+
+
+def test_what_raises_publishes_nothing_and_leaves_the_old(root: Root) -> None:
+    target = root.path / "similarity.csv"
+    root.write_text(target, "old")
+    with pytest.raises(RuntimeError), root.publish(target) as staged:
+        staged.write_text("half")
+        raise RuntimeError
+    assert target.read_text() == "old"
+    assert not list((root.path / "staging").iterdir())
+
+
+def test_a_published_folder_replaces_the_old(root: Root, values: np.ndarray) -> None:
+    publish(root, values)
+    artefact = publish(root, values + 1)
+    np.testing.assert_array_equal(GroupReader(root, artefact).read("layer"), values + 1)
+
+
+def test_what_a_killed_process_left_is_cleared_and_what_a_live_one_writes_is_not(tmp_path: Path) -> None:
+    code = (
+        "import os, sys; from storage.root import Root; root = Root.prepare(sys.argv[1])\n"
+        "with root.publish(root.path / 'never') as staged: staged.write_text('half'); os.kill(os.getpid(), 9)"
+    )
+    path = tmp_path / "root"
+    assert subprocess.run([sys.executable, "-c", code, str(path)], check=False).returncode == -9
+    assert list((path / "staging").iterdir())
+    with Root.prepare(path).publish(path / "mine") as staged:
+        staged.write_text("whole")
+        Root.prepare(path)
+    assert (path / "mine").read_text() == "whole"
+    assert not (path / "never").exists()
+    assert not list((path / "staging").iterdir())
+
+
+def test_a_checkpoint_reads_back_and_its_file_is_a_function_of_its_content(root: Root) -> None:
+    weights = {"b": np.arange(6.0).reshape(2, 3), "a": np.array(3)}
+    metadata = {"accuracy": 0.5, "seed": 1, "checkpoint": "final", "architecture": "x"}
+    digests = set()
+    for key in ("one", "two", "three"):
+        with root.publish(root.artefact("networks", key)) as folder:
+            digests.add(write_checkpoint(folder, "final", weights, metadata))
+    (digest,) = digests
+    read = read_checkpoint(root, "one", "final", digest)
+    assert read.keys() == weights.keys()
+    np.testing.assert_array_equal(read["b"], weights["b"])
+    path = root.artefact("networks", "one") / "final.safetensors"
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(DamagedArtefactError, match="not what was written"):
+        read_checkpoint(root, "one", "final", digest)
+    path.unlink()
+    with pytest.raises(DamagedArtefactError, match="missing"):
+        read_checkpoint(root, "one", "final", digest)
+
+
+def test_a_changed_document_is_noticed(root: Root) -> None:
+    digest = publish_document(root, "matches", "key", {"similarity": 0.25, "x": [1, 2]})
+    assert read_document(root, "matches", "key", digest)["x"] == [1, 2]
+    path = root.artefact("matches", "key")
+    path.write_text(path.read_text().replace("0.25", "0.75"))
+    with pytest.raises(DamagedArtefactError, match="not what was written"):
+        read_document(root, "matches", "key", digest)
+    os.truncate(path, 5)
+    with pytest.raises(DamagedArtefactError, match="cannot be read"):
+        read_document(root, "matches", "key", digest)
+
+
+def test_digests_see_content_and_nothing_else() -> None:
+    assert json_digest({"a": 1, "b": [2.5]}) == json_digest({"b": [2.5], "a": 1})
+    assert json_digest([1, 2]) != json_digest([2, 1])
+    with pytest.raises(ValueError, match="JSON"):
+        json_digest(float("nan"))
+    array = np.arange(12.0).reshape(3, 4)
+    assert array_digest(array) == array_digest(np.asfortranarray(array)) == array_digest(array.astype(">f8"))
+    assert array_digest(array) != array_digest(array.reshape(4, 3))
+    assert array_digest(array) != array_digest(array.astype(np.float32))
+
+
+def test_a_root_of_another_format_is_refused_and_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "spanmatch.json").write_text('{"format": 99}')
+    with pytest.raises(ValueError, match=r"`root` must have storage format 1, got 99"):
+        Root.prepare(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["spanmatch.json"]
+
+
+def test_a_root_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ValueError, match=r"`root` must be a folder that can be written"):
+        Root.prepare(tmp_path / "file" / "root")
