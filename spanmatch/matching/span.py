@@ -13,7 +13,7 @@ from spanmatch.matching.scaled import RESOLUTION, independent, solve_lower
 
 EPS = float(np.finfo(np.float64).eps)
 # Estimated rounding errors in squared residuals that updates may leave before all is factorised afresh.
-DRIFT_BOUND = 1e-11
+DRIFT_BOUND = 1e-10
 # Where the problem itself is ill-conditioned, fresh numbers err too: drift counts beyond so many times that.
 DRIFT_FACTOR = 10
 # Columns that nobody needs any more are removed when fewer than this share is left.

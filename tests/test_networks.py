@@ -1,0 +1,132 @@
+"""Networks: what is stored is what a hand-written forward pass gives, and training repeats to the bit."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional
+
+from spanmatch.networks.activations import NonFiniteActivationsError, default_layers, extract, layer_names
+from spanmatch.networks.architectures import ARCHITECTURES, build
+from spanmatch.networks.catalogue import ARCHITECTURE_NAMES, HELD_OUT_IMAGES
+from spanmatch.networks.data import DATASETS, Dataset, Images, load_dataset
+from spanmatch.networks.recipe import Recipe
+from spanmatch.networks.training import accuracy, load_weights, train
+
+QUICK = Recipe(epochs=1, batch_size=64, learning_rate=0.1, momentum=0.9, weight_decay=5e-4)
+
+
+@pytest.fixture(scope="module")
+def digits() -> Dataset:
+    return load_dataset("digits")
+
+
+def test_the_catalogue_tells_the_truth() -> None:
+    assert set(ARCHITECTURE_NAMES) == set(ARCHITECTURES)
+    assert set(HELD_OUT_IMAGES) == set(DATASETS)
+    for name, count in HELD_OUT_IMAGES.items():
+        assert len(load_dataset(name).held_out) == count
+
+
+def test_digits_are_split_once_with_stable_ids(digits: Dataset) -> None:
+    ids = digits.training.ids + digits.held_out.ids
+    assert len(ids) == len(set(ids)) == 1797
+    assert digits.held_out.ids[:2] == ("digits/2", "digits/5")
+    assert digits.training.pixels.mean() == pytest.approx(0, abs=1e-5)
+    assert digits.training.pixels.std() == pytest.approx(1, abs=1e-5)
+    assert {*digits.held_out.labels.tolist()} == set(range(10))
+
+
+def test_the_digest_sees_ids_labels_and_pixels(digits: Dataset) -> None:
+    images = digits.held_out
+    other = [
+        Images(images.pixels + np.float32(1e-6), images.labels, images.ids),
+        Images(images.pixels, images.labels[::-1], images.ids),
+        Images(images.pixels, images.labels, images.ids[::-1]),
+        images.slice(0, 10),
+    ]
+    assert len({each.digest for each in [images, *other]}) == 5
+
+
+def test_training_repeats_to_the_bit_whatever_ran_before(digits: Dataset) -> None:
+    first = train("vgg9-digits", digits, 3, QUICK)
+    torch.rand(7)
+    again = train("vgg9-digits", digits, 3, QUICK)
+    other = train("vgg9-digits", digits, 4, QUICK)
+    for moment in ("initial", "final"):
+        assert all(
+            np.array_equal(values, again[moment].weights[name]) for name, values in first[moment].weights.items()
+        )
+    assert any(
+        not np.array_equal(values, other["final"].weights[name])
+        for name, values in first["final"].weights.items()
+    )
+
+
+def test_training_leaves_torch_as_it_was(digits: Dataset) -> None:
+    before = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled(), torch.get_rng_state()
+    train("vgg9-digits", digits, 0, QUICK)
+    assert torch.get_num_threads() == before[0]
+    assert torch.are_deterministic_algorithms_enabled() == before[1]
+    assert torch.equal(torch.get_rng_state(), before[2])
+
+
+def test_accuracy_is_that_of_the_weights(digits: Dataset) -> None:
+    final = train("vgg9-digits", digits, 0, QUICK)["final"]
+    network = load_weights(build("vgg9-digits"), final.weights)
+    with torch.no_grad():
+        predicted = network(torch.from_numpy(digits.held_out.pixels)).argmax(dim=1).numpy()
+    assert final.accuracy == pytest.approx((predicted == digits.held_out.labels).mean(), abs=0.002)
+    assert accuracy(network, digits.held_out) == final.accuracy
+
+
+def test_activations_are_those_of_a_hand_written_forward_pass(digits: Dataset) -> None:
+    weights = train("vgg9-digits", digits, 0, QUICK)["final"].weights
+    network = load_weights(build("vgg9-digits"), weights)
+    images = digits.held_out.slice(0, 50)
+    layers = default_layers(network)
+    batches = list(extract(network, layers, images, batch_size=16))
+    assert [len(batch[layers[0]]) for batch in batches] == [16, 16, 16, 2]
+
+    tensors = {name: torch.from_numpy(values) for name, values in weights.items()}
+
+    def normalised(z: torch.Tensor, name: str) -> torch.Tensor:
+        mean, variance = tensors[f"{name}.running_mean"], tensors[f"{name}.running_var"]
+        scale, shift = tensors[f"{name}.weight"], tensors[f"{name}.bias"]
+        z = (z - mean[:, None, None]) / torch.sqrt(variance[:, None, None] + 1e-5)
+        return z * scale[:, None, None] + shift[:, None, None]
+
+    z = torch.from_numpy(images.pixels)
+    expected = {}
+    for block in (1, 2, 3):
+        for number in (1, 2):
+            z = functional.conv2d(z, tensors[f"block{block}.conv{number}.weight"], padding=1)
+            z = normalised(z, f"block{block}.norm{number}").clamp(min=0)
+            expected[f"block{block}.relu{number}"] = z.permute(0, 2, 3, 1).reshape(50, -1, z.shape[1])
+        z = functional.max_pool2d(z, 2)
+    z = z.flatten(1)
+    for number in (1, 2):
+        name = f"classifier.fc{number}"
+        z = (z @ tensors[f"{name}.weight"].T + tensors[f"{name}.bias"]).clamp(min=0)
+        expected[f"classifier.relu{number}"] = z[:, None, :]
+
+    assert list(expected) == layers
+    for layer, values in expected.items():
+        found = np.concatenate([batch[layer] for batch in batches])
+        np.testing.assert_allclose(found, values.numpy(), atol=2e-5, err_msg=layer)
+
+
+def test_every_layer_can_be_named() -> None:
+    names = layer_names(build("vgg9-digits"))
+    assert names[0] == "block1.conv1"
+    assert names[-1] == "classifier.logits"
+    assert len(names) == len(set(names))
+
+
+def test_a_layer_that_is_not_finite_is_named(digits: Dataset) -> None:
+    network = build("vgg9-digits").eval()
+    fc = network.get_submodule("classifier.fc1")
+    assert isinstance(fc, nn.Linear)
+    fc.bias.data[3] = float("inf")
+    with pytest.raises(NonFiniteActivationsError, match=r"layer 'classifier\.relu1' gave NaN or infinity"):
+        list(extract(network, default_layers(network), digits.held_out.slice(0, 2)))

@@ -1,0 +1,234 @@
+"""The embedded study from end to end: what it leaves behind, and what must hold of the science."""
+
+import csv
+import io
+import json
+import re
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import DIGITS, Environment, ledger, results, spanmatch
+from prefect.client.orchestration import SyncPrefectClient
+from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
+from safetensors import safe_open
+
+from flows.checks import look_up
+from flows.plan import Done, Outcome, walk
+from flows.study import read_study
+from spanmatch import GramMatrix, Match, is_match, match_profile, simple_matches
+from storage.arrays import GroupReader
+from storage.results import read_critical_epsilons
+from storage.root import Root
+from tasks.grams import read_gram
+from tasks.stages import Cache
+
+LAYERS = [
+    *(f"block{block}.relu{number}" for block in (1, 2, 3) for number in (1, 2)),
+    "classifier.relu1",
+    "classifier.relu2",
+]
+EPSILONS = [0.15, 0.2, 0.25, 0.3, 0.5]
+
+
+@pytest.fixture(scope="module")
+def similarity(digits_root: Path) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO((digits_root / "similarity.csv").read_text())))
+
+
+@pytest.fixture(scope="module")
+def simple(digits_root: Path) -> list[dict]:
+    return [json.loads(line) for line in (digits_root / "simple_matches.jsonl").read_text().splitlines()]
+
+
+@pytest.fixture(scope="module")
+def outcome(digits_root: Path) -> Outcome:
+    """Every record of the finished study, looked up as a run looks them up."""
+    study = read_study(DIGITS)
+    cache = Cache(Root.at(digits_root))
+    setting = look_up(study)
+    return walk(study, setting, lambda _, units: {name: Done(u, cache.look_up(u)) for name, u in units.items()})
+
+
+def test_similarity_has_a_row_for_every_layer_pair_and_epsilon(similarity: list[dict[str, str]]) -> None:
+    pairs = {(row["checkpoint_x"], row["checkpoint_y"]) for row in similarity}
+    assert pairs == {
+        (f"seed{x}-{moment}", f"seed{y}-{moment}")
+        for moment in ("initial", "final")
+        for x, y in ((0, 1), (0, 2), (1, 2))
+    }
+    assert list(dict.fromkeys(row["layer"] for row in similarity)) == LAYERS
+    assert len(similarity) == 6 * len(LAYERS) * len(EPSILONS)
+    assert list(similarity[0]) == [
+        "layer", "checkpoint_x", "checkpoint_y", "epsilon", "similarity", "matched_x", "matched_y",
+        "neurons_x", "neurons_y", "dead_x", "dead_y", "samples",
+    ]  # fmt: skip
+    for row in similarity:
+        matched, neurons = (int(row[f"{what}_x"]) + int(row[f"{what}_y"]) for what in ("matched", "neurons"))
+        assert float(row["similarity"]) == matched / neurons
+        assert int(row["samples"]) > max(int(row["neurons_x"]), int(row["neurons_y"]))
+
+
+def test_every_final_network_classifies_held_out_images(digits_root: Path) -> None:
+    networks = json.loads((digits_root / "networks.json").read_text())
+    final = {row["seed"]: row["accuracy"] for row in networks if row["checkpoint"] == "final"}
+    assert set(final) == {0, 1, 2}
+    assert min(final.values()) >= 0.95
+    for path in (digits_root / "networks").glob("*/final.safetensors"):
+        with safe_open(path, framework="numpy") as checkpoint:
+            kept = json.loads(checkpoint.metadata()["spanmatch"])
+        assert kept["accuracy"] == final[kept["seed"]]
+
+
+def test_a_run_from_scratch_computes_everything(digits_root: Path) -> None:
+    assert ledger(digits_root) == {
+        "networks": {"computed": 3, "reused": 0},
+        "segments": {"computed": 18, "reused": 0},
+        "grams": {"computed": 48, "reused": 0},
+        "profiles": {"computed": 48, "reused": 0},
+        "matches": {"computed": 240, "reused": 0},
+    }
+
+
+def test_the_report_shows_every_layer_and_needs_nothing_from_outside(digits_root: Path) -> None:
+    page = (digits_root / "report.html").read_text()
+    assert all(layer in page for layer in LAYERS)
+    fetched = re.findall(r"(?:src|href|url)\s*[=(]\s*[\"']?(https?:[^\"') >]*)", page)
+    assert all("arxiv.org" in address for address in fetched)
+
+
+def test_the_report_can_be_written_again(digits_root: Path, tmp_path: Path, env: Environment) -> None:
+    page = digits_root / "report.html"
+    before = page.read_text()
+    page.unlink()
+    assert str(page) in spanmatch("report", DIGITS, "--root", digits_root, env=env)
+    assert page.read_text() == before
+
+
+def test_status_tells_what_is_done_and_what_a_run_would_compute(digits_root: Path, env: Environment) -> None:
+    printed = spanmatch("status", DIGITS, "--root", digits_root, "--epsilon", 0.4, env=env)
+    rows = dict(re.findall(r"│ (\w+) +│ +(\d+ │ +\d+) │", printed))
+    assert {stage: [int(n) for n in row.split("│")] for stage, row in rows.items()} == {
+        "networks": [3, 0],
+        "segments": [18, 0],
+        "grams": [48, 0],
+        "profiles": [48, 0],
+        "matches": [240, 48],
+    }
+
+
+def test_status_of_nothing_is_all_to_compute_and_writes_nothing(tmp_path: Path, env: Environment) -> None:
+    printed = spanmatch("status", DIGITS, "--root", tmp_path / "root", env=env)
+    assert re.search(r"matches +│ +0 │ +240", printed)
+    assert not (tmp_path / "root").exists()
+
+
+def test_similarity_never_falls_as_epsilon_grows(similarity: list[dict[str, str]]) -> None:
+    curves = defaultdict(list)
+    for row in similarity:
+        curves[row["layer"], row["checkpoint_x"], row["checkpoint_y"]].append(
+            (float(row["epsilon"]), float(row["similarity"]))
+        )
+    for curve in curves.values():
+        assert [epsilon for epsilon, _ in curve] == EPSILONS
+        assert curve == sorted(curve, key=lambda point: (point[1], point[0]))
+
+
+def test_the_rows_are_those_of_the_critical_epsilons(digits_root: Path, similarity: list[dict[str, str]]) -> None:
+    for row in similarity:
+        name = f"{row['layer']}/{row['checkpoint_x']}~{row['checkpoint_y']}"
+        arrays = read_critical_epsilons(Root.at(digits_root), [f"{name}/x", f"{name}/y"])
+        for side in ("x", "y"):
+            critical = arrays[f"{name}/{side}"]
+            assert len(critical) == int(row[f"neurons_{side}"])
+            assert np.count_nonzero(critical <= float(row["epsilon"])) == int(row[f"matched_{side}"])
+            assert np.count_nonzero(np.isinf(critical)) == int(row[f"dead_{side}"])
+
+
+def grams(digits_root: Path, outcome: Outcome) -> Iterator[tuple[tuple[str, str, str], GramMatrix]]:
+    for pair, done in outcome.grams.items():
+        yield (pair.layer, pair.x.label, pair.y.label), read_gram(Root.at(digits_root), done.artefact)
+
+
+def test_every_simple_match_is_a_match_and_together_they_are_the_maximum_match(
+    digits_root: Path, outcome: Outcome, simple: list[dict]
+) -> None:
+    found: dict[tuple[str, str, str], list[dict]] = defaultdict(list)
+    for row in simple:
+        found[row["layer"], row["checkpoint_x"], row["checkpoint_y"]].append(row)
+    checked = 0
+    for name, gram in grams(digits_root, outcome):
+        profile = match_profile(gram)
+        for epsilon in EPSILONS:
+            union = Match([], [])
+            for row in found[name]:
+                if row["epsilon"] == epsilon:
+                    match = Match(row["x"], row["y"])
+                    assert is_match(gram, match, epsilon=epsilon)
+                    assert tuple(row["neuron"]) in match
+                    union |= match
+                    checked += 1
+            assert union == profile.maximum_match(epsilon)
+    assert checked == len(simple) > 0
+
+
+def test_a_network_matches_itself_fully_neuron_by_neuron(digits_root: Path, outcome: Outcome) -> None:
+    for _, gram in grams(digits_root, outcome):
+        own = np.block([[gram.xx, gram.xx], [gram.xx, gram.xx]])
+        itself = GramMatrix.from_parts(own, np.tile(gram.sums[: gram.n_x], 2), gram.n_samples, gram.n_x)
+        live = gram.n_x - len(gram.dead_x)
+        matched = match_profile(itself).maximum_match(0.0)
+        assert len(matched.x) == len(matched.y) == live
+        assert match_profile(itself).similarity(0.15) == live / gram.n_x
+
+
+def test_gram_matrices_are_those_of_the_stored_activations(digits_root: Path, outcome: Outcome) -> None:
+    root = Root.at(digits_root)
+    for pair, done in list(outcome.grams.items())[::11]:
+        sides = []
+        for checkpoint in (pair.x, pair.y):
+            parts = [
+                GroupReader(root, segment.artefact).read(pair.layer)
+                for (owner, _), segment in outcome.segments.items()
+                if owner == checkpoint
+            ]
+            activations = np.concatenate(parts).astype(np.float64)
+            sides.append(activations.reshape(-1, activations.shape[-1]))
+        joint = np.hstack(sides)
+        gram = read_gram(root, done.artefact)
+        assert gram.n_samples == len(joint)
+        np.testing.assert_allclose(gram.matrix, joint.T @ joint, rtol=1e-12, atol=1e-9)
+
+
+def test_two_runs_from_scratch_are_identical(digits_root: Path, tmp_path: Path, env: Environment) -> None:
+    spanmatch("run", DIGITS, "--root", tmp_path / "root", env=env)
+    assert results(tmp_path / "root") == results(digits_root)
+    assert (tmp_path / "root" / "report.html").read_text() == (digits_root / "report.html").read_text()
+    assert {path.name for path in (tmp_path / "root").iterdir()} == {path.name for path in digits_root.iterdir()}
+
+
+def test_the_prefect_ui_has_a_table_and_a_report_with_its_figure(digits_root: Path, env: Environment) -> None:
+    with SyncPrefectClient(env["PREFECT_API_URL"]) as client:
+        artefacts = {
+            key: client.read_artifacts(artifact_filter=ArtifactFilter(key=ArtifactFilterKey(any_=[key])))[0]
+            for key in ("digits-similarity", "digits-report")
+        }
+    rows = json.loads(str(artefacts["digits-similarity"].data))
+    assert len(rows) == 2 * len(LAYERS) * len(EPSILONS)
+    assert "data:image/png;base64," in str(artefacts["digits-report"].data)
+
+
+def test_simple_matches_are_reproduced_from_the_gram_matrix(
+    digits_root: Path, outcome: Outcome, simple: list[dict]
+) -> None:
+    pair, done = next(iter(outcome.grams.items()))
+    gram = read_gram(Root.at(digits_root), done.artefact)
+    stored = [
+        (row["x"], row["y"])
+        for row in simple
+        if (row["layer"], row["checkpoint_x"], row["epsilon"]) == (pair.layer, pair.x.label, 0.5)
+        and row["checkpoint_y"] == pair.y.label
+    ]
+    assert stored == [(s.match.x.tolist(), s.match.y.tolist()) for s in simple_matches(gram, epsilon=0.5)]
