@@ -98,3 +98,12 @@ def test_import_is_light():
         "assert all(hasattr(spanmatch, name) for name in spanmatch.__all__)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_as_many_samples_as_neurons_are_too_few_and_one_more_is_not():
+    rng = np.random.default_rng(0)
+    gram = GramMatrix.from_activations(rng.standard_normal((4, 4)), rng.standard_normal((4, 2)))
+    with pytest.warns(TooFewSamplesWarning, match="at least 5 samples"):
+        match_profile(gram)
+    gram.update(rng.standard_normal((1, 4)), rng.standard_normal((1, 2)))
+    match_profile(gram)

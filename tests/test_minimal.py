@@ -90,6 +90,17 @@ def test_independent_layers_have_no_simple_match():
     assert minimal_match(gram, ("y", 3), epsilon=0.5) is None
 
 
+def test_a_simple_match_inside_another_is_found_too():
+    """x0 = e1 + e2 needs both e1 and e2, but x1 = e1 only its twin."""
+    x = np.array([[1, 1, 0, 0], [1, 0, 0, 0]]).T
+    y = np.array([[1, 0, 0, 0], [0, 1, 0, 0]]).T
+    simple = simple_matches(GramMatrix.from_activations(x, y), epsilon=0)
+    assert [(one.neuron, one.match) for one in simple] == [
+        (("x", 0), Match([0, 1], [0, 1])),
+        (("x", 1), Match([1], [0])),
+    ]
+
+
 def test_planted_blocks_are_found():
     rng = np.random.default_rng(1)
     x, y, blocks = [], [], []

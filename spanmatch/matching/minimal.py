@@ -96,7 +96,7 @@ def shrink(state: MatchState, keep: int, order: Iterable[int], epsilon: float) -
     needed[keep] = True
     tried = {keep}
     for label in order:
-        if not state.alive[label]:
+        if label in tried or not state.alive[label]:
             continue
         tried.add(label)
         smaller = _without(state, label, needed, epsilon)

@@ -37,9 +37,9 @@ class Images:
     def digest(self) -> str:
         """Digest of ids, labels and preprocessed pixels."""
         digest = hashlib.sha256("\n".join(self.ids).encode())
-        digest.update(np.ascontiguousarray(self.labels, dtype="<i8"))
+        digest.update(np.ascontiguousarray(self.labels, dtype="<i8").data)
         digest.update(repr(self.pixels.shape).encode())
-        digest.update(np.ascontiguousarray(self.pixels, dtype="<f4"))
+        digest.update(np.ascontiguousarray(self.pixels, dtype="<f4").data)
         return digest.hexdigest()
 
     def slice(self, start: int, stop: int) -> "Images":
