@@ -93,7 +93,8 @@ def show_matches(console: Console, found: ArrayComparison) -> None:
         say(f"ε = {at.epsilon:g}: maximum match similarity {at.similarity:.6g}", style="bold")
         say(f"  maximum match      {_sets(at.maximum)}")
         for simple in at.simple:
-            say(f"  simple match       {_sets(simple.match)}   minimal for {simple.neuron[0]}{simple.neuron[1]}")
+            side, index = simple.neuron
+            say(f"  simple match       {_sets(simple.match)}   minimal for {side}{index}")
 
 
 def show_json(found: ArrayComparison) -> None:
@@ -132,8 +133,9 @@ def _load(argument: str, path: Path) -> NDArray[Any]:
         )
         raise ValueError(message) from None
     if not isinstance(loaded, np.ndarray):
+        loaded.close()
         message = f"`{argument}` must hold one array, got the archive {str(path)!r}; write it with numpy.save"
-        raise ValueError(message)
+        raise TypeError(message)
     return loaded
 
 

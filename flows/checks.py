@@ -32,8 +32,8 @@ def check_names(study: Study) -> None:
     most = HELD_OUT_IMAGES[study.dataset]
     if study.images > most:
         message = (
-            f"`images` must be at most {most} (the held-out images of {study.dataset!r}), got {study.images}; "
-            "take fewer"
+            f"`images` must be at most {most} (the held-out images of {study.dataset!r}), "
+            f"got {study.images}; take fewer"
         )
         raise ValueError(message)
 

@@ -45,7 +45,9 @@ def run(
         from flows.study import read_study
 
         wanted = read_study(study).with_options(epsilon or (), scheduler, root)
-        from flows.session import run_session  # Prefect takes seconds to import: not before the study is sound
+        from flows.session import (
+            run_session,  # Prefect takes seconds to import: not before the study is sound
+        )
 
         run_session(wanted, console)
 
@@ -89,7 +91,7 @@ def match(
     epsilon: Annotated[
         list[float], typer.Option("--epsilon", help="Tolerance ε in [0, 1); may be repeated.")
     ],
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,  # noqa: FBT002
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Match two arrays: no study, no pipeline. Rows are samples, columns are neurons."""
     from flows.arrays import match_arrays, show_json, show_matches

@@ -162,9 +162,7 @@ def segment_units(study: Study, setting: Setting, networks: Mapping[int, Done]) 
     return units
 
 
-def gram_units(
-    study: Study, setting: Setting, segments: Mapping[tuple[Checkpoint, int], Done]
-) -> Grams:
+def gram_units(study: Study, setting: Setting, segments: Mapping[tuple[Checkpoint, int], Done]) -> Grams:
     """One Gram matrix for each layer and pair of networks."""
     starts = [start for start, _ in study.segments()]
 
@@ -186,9 +184,7 @@ def gram_units(
 
 def profile_units(grams: Mapping[Pair, Done]) -> Profiles:
     """One match profile for each Gram matrix."""
-    return {
-        pair: ProfileUnit(label=pair.label, gram=gram.artefact) for pair, gram in grams.items()
-    }
+    return {pair: ProfileUnit(label=pair.label, gram=gram.artefact) for pair, gram in grams.items()}
 
 
 def match_units(study: Study, grams: Mapping[Pair, Done], profiles: Mapping[Pair, Done]) -> Matches:

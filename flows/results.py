@@ -3,8 +3,6 @@
 Apart from running because `spanmatch report` needs no run.
 """
 
-from storage import results as files
-from storage.root import Root
 from flows.plan import Outcome, Pair
 from spanmatch.reporting import (
     Comparison,
@@ -14,6 +12,8 @@ from spanmatch.reporting import (
     SimpleMatchRow,
     StudyResults,
 )
+from storage import results as files
+from storage.root import Root
 from tasks.matches import MatchDocument, read_matches
 from tasks.profiles import read_profile
 from tasks.report import critical_epsilons_name
@@ -72,13 +72,13 @@ def read_results(root: Root, study: str) -> StudyResults:
     return StudyResults(
         study=study,
         layers=tuple(dict.fromkeys(row.layer for row in similarity)),
-        comparisons=tuple(
-            dict.fromkeys(Comparison(x, y, x.partition("-")[2]) for _, x, y in names)
-        ),
+        comparisons=tuple(dict.fromkeys(Comparison(x, y, x.partition("-")[2]) for _, x, y in names)),
         networks=tuple(NetworkRow(**row) for row in files.read_json(root, files.NETWORKS)),
         similarity=tuple(similarity),
         simple_matches=tuple(
-            SimpleMatchRow(**{**row, "neuron": tuple(row["neuron"]), "x": tuple(row["x"]), "y": tuple(row["y"])})
+            SimpleMatchRow(
+                **{**row, "neuron": tuple(row["neuron"]), "x": tuple(row["x"]), "y": tuple(row["y"])}
+            )
             for row in files.read_lines(root, files.SIMPLE_MATCHES)
         ),
         critical_epsilons=tuple(
@@ -125,6 +125,7 @@ def _parsed_row(row: dict[str, str]) -> SimilarityRow:
     names = {"layer", "checkpoint_x", "checkpoint_y"}
     reals = {"epsilon", "similarity"}
     values = {
-        name: text if name in names else float(text) if name in reals else int(text) for name, text in row.items()
+        name: text if name in names else float(text) if name in reals else int(text)
+        for name, text in row.items()
     }
     return SimilarityRow(**values)  # type: ignore[arg-type]

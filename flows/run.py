@@ -8,7 +8,7 @@ from typing import Any
 
 from prefect import flow, get_run_logger
 from prefect.futures import PrefectFuture, wait
-from prefect.task_runners import ThreadPoolTaskRunner
+from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
 from flows import checks, plan
 from flows.plan import Done
@@ -23,15 +23,10 @@ from tasks.stages import Cache
 from tasks.unit import Unit
 
 # Units under way at once; each waits in a thread while its pieces run on Dask.
-_UNITS_AT_ONCE = 16
+_TASK_RUNNER: TaskRunner[Any] = ThreadPoolTaskRunner(max_workers=16)
 
 
-@flow(
-    name="study",
-    flow_run_name="{study.name}",
-    task_runner=ThreadPoolTaskRunner(max_workers=_UNITS_AT_ONCE),
-    persist_result=False,
-)
+@flow(name="study", flow_run_name="{study.name}", task_runner=_TASK_RUNNER, persist_result=False)
 def run_study(study: Study) -> StudyResults:
     """Train, extract, reduce, profile and match whatever is missing; then write results and report.
 
@@ -101,7 +96,8 @@ class _Run:
     def _compute(self, stage: Stage, missing: Mapping[str, Unit]) -> dict[str, Any]:
         task = self._cache.task(stage)
         futures: dict[str, PrefectFuture[Any]] = {
-            key: task.submit(unit=unit, root=self._root, cluster=self._cluster) for key, unit in missing.items()
+            key: task.submit(unit=unit, root=self._root, cluster=self._cluster)
+            for key, unit in missing.items()
         }
         wait(list(futures.values()))
         records, damages = {}, []

@@ -1,4 +1,4 @@
-"""What a person sees in the terminal: progress bars, and at the end a table by layer, the ledger, and where to look.
+"""What a person sees in the terminal: progress bars, then a table by layer, the ledger, and where to look.
 
 Apart from the commands because it only draws.
 """
@@ -81,7 +81,8 @@ def show_summary(console: Console, results: StudyResults, root: Root) -> None:
     final = [f"seed {row.seed} {row.accuracy:.1%}" for row in results.networks if row.checkpoint == "final"]
     console.print(f"accuracy on held-out images: {', '.join(final)}", highlight=False)
     work = ", ".join(
-        f"{stage} {counts['computed']} computed {counts['reused']} reused" for stage, counts in results.ledger.items()
+        f"{stage} {counts['computed']} computed {counts['reused']} reused"
+        for stage, counts in results.ledger.items()
     )
     console.print(f"ledger: {work}", highlight=False)
     console.print(f"report: {root.path / REPORT}", highlight=False, soft_wrap=True)
@@ -110,8 +111,9 @@ def _too_few_samples(results: StudyResults) -> list[str]:
     """Say of which layers the answer means nothing."""
     return list(
         dict.fromkeys(
-            f"warning: {row.layer} has {row.samples} samples for {max(row.neurons_x, row.neurons_y)} neurons: with "
-            "no more samples than neurons everything matches and the answer is meaningless; compare more `images`"
+            f"warning: {row.layer} has {row.samples} samples for {max(row.neurons_x, row.neurons_y)} "
+            "neurons: with no more samples than neurons everything matches and the answer is meaningless; "
+            "compare more `images`"
             for row in results.similarity
             if row.samples <= max(row.neurons_x, row.neurons_y)
         )

@@ -27,12 +27,11 @@ from prefect.settings import (  # noqa: E402
 
 from flows import checks  # noqa: E402
 from flows.screen import Bars, show_summary  # noqa: E402
-from flows.study import Study  # noqa: E402
 from flows.status import status  # noqa: E402
+from flows.study import Study  # noqa: E402
 from storage.root import Root  # noqa: E402
 from tasks.cluster import check_scheduler, started_ahead  # noqa: E402
 from tasks.progress import listening  # noqa: E402
-from tasks.segments import UnusableActivationsError  # noqa: E402
 
 
 def run_session(study: Study, console: Console) -> None:

@@ -25,13 +25,15 @@ class Training(_Strict):
 
     epochs: Annotated[StrictInt, Field(ge=1)] = Field(12, description="Passes over the training images.")
     batch_size: Annotated[StrictInt, Field(ge=2)] = Field(64, description="Images in one step.")
-    learning_rate: Annotated[float, Field(gt=0)] = Field(0.1, description="Highest of the one-cycle schedule.")
+    learning_rate: Annotated[float, Field(gt=0)] = Field(
+        0.1, description="Highest of the one-cycle schedule."
+    )
     momentum: Annotated[float, Field(ge=0, lt=1)] = Field(0.9, description="Momentum of SGD.")
     weight_decay: Annotated[float, Field(ge=0)] = Field(5e-4, description="Weight decay of SGD.")
 
 
 class Study(_Strict):
-    """What is compared: which networks, at which checkpoints, in which layers, on which images, at which ε."""
+    """What is compared: which networks, when in training, in which layers, on which images, at which ε."""
 
     name: str = Field(
         pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$",
@@ -100,7 +102,7 @@ class Study(_Strict):
         for epsilon in epsilons:
             if not 0 <= epsilon < 1:
                 raise ValueError(
-                    f"must lie in [0, 1), got {epsilon}; the paper uses 0.15 to 0.5, and at 1 everything matches"
+                    f"must lie in [0, 1), got {epsilon}; at 1 everything matches, the paper uses 0.15 to 0.5"
                 )
         return sorted({abs(epsilon) for epsilon in epsilons})
 
@@ -133,22 +135,29 @@ def read_study(path: Path) -> Study:
     ------
     ValueError
         If the file cannot be read, is not YAML, or breaks a rule; one sentence for each rule broken.
+    TypeError
+        If the file holds something other than keys and values.
     """
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
-        message = f"`STUDY` must be a YAML file that can be read, got {str(path)!r} ({error.strerror}); see studies/"
+        message = (
+            f"`STUDY` must be a YAML file that can be read, got {str(path)!r} ({error.strerror}); "
+            "see studies/"
+        )
         raise ValueError(message) from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         reason = " ".join(str(error).split())
-        message = f"`STUDY` must be YAML, got {str(path)!r}, which is not: {reason}; compare studies/digits.yaml"
+        message = (
+            f"`STUDY` must be YAML, got {str(path)!r}, which is not: {reason}; compare studies/digits.yaml"
+        )
         raise ValueError(message) from None
     if not isinstance(values, dict):
         message = (
             f"`STUDY` must hold keys and values, got {type(values).__name__} in {str(path)!r}; "
             "compare studies/digits.yaml"
         )
-        raise ValueError(message)
+        raise TypeError(message)
     return _validated(values, source=str(path))
 
 

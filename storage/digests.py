@@ -36,7 +36,7 @@ def array_digest(array: NDArray[Any]) -> str:
     data = np.ascontiguousarray(array)
     data = data.astype(data.dtype.newbyteorder("<"), copy=False)
     digest = hashlib.sha256(f"{data.dtype.str}{data.shape}".encode("ascii"))
-    digest.update(data.reshape(-1).view(np.uint8))
+    digest.update(data.reshape(-1).view(np.uint8).data)
     return digest.hexdigest()
 
 

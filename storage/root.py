@@ -53,8 +53,8 @@ class DamagedArtefactError(ValueError):
 class Root:
     """A study's root folder.
 
-    ``<stage>/<key>.<kind>`` holds an artefact, ``cache/<stage>/<key>`` the cached result of the task that made
-    it, ``staging`` what is being written, and the top level the results that people read.
+    ``<stage>/<key>.<kind>`` holds an artefact, ``cache/<stage>/<key>`` the cached result of the task that
+    made it, ``staging`` what is being written, and the top level the results that people read.
     """
 
     path: Path

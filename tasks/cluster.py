@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Any
 
 from distributed import Client, Future, LocalCluster
-from distributed.comm import get_address_host_port
+from distributed.comm.addressing import get_address_host_port
 from distributed.core import rpc
 
 from tasks.progress import call_with_topic, listener
@@ -66,7 +66,7 @@ class Cluster:
                 self._client.subscribe_topic(self._topic, _pass_on)
             return self._client
 
-    def submit(self, piece: Callable[..., Any], *args: Any) -> Future:  # noqa: ANN401 - what pieces take
+    def submit(self, piece: Callable[..., Any], *args: Any) -> Future[Any]:  # noqa: ANN401 - what pieces take
         """Run ``piece(*args)`` on a worker. Pieces are idempotent: Dask may run one again."""
         return self.client.submit(call_with_topic, self._topic, piece, *args, pure=False)
 
@@ -94,7 +94,7 @@ _ahead: Cluster | None = None
 @contextmanager
 def started_ahead(wanted: bool) -> Iterator[None]:
     """Start this machine's cluster in the background, for the flows that this process runs in the block."""
-    global _ahead  # noqa: PLW0603 - a flow's parameters are JSON: a cluster cannot be one
+    global _ahead
     if not wanted:
         yield
         return

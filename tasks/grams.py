@@ -84,7 +84,9 @@ def publish_gram(root: Root, unit: GramUnit, gram: GramMatrix) -> GramRecord:
     """Store a layer's whole Gram matrix."""
     target = root.artefact("grams", unit.key)
     with root.publish(target) as folder:
-        writer = GroupWriter(folder, {"samples": gram.n_samples, "neurons_x": gram.n_x, "neurons_y": gram.n_y})
+        writer = GroupWriter(
+            folder, {"samples": gram.n_samples, "neurons_x": gram.n_x, "neurons_y": gram.n_y}
+        )
         writer.write("matrix", gram.matrix)
         writer.write("sums", gram.sums)
         digest = writer.finish()

@@ -85,7 +85,7 @@ def find_matches(root: Root, unit: MatchUnit) -> MatchRecord:
             for simple in found
         ],
     }
-    digest = publish_document(root, "matches", unit.key, cast(dict[str, Any], document))
+    digest = publish_document(root, "matches", unit.key, cast("dict[str, Any]", document))
     advance("matches")
     return {"path": root.relative(root.artefact("matches", unit.key)), "digest": digest}
 
@@ -98,4 +98,4 @@ def read_matches(root: Root, key: str, digest: str) -> MatchDocument:
     DamagedArtefactError
         If they are not what was written.
     """
-    return cast(MatchDocument, read_document(root, "matches", key, digest))
+    return cast("MatchDocument", read_document(root, "matches", key, digest))

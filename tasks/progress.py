@@ -56,7 +56,7 @@ def listener() -> Listener:
 @contextmanager
 def listening(to: Listener) -> Iterator[None]:
     """Let `to` hear of the progress of every flow that runs in this process, within the block."""
-    global _listener  # noqa: PLW0603 - Prefect runs tasks in threads of its own: a context variable is lost
+    global _listener
     before, _listener = _listener, to
     try:
         yield

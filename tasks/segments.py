@@ -4,10 +4,9 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from typing_extensions import TypedDict
-
 import numpy as np
 from numpy.typing import NDArray
+from typing_extensions import TypedDict
 
 from storage.arrays import GroupWriter
 from storage.checkpoints import read_checkpoint

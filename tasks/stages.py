@@ -29,7 +29,7 @@ def _cache_key(_context: TaskRunContext, parameters: Mapping[str, Any]) -> str:
 
 
 _OPTIONS: dict[str, Any] = {
-    # READ_COMMITTED, the default: two runs may do a unit twice, which is harmless; a lock would outlive a kill
+    # READ_COMMITTED, the default: two runs may do a unit twice, which is harmless; a lock outlives a kill
     "cache_policy": CacheKeyFnPolicy(cache_key_fn=_cache_key),
     "persist_result": True,
     "result_serializer": "json",

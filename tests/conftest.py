@@ -24,7 +24,13 @@ COMMAND = [str(Path(sys.executable).with_name("spanmatch"))]
 TINY: dict[str, Any] = {
     "name": "tiny",
     "seeds": [0, 1],
-    "training": {"epochs": 2, "batch_size": 64, "learning_rate": 0.1, "momentum": 0.9, "weight_decay": 0.0005},
+    "training": {
+        "epochs": 2,
+        "batch_size": 64,
+        "learning_rate": 0.1,
+        "momentum": 0.9,
+        "weight_decay": 0.0005,
+    },
     "layers": ["block3.relu2", "classifier.relu1"],
     "images": 90,
     "segment_images": 45,

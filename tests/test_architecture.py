@@ -13,7 +13,14 @@ OURS = ("spanmatch", "storage", "tasks", "flows", "tests", "benchmarks")
 # Folder: what it must not import.
 RULES = {
     "spanmatch": {"storage", "tasks", "flows", "prefect", "dask", "distributed", "zarr", "typer", "rich"},
-    "spanmatch/matching": {"torch", "torchvision", "sklearn", "matplotlib", "spanmatch.networks", "spanmatch.reporting"},
+    "spanmatch/matching": {
+        "torch",
+        "torchvision",
+        "sklearn",
+        "matplotlib",
+        "spanmatch.networks",
+        "spanmatch.reporting",
+    },
     "spanmatch/networks": {"matplotlib", "spanmatch.matching", "spanmatch.reporting"},
     "spanmatch/reporting": {"torch", "torchvision", "sklearn", "spanmatch.networks"},
     "storage": {"spanmatch", "tasks", "flows", "prefect", "dask", "distributed", "torch"},
@@ -70,11 +77,22 @@ def test_nothing_is_unpickled() -> None:
 def loaded_by(statement: str) -> set[str]:
     """Return the top-level modules that a fresh interpreter has after a statement."""
     code = f"{statement}\nimport sys; print(*{{name.partition('.')[0] for name in sys.modules}})"
-    return set(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split())
+    return set(
+        subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True
+        ).stdout.split()
+    )
 
 
 def test_importing_the_library_loads_the_mathematics_alone() -> None:
-    assert not loaded_by("import spanmatch") & {"torch", "prefect", "dask", "distributed", "zarr", "matplotlib"}
+    assert not loaded_by("import spanmatch") & {
+        "torch",
+        "prefect",
+        "dask",
+        "distributed",
+        "zarr",
+        "matplotlib",
+    }
 
 
 def test_dask_workers_load_neither_prefect_nor_torch_to_match() -> None:

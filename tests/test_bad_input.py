@@ -74,21 +74,65 @@ def test_a_file_that_is_no_study_is_refused(
 def test_a_study_that_is_not_there_is_refused(tmp_path: Path, bare_env: Environment) -> None:
     missing = tmp_path / "none.yaml"
     for command in ("run", "status", "report"):
-        refused(command, missing, env=bare_env, says=["`STUDY` must be a YAML file that can be read"], folder=tmp_path)
+        refused(
+            command,
+            missing,
+            env=bare_env,
+            says=["`STUDY` must be a YAML file that can be read"],
+            folder=tmp_path,
+        )
 
 
 def test_options_are_held_to_the_rules_of_the_study(tmp_path: Path, bare_env: Environment) -> None:
     root = ["--root", tmp_path / "root"]
-    refused("run", DIGITS, *root, "--epsilon", 1, env=bare_env, says=["must lie in [0, 1), got 1.0"], folder=tmp_path)
-    refused("run", DIGITS, *root, "--epsilon", "x", env=bare_env, says=["Invalid value for '--epsilon'"], folder=tmp_path)
+    refused(
+        "run",
+        DIGITS,
+        *root,
+        "--epsilon",
+        1,
+        env=bare_env,
+        says=["must lie in [0, 1), got 1.0"],
+        folder=tmp_path,
+    )
+    refused(
+        "run",
+        DIGITS,
+        *root,
+        "--epsilon",
+        "x",
+        env=bare_env,
+        says=["Invalid value for '--epsilon'"],
+        folder=tmp_path,
+    )
 
 
 def test_a_scheduler_that_does_not_answer_is_refused(tmp_path: Path, bare_env: Environment) -> None:
     address = f"tcp://127.0.0.1:{free_port()}"
     says = ["`scheduler` must be the address of a Dask scheduler that answers", address]
-    refused("run", DIGITS, "--root", tmp_path / "root", "--scheduler", address, env=bare_env, says=says, folder=tmp_path)
+    refused(
+        "run",
+        DIGITS,
+        "--root",
+        tmp_path / "root",
+        "--scheduler",
+        address,
+        env=bare_env,
+        says=says,
+        folder=tmp_path,
+    )
     says = ["`scheduler` must be the address", "nonsense"]
-    refused("run", DIGITS, "--root", tmp_path / "root", "--scheduler", "nonsense", env=bare_env, says=says, folder=tmp_path)
+    refused(
+        "run",
+        DIGITS,
+        "--root",
+        tmp_path / "root",
+        "--scheduler",
+        "nonsense",
+        env=bare_env,
+        says=says,
+        folder=tmp_path,
+    )
 
 
 def test_a_prefect_server_that_does_not_answer_is_refused(tmp_path: Path, bare_env: Environment) -> None:
@@ -138,7 +182,17 @@ WITH_NAN = np.where(np.arange(60).reshape(20, 3) == 31, np.nan, GOOD)
         (GOOD.astype(complex), GOOD, ["`x`", "complex"]),
         (np.array([["a"] * 3] * 20), GOOD, ["`x`"]),
     ],
-    ids=["counts", "nan", "infinity", "one-dimension", "three", "no-neurons", "no-samples", "complex", "text"],
+    ids=[
+        "counts",
+        "nan",
+        "infinity",
+        "one-dimension",
+        "three",
+        "no-neurons",
+        "no-samples",
+        "complex",
+        "text",
+    ],
 )
 def test_arrays_that_cannot_be_matched_are_refused(
     x: np.ndarray, y: np.ndarray, says: list[str], tmp_path: Path, bare_env: Environment
@@ -155,7 +209,15 @@ def test_files_that_hold_no_array_are_refused(tmp_path: Path, bare_env: Environm
     np.savez(archive, GOOD)
     for wrong in (text, objects, archive, tmp_path / "missing.npy"):
         for pair in ((good, wrong), (wrong, good)):
-            refused("match", *pair, "--epsilon", 0.3, env=bare_env, says=["numpy.save", wrong.name], folder=tmp_path)
+            refused(
+                "match",
+                *pair,
+                "--epsilon",
+                0.3,
+                env=bare_env,
+                says=["numpy.save", wrong.name],
+                folder=tmp_path,
+            )
 
 
 @pytest.mark.parametrize("epsilon", ["-0.1", "1", "nan"])
@@ -165,7 +227,9 @@ def test_an_epsilon_out_of_range_is_refused(epsilon: str, tmp_path: Path, bare_e
     refused("match", good, good, "--epsilon", epsilon, env=bare_env, says=says, folder=tmp_path)
 
 
-def test_no_more_samples_than_neurons_is_a_warning_and_not_a_refusal(tmp_path: Path, bare_env: Environment) -> None:
+def test_no_more_samples_than_neurons_is_a_warning_and_not_a_refusal(
+    tmp_path: Path, bare_env: Environment
+) -> None:
     few = save(tmp_path, "few", np.random.default_rng(0).normal(size=(50, 60)))
     other = save(tmp_path, "other", np.random.default_rng(1).normal(size=(50, 60)))
     printed = spanmatch("match", few, other, "--epsilon", 0, env=bare_env)

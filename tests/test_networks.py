@@ -55,7 +55,8 @@ def test_training_repeats_to_the_bit_whatever_ran_before(digits: Dataset) -> Non
     other = train("vgg9-digits", digits, 4, QUICK)
     for moment in ("initial", "final"):
         assert all(
-            np.array_equal(values, again[moment].weights[name]) for name, values in first[moment].weights.items()
+            np.array_equal(values, again[moment].weights[name])
+            for name, values in first[moment].weights.items()
         )
     assert any(
         not np.array_equal(values, other["final"].weights[name])

@@ -193,7 +193,9 @@ def test_a_run_killed_at_any_stage_goes_on_where_it_was(
         time.sleep(0.005)
     end_group(run, signal.SIGKILL)
     finished = {
-        each: len(list((root / "cache" / each).iterdir())) for each in NOTHING if (root / "cache" / each).exists()
+        each: len(list((root / "cache" / each).iterdir()))
+        for each in NOTHING
+        if (root / "cache" / each).exists()
     }
     spanmatch("run", study, "--root", root, env=bare_env)
     reused = {each: counts["reused"] for each, counts in ledger(root).items()}

@@ -29,7 +29,9 @@ def values() -> np.ndarray:
 def publish(root: Root, values: np.ndarray, key: str = "key") -> Artefact:
     with root.publish(root.artefact("segments", key)) as folder:
         writer = GroupWriter(folder, {"samples": len(values)})
-        writer.create("layer", values.shape, "float32", block_rows=4, dimensions=("image", "position", "neuron"))
+        writer.create(
+            "layer", values.shape, "float32", block_rows=4, dimensions=("image", "position", "neuron")
+        )
         for block in range(3):
             writer.write_block("layer", block, values[4 * block : 4 * block + 4])
         writer.write("empty", np.empty(0))
@@ -99,9 +101,14 @@ def test_another_groups_chunk_in_its_place_is_noticed(root: Root, values: np.nda
 def test_what_raises_publishes_nothing_and_leaves_the_old(root: Root) -> None:
     target = root.path / "similarity.csv"
     root.write_text(target, "old")
-    with pytest.raises(RuntimeError), root.publish(target) as staged:
-        staged.write_text("half")
-        raise RuntimeError
+
+    def write_half() -> None:
+        with root.publish(target) as staged:
+            staged.write_text("half")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        write_half()
     assert target.read_text() == "old"
     assert not list((root.path / "staging").iterdir())
 

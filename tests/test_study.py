@@ -49,7 +49,9 @@ def outcome(digits_root: Path) -> Outcome:
     study = read_study(DIGITS)
     cache = Cache(Root.at(digits_root))
     setting = look_up(study)
-    return walk(study, setting, lambda _, units: {name: Done(u, cache.look_up(u)) for name, u in units.items()})
+    return walk(
+        study, setting, lambda _, units: {name: Done(u, cache.look_up(u)) for name, u in units.items()}
+    )
 
 
 def test_similarity_has_a_row_for_every_layer_pair_and_epsilon(similarity: list[dict[str, str]]) -> None:
@@ -136,7 +138,9 @@ def test_similarity_never_falls_as_epsilon_grows(similarity: list[dict[str, str]
         assert curve == sorted(curve, key=lambda point: (point[1], point[0]))
 
 
-def test_the_rows_are_those_of_the_critical_epsilons(digits_root: Path, similarity: list[dict[str, str]]) -> None:
+def test_the_rows_are_those_of_the_critical_epsilons(
+    digits_root: Path, similarity: list[dict[str, str]]
+) -> None:
     for row in similarity:
         name = f"{row['layer']}/{row['checkpoint_x']}~{row['checkpoint_y']}"
         arrays = read_critical_epsilons(Root.at(digits_root), [f"{name}/x", f"{name}/y"])
@@ -206,7 +210,9 @@ def test_two_runs_from_scratch_are_identical(digits_root: Path, tmp_path: Path, 
     spanmatch("run", DIGITS, "--root", tmp_path / "root", env=env)
     assert results(tmp_path / "root") == results(digits_root)
     assert (tmp_path / "root" / "report.html").read_text() == (digits_root / "report.html").read_text()
-    assert {path.name for path in (tmp_path / "root").iterdir()} == {path.name for path in digits_root.iterdir()}
+    assert {path.name for path in (tmp_path / "root").iterdir()} == {
+        path.name for path in digits_root.iterdir()
+    }
 
 
 def test_the_prefect_ui_has_a_table_and_a_report_with_its_figure(digits_root: Path, env: Environment) -> None:
