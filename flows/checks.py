@@ -12,7 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import spanmatch.networks
-from flows.plan import Setting
+from flows.setting import Setting
 from flows.study import Study
 from spanmatch.networks.catalogue import ARCHITECTURE_NAMES, HELD_OUT_IMAGES
 from storage.digests import file_digest, json_digest

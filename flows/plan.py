@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import combinations
 from typing import Any, NamedTuple
 
+from flows.setting import Setting
 from flows.study import Study
 from spanmatch.networks.recipe import Recipe
 from storage.arrays import Artefact
@@ -32,6 +33,11 @@ class Checkpoint(NamedTuple):
         return f"seed{self.seed}-{self.moment}"
 
 
+def moment_of(label: str) -> str:
+    """Return the moment out of a checkpoint's label."""
+    return label.partition("-")[2]
+
+
 class Pair(NamedTuple):
     """One layer in two networks."""
 
@@ -43,14 +49,6 @@ class Pair(NamedTuple):
     def label(self) -> str:
         """What task runs and messages call it."""
         return f"{self.layer} · seed {self.x.seed} ~ seed {self.y.seed} · {self.x.moment}"
-
-
-class Setting(NamedTuple):
-    """What a study refers to by name, looked up: its layers, and the digests of its data."""
-
-    layers: tuple[str, ...]
-    dataset_digest: str
-    held_out_digest: str
 
 
 class Done(NamedTuple):

@@ -3,7 +3,9 @@
 Apart from running because `spanmatch report` needs no run.
 """
 
-from flows.plan import Outcome, Pair
+from typing import Any
+
+from flows.plan import Outcome, Pair, moment_of
 from spanmatch.reporting import (
     Comparison,
     CriticalEpsilons,
@@ -16,7 +18,7 @@ from storage import results as files
 from storage.root import Root
 from tasks.matches import MatchDocument, read_matches
 from tasks.profiles import read_profile
-from tasks.report import critical_epsilons_name
+from tasks.report import pair_name
 
 
 def collect(root: Root, study: str, outcome: Outcome, ledger: dict[str, dict[str, int]]) -> StudyResults:
@@ -65,25 +67,23 @@ def read_results(root: Root, study: str) -> StudyResults:
         If a file is missing or cannot be read.
     """
     similarity = [_parsed_row(row) for row in files.read_table(root, files.SIMILARITY)]
-    names = dict.fromkeys((row.layer, row.checkpoint_x, row.checkpoint_y) for row in similarity)
-    arrays = files.read_critical_epsilons(
-        root, [critical_epsilons_name(*name, side) for name in names for side in ("x", "y")]
-    )
+    layers = tuple(dict.fromkeys(row.layer for row in similarity))
+    pairs = tuple(dict.fromkeys((row.checkpoint_x, row.checkpoint_y) for row in similarity))
+    names, arrays = files.read_critical_epsilons(root, layers)
+    places = [names.index(pair_name(*pair)) for pair in pairs]
     return StudyResults(
         study=study,
-        layers=tuple(dict.fromkeys(row.layer for row in similarity)),
-        comparisons=tuple(dict.fromkeys(Comparison(x, y, x.partition("-")[2]) for _, x, y in names)),
+        layers=layers,
+        comparisons=tuple(Comparison(x, y, moment_of(x)) for x, y in pairs),
         networks=tuple(NetworkRow(**row) for row in files.read_json(root, files.NETWORKS)),
         similarity=tuple(similarity),
         simple_matches=tuple(
-            SimpleMatchRow(
-                **{**row, "neuron": tuple(row["neuron"]), "x": tuple(row["x"]), "y": tuple(row["y"])}
-            )
-            for row in files.read_lines(root, files.SIMPLE_MATCHES)
+            _parsed_simple_match(row) for row in files.read_lines(root, files.SIMPLE_MATCHES)
         ),
         critical_epsilons=tuple(
-            CriticalEpsilons(*name, *(arrays[critical_epsilons_name(*name, side)] for side in ("x", "y")))
-            for name in names
+            CriticalEpsilons(layer, *pair, arrays[layer][0][place], arrays[layer][1][place])
+            for pair, place in zip(pairs, places, strict=True)
+            for layer in layers
         ),
         ledger=files.read_json(root, files.LEDGER),
     )
@@ -129,3 +129,9 @@ def _parsed_row(row: dict[str, str]) -> SimilarityRow:
         for name, text in row.items()
     }
     return SimilarityRow(**values)  # type: ignore[arg-type]
+
+
+def _parsed_simple_match(row: dict[str, Any]) -> SimpleMatchRow:
+    side, index = row["neuron"]
+    sets = {"neuron": (side, index), "x": tuple(row["x"]), "y": tuple(row["y"])}
+    return SimpleMatchRow(**{**row, **sets})

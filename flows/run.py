@@ -4,11 +4,12 @@ Apart from the plan because this is where Prefect, Dask and the disk come in.
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 from prefect import flow, get_run_logger
 from prefect.futures import PrefectFuture, wait
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
+from prefect.utilities.annotations import quote
 
 from flows import checks, plan
 from flows.plan import Done
@@ -57,7 +58,8 @@ def run_study(study: Study) -> StudyResults:
                 run.repair(found.artefacts)
             except DamagedArtefactError as found:
                 run.repair([found])
-    publish(results, root)
+    quoted = cast("StudyResults", quote(results))  # Prefect would look into every row for futures
+    publish(quoted, root)
     return results
 
 

@@ -1,37 +1,20 @@
 """One `spanmatch run` on the command line: checks first, then the flow with progress bars, then the summary.
 
-Apart from the flow, which also runs where there is no terminal.
+Apart from the flow, which also runs where there is no terminal. What is slow to import comes after the
+checks, and while the server starts.
 """
 
 import os
-import threading
-from contextlib import AbstractContextManager, nullcontext
 
 from rich.console import Console
 
-# Before Prefect is imported, and only where the user has not chosen otherwise: its logs go to its API, not
-# over the progress bars; a first run migrates a database before the temporary server answers.
-for _name, _value in {
-    "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",
-    "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "180",
-    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-}.items():
-    os.environ.setdefault(_name, _value)
+from flows import checks
+from flows.study import Study
+from storage.root import Root
 
-from prefect.client.orchestration import get_client  # noqa: E402
-from prefect.settings import (  # noqa: E402
-    PREFECT_FLOWS_HEARTBEAT_FREQUENCY,
-    get_current_settings,
-    temporary_settings,
-)
-
-from flows import checks  # noqa: E402
-from flows.screen import Bars, show_summary  # noqa: E402
-from flows.status import status  # noqa: E402
-from flows.study import Study  # noqa: E402
-from storage.root import Root  # noqa: E402
-from tasks.cluster import check_scheduler, started_ahead  # noqa: E402
-from tasks.progress import listening  # noqa: E402
+# Before Prefect is imported, where the user has not chosen otherwise: its logs go to the server, not over the
+# progress bars.
+_QUIET = {"PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL", "PREFECT_SERVER_ANALYTICS_ENABLED": "false"}
 
 
 def run_session(study: Study, console: Console) -> None:
@@ -46,57 +29,25 @@ def run_session(study: Study, console: Console) -> None:
     if study.layers != ["default"]:
         checks.look_up(study, Root.at(study.root))
     if study.scheduler is not None:
+        from tasks.cluster import check_scheduler
+
         check_scheduler(study.scheduler)
     root = Root.prepare(study.root)
-    api = _Api()
-    console.print(f"[bold]{study.name}[/]: starting Prefect and PyTorch …", highlight=False)
-    # all that can be done while the temporary server starts
-    stages = status(study)
-    from flows.run import run_study  # loads what draws the report: a second
+    for name, value in _QUIET.items():
+        os.environ.setdefault(name, value)
+    from flows.server import PrefectServer
 
-    work = study.scheduler is None and any(stage.done < stage.total for stage in stages)
-    with started_ahead(work):
-        api.wait()
-        with Bars(console) as bars, listening(bars), _no_heartbeat_for_a_temporary_server():
+    server = PrefectServer()
+    console.print(f"[bold]{study.name}[/]: {server}", highlight=False, soft_wrap=True)
+    from flows.run import run_study
+    from flows.screen import Bars, show_summary
+    from flows.status import status
+    from tasks.cluster import started_ahead
+    from tasks.progress import listening
+
+    work = any(stage.done < stage.total for stage in status(study))
+    with started_ahead(work and study.scheduler is None):
+        server.wait()
+        with Bars(console) as bars, listening(bars), server.in_use():
             results = run_study(study)
     show_summary(console, results, root)
-
-
-def _no_heartbeat_for_a_temporary_server() -> AbstractContextManager[object]:
-    """Nobody watches for a lost run on a server that ends with it; ending the heartbeat takes a second."""
-    if get_current_settings().api.url is None:
-        return temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None})
-    return nullcontext()
-
-
-class _Api:
-    """Prefect's API; where none is configured, a temporary server that takes seconds to start."""
-
-    def __init__(self) -> None:
-        self._error: Exception | None = None
-        self._thread = threading.Thread(target=self._start, daemon=True)
-        self._thread.start()
-
-    def wait(self) -> None:
-        """Wait until it answers.
-
-        Raises
-        ------
-        ValueError
-            If it does not.
-        """
-        self._thread.join()
-        if self._error is not None:
-            url = get_current_settings().api.url
-            message = (
-                f"`PREFECT_API_URL` must be the address of a Prefect server that answers, got {url!r} "
-                f"({self._error}); start it, or unset the variable to use a temporary one"
-            )
-            raise ValueError(message) from self._error
-
-    def _start(self) -> None:
-        try:
-            with get_client(sync_client=True) as client:
-                self._error = client.api_healthcheck()
-        except Exception as error:  # whatever it is, the main thread says so
-            self._error = error

@@ -8,7 +8,7 @@ import io
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import zarr
@@ -58,35 +58,56 @@ def read_json(root: Root, name: str) -> Any:  # noqa: ANN401 - any JSON value
     return json.loads(_read_text(root, name))
 
 
-def write_critical_epsilons(root: Root, arrays: Mapping[str, NDArray[np.float64]]) -> None:
-    """Write critical epsilons as a Zarr group, an array under each name (``layer/pair/side``)."""
+def write_critical_epsilons(
+    root: Root, pairs: Sequence[str], layers: Mapping[str, tuple[NDArray[np.float64], NDArray[np.float64]]]
+) -> None:
+    """Write critical epsilons as a Zarr group: for each layer the arrays ``x`` and ``y`` (pair, neuron).
+
+    Parameters
+    ----------
+    root
+        Whose results they are.
+    pairs
+        Names of the compared pairs, kept as the group's attribute ``pairs``.
+    layers
+        For each layer the critical epsilons of either side, (n_pairs, n_x) and (n_pairs, n_y).
+    """
     with root.publish(root.path / CRITICAL_EPSILONS) as folder:
-        group = zarr.open_group(folder, mode="w-", zarr_format=3)
-        for name, values in arrays.items():
-            # NaN is no critical epsilon: a chunk that is missing shows
-            array = group.create_array(name, shape=values.shape, dtype="float64", fill_value=np.nan)
-            array[:] = values
+        group = zarr.open_group(folder, mode="w-", zarr_format=3, attributes={"pairs": list(pairs)})
+        for layer, sides in layers.items():
+            for side, values in zip("xy", sides, strict=True):
+                group.create_array(
+                    f"{layer}/{side}",
+                    data=values,
+                    fill_value=np.nan,  # no critical epsilon: a chunk that is missing shows
+                    dimension_names=("pair", "neuron"),
+                )
 
 
-def read_critical_epsilons(root: Root, names: Sequence[str]) -> dict[str, NDArray[np.float64]]:
-    """Read the named critical epsilons.
+def read_critical_epsilons(
+    root: Root, layers: Sequence[str]
+) -> tuple[list[str], dict[str, tuple[NDArray[np.float64], NDArray[np.float64]]]]:
+    """Read the names of the pairs, and the named layers' critical epsilons of either side.
 
     Raises
     ------
     ValueError
-        If one is missing or cannot be read.
+        If anything is missing or cannot be read.
     """
-    arrays = {}
-    for name in names:
-        path = root.path / CRITICAL_EPSILONS / name
-        try:
-            values = np.asarray(zarr.open_array(path, mode="r", zarr_format=3)[:], dtype=np.float64)
-        except Exception as error:  # zarr and its codecs raise whatever a wrong byte leads them to
-            raise ValueError(_unreadable(path, error)) from error
-        if np.isnan(values).any():
-            raise ValueError(_unreadable(path, "a chunk is missing"))
-        arrays[name] = values
-    return arrays
+    path = root.path / CRITICAL_EPSILONS
+    try:
+        group = zarr.open_group(path, mode="r", zarr_format=3)
+        pairs = [str(pair) for pair in cast("list[str]", group.attrs["pairs"])]
+        arrays = {layer: (_side(group, layer, "x"), _side(group, layer, "y")) for layer in layers}
+    except Exception as error:  # zarr and its codecs raise whatever a wrong byte leads them to
+        raise ValueError(_unreadable(path, error)) from error
+    if any(np.isnan(values).any() for sides in arrays.values() for values in sides):
+        raise ValueError(_unreadable(path, "a chunk is missing"))
+    return pairs, arrays
+
+
+def _side(group: zarr.Group, layer: str, side: str) -> NDArray[np.float64]:
+    return np.asarray(cast("zarr.Array", group[f"{layer}/{side}"])[:], dtype=np.float64)  # type: ignore[type-arg]
 
 
 def _read_text(root: Root, name: str) -> str:

@@ -2,6 +2,8 @@
 
 from dataclasses import asdict
 
+import numpy as np
+from numpy.typing import NDArray
 from prefect import task
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.cache_policies import NO_CACHE
@@ -11,9 +13,9 @@ from storage import results as files
 from storage.root import Root
 
 
-def critical_epsilons_name(layer: str, checkpoint_x: str, checkpoint_y: str, side: str) -> str:
-    """Name of one side's critical epsilons in the results' Zarr group."""
-    return f"{layer}/{checkpoint_x}~{checkpoint_y}/{side}"
+def pair_name(checkpoint_x: str, checkpoint_y: str) -> str:
+    """Name of a compared pair in the critical epsilons."""
+    return f"{checkpoint_x}~{checkpoint_y}"
 
 
 @task(name="report", task_run_name="report {results.study}", cache_policy=NO_CACHE)
@@ -37,11 +39,8 @@ def write_results(results: StudyResults, root: Root) -> None:
     files.write_lines(root, files.SIMPLE_MATCHES, (asdict(row) for row in results.simple_matches))
     files.write_critical_epsilons(
         root,
-        {
-            critical_epsilons_name(entry.layer, entry.checkpoint_x, entry.checkpoint_y, side): values
-            for entry in results.critical_epsilons
-            for side, values in (("x", entry.x), ("y", entry.y))
-        },
+        [pair_name(pair.checkpoint_x, pair.checkpoint_y) for pair in results.comparisons],
+        {layer: _critical_epsilons(results, layer) for layer in results.layers},
     )
     files.write_json(root, files.NETWORKS, [asdict(row) for row in results.networks])
     files.write_json(root, files.LEDGER, results.ledger)
@@ -50,3 +49,14 @@ def write_results(results: StudyResults, root: Root) -> None:
 def write_report(results: StudyResults, root: Root) -> None:
     """Write the report page."""
     root.write_text(root.path / files.REPORT, report_page(results))
+
+
+def _critical_epsilons(results: StudyResults, layer: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Stack a layer's critical epsilons by pair, in the order of the comparisons."""
+    of_layer = {
+        (entry.checkpoint_x, entry.checkpoint_y): entry
+        for entry in results.critical_epsilons
+        if entry.layer == layer
+    }
+    entries = [of_layer[pair.checkpoint_x, pair.checkpoint_y] for pair in results.comparisons]
+    return np.stack([entry.x for entry in entries]), np.stack([entry.y for entry in entries])

@@ -141,11 +141,11 @@ def test_similarity_never_falls_as_epsilon_grows(similarity: list[dict[str, str]
 def test_the_rows_are_those_of_the_critical_epsilons(
     digits_root: Path, similarity: list[dict[str, str]]
 ) -> None:
+    pairs, arrays = read_critical_epsilons(Root.at(digits_root), LAYERS)
     for row in similarity:
-        name = f"{row['layer']}/{row['checkpoint_x']}~{row['checkpoint_y']}"
-        arrays = read_critical_epsilons(Root.at(digits_root), [f"{name}/x", f"{name}/y"])
-        for side in ("x", "y"):
-            critical = arrays[f"{name}/{side}"]
+        place = pairs.index(f"{row['checkpoint_x']}~{row['checkpoint_y']}")
+        for side, values in zip("xy", arrays[row["layer"]], strict=True):
+            critical = values[place]
             assert len(critical) == int(row[f"neurons_{side}"])
             assert np.count_nonzero(critical <= float(row["epsilon"])) == int(row[f"matched_{side}"])
             assert np.count_nonzero(np.isinf(critical)) == int(row[f"dead_{side}"])

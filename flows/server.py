@@ -1,0 +1,123 @@
+"""The Prefect server of a run on the command line: the configured one, or a temporary one on loopback.
+
+Apart because the run itself does not care. A temporary server is one that Prefect's own command starts: it
+is up seconds before the in-process one would be, since it starts while this process still imports, and its
+UI can be looked at while the run lasts.
+"""
+
+import atexit
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from contextlib import AbstractContextManager
+from typing import Any
+
+from prefect.settings import (
+    PREFECT_API_URL,
+    PREFECT_FLOWS_HEARTBEAT_FREQUENCY,
+    get_current_settings,
+    temporary_settings,
+)
+
+_ANSWERS_SECONDS = 180  # the first start in a new PREFECT_HOME builds a database
+_STOP_SECONDS = 10
+
+
+class PrefectServer:
+    """Starts at once and answers after `wait`; a temporary server ends with this process.
+
+    It ends at exit, after the threads in which Prefect sends the last logs and events.
+    """
+
+    def __init__(self) -> None:
+        configured = get_current_settings().api.url
+        self._process: subprocess.Popen[bytes] | None = None
+        if configured is not None:
+            self.url = configured
+        else:
+            port = _free_port()
+            self.url = f"http://127.0.0.1:{port}/api"
+            self._process = _start(port, self.url)
+            atexit.register(_stop, self._process)
+
+    def __str__(self) -> str:
+        ui = self.url.removesuffix("/api")
+        return f"Prefect server and UI at {ui}" + (" until this run ends" if self.temporary else "")
+
+    @property
+    def temporary(self) -> bool:
+        """Whether the server ends with the run."""
+        return self._process is not None
+
+    def wait(self) -> None:
+        """Wait until a temporary server answers; see that a configured one does.
+
+        Raises
+        ------
+        ValueError
+            If it does not.
+        """
+        if self._process is None:
+            from prefect.client.orchestration import get_client  # a second to import: not before the start
+
+            with get_client(sync_client=True) as client:
+                error = client.api_healthcheck()
+            if error is not None:
+                message = (
+                    "`PREFECT_API_URL` must be the address of a Prefect server that answers, "
+                    f"got {self.url!r} ({error}); start it, or unset the variable to use a temporary one"
+                )
+                raise ValueError(message)
+            return
+        give_up = time.monotonic() + _ANSWERS_SECONDS
+        while not _answers(self.url):
+            if self._process.poll() is not None or time.monotonic() > give_up:
+                raise OSError(
+                    "no temporary Prefect server could be started; see what `prefect server start` says"
+                )
+            time.sleep(0.1)
+
+    def in_use(self) -> AbstractContextManager[object]:
+        """Let flows of this process use the server within the block."""
+        updates: dict[Any, Any] = {PREFECT_API_URL: self.url}
+        if self.temporary:  # nobody watches for a lost run there, and ending the heartbeat takes a second
+            updates[PREFECT_FLOWS_HEARTBEAT_FREQUENCY] = None
+        return temporary_settings(updates)
+
+
+def _start(port: int, url: str) -> subprocess.Popen[bytes]:
+    command = ["-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
+    settings = {"PREFECT_SERVER_ANALYTICS_ENABLED": "false", "PREFECT_SERVER_UI_API_URL": url}
+    return subprocess.Popen(  # noqa: S603 - our own interpreter and arguments
+        [sys.executable, *command],
+        env={**settings, **os.environ},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    try:
+        process.wait(_STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(f"{url}/health", timeout=5):  # noqa: S310 - our own address
+            return True
+    except OSError:
+        return False
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
