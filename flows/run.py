@@ -3,7 +3,7 @@
 Apart from the plan because this is where Prefect, Dask and the disk come in.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 from prefect import flow, get_run_logger
@@ -43,10 +43,10 @@ def run_study(study: Study) -> StudyResults:
         answer: all before any work starts.
     """
     checks.check_names(study)
-    root = Root.prepare(study.root)
-    setting = checks.look_up(study, root)
+    setting = checks.look_up(study, Root.at(study.root))
     if study.scheduler is not None:
         check_scheduler(study.scheduler)
+    root = Root.prepare(study.root)
     with cluster_at(study.scheduler) as cluster:
         run = _Run(root, cluster)
         while True:
@@ -54,21 +54,11 @@ def run_study(study: Study) -> StudyResults:
                 outcome = plan.walk(study, setting, run.complete)
                 results = collect(root, study.name, outcome, run.ledger())
                 break
-            except _Damaged as found:
-                run.repair(found.artefacts)
-            except DamagedArtefactError as found:
-                run.repair([found])
+            except* DamagedArtefactError as damages:
+                run.repair(cast("Sequence[DamagedArtefactError]", damages.exceptions))
     quoted = cast("StudyResults", quote(results))  # Prefect would look into every row for futures
     publish(quoted, root)
     return results
-
-
-class _Damaged(Exception):  # noqa: N818 - not an error: it leads back to the plan
-    """Artefacts turned out damaged when they were needed."""
-
-    def __init__(self, artefacts: list[DamagedArtefactError]) -> None:
-        super().__init__(artefacts)
-        self.artefacts = artefacts
 
 
 class _Run:
@@ -110,10 +100,10 @@ class _Run:
             except DamagedArtefactError as damage:
                 damages.append(damage)
         if damages:
-            raise _Damaged(damages)
+            raise ExceptionGroup(f"damaged {stage} were needed", damages)
         return records
 
-    def repair(self, damages: list[DamagedArtefactError]) -> None:
+    def repair(self, damages: Sequence[DamagedArtefactError]) -> None:
         """Name and forget damaged artefacts, so that the plan finds them missing.
 
         Raises

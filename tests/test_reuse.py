@@ -94,13 +94,7 @@ def flip_a_byte(artefact: Path) -> None:
     largest.write_bytes(content)
 
 
-def truncate(artefact: Path) -> None:
-    files = [path for path in [artefact, *artefact.rglob("*")] if path.is_file()]
-    largest = max(files, key=lambda path: path.stat().st_size)
-    os.truncate(largest, largest.stat().st_size // 2)
-
-
-@pytest.mark.parametrize("damage", [delete, flip_a_byte, truncate])
+@pytest.mark.parametrize("damage", [delete, flip_a_byte])
 def test_damage_is_left_alone_until_needed_then_named_and_repaired(
     damage: Callable[[Path], None],
     tiny_root: Path,
