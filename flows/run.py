@@ -79,6 +79,9 @@ class _Run:
         self._keys[stage] = [unit.key for unit in units.values()]
         records = {unit.key: self._cache.look_up(unit) for unit in units.values()}
         missing = {unit.key: unit for unit in units.values() if records[unit.key] is None}
+        get_run_logger().info(
+            "%s: %d to compute, %d reused", stage, len(missing), len(records) - len(missing)
+        )
         listener().planned(stage, sum(unit.steps for unit in missing.values()), len(missing))
         if missing:
             records |= self._compute(stage, missing)

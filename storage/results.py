@@ -72,7 +72,7 @@ def write_critical_epsilons(
     layers
         For each layer the critical epsilons of either side, (n_pairs, n_x) and (n_pairs, n_y).
     """
-    with root.publish(root.path / CRITICAL_EPSILONS) as folder:
+    with root.publish(root.path / CRITICAL_EPSILONS, replace=True) as folder:
         group = zarr.open_group(folder, mode="w-", zarr_format=3, attributes={"pairs": list(pairs)})
         for layer, sides in layers.items():
             for side, values in zip("xy", sides, strict=True):

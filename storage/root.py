@@ -3,13 +3,14 @@
 Apart because every kind of artefact is published, found and forgotten in the same way.
 """
 
+import errno
 import json
 import os
 import shutil
 import socket
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
@@ -111,20 +112,28 @@ class Root:
         return path.relative_to(self.path).as_posix()
 
     @contextmanager
-    def publish(self, target: Path) -> Iterator[Path]:
+    def publish(self, target: Path, *, replace: bool = False) -> Iterator[Path]:
         """Yield a path to write a file or folder at; it becomes `target` by one rename when all went well.
 
-        An older `target` is replaced. If the block raises, or the process is killed in it, nothing
-        appears at `target`.
+        If the block raises, or the process is killed in it, nothing appears at `target`.
+
+        Parameters
+        ----------
+        target
+            Where it will be.
+        replace
+            Whether a folder that is there already makes way. By default it stays: an artefact's name is its
+            identity, so that another run has published the same. A file is always replaced.
         """
         staged = self._stage_path()
         staged.parent.mkdir(parents=True, exist_ok=True)
         try:
             yield staged
             target.parent.mkdir(parents=True, exist_ok=True)
-            if target.is_dir():
+            if replace and target.is_dir():
                 self._discard(target)
-            staged.replace(target)
+            with _unless_folder_exists(target):
+                staged.replace(target)
         finally:
             shutil.rmtree(staged.parent, ignore_errors=True)
 
@@ -136,9 +145,7 @@ class Root:
     def forget(self, stage: Stage, key: str) -> None:
         """Remove an artefact and the cached result that vouches for it; the result first."""
         self.record(stage, key).unlink(missing_ok=True)
-        artefact = self.artefact(stage, key)
-        if artefact.exists():
-            self._discard(artefact)
+        self._discard(self.artefact(stage, key))
 
     def _stage_path(self) -> Path:
         owner = f"{socket.gethostname()}~{os.getpid()}~{uuid.uuid4().hex}"
@@ -147,7 +154,8 @@ class Root:
     def _discard(self, path: Path) -> None:
         trash = self._stage_path()
         trash.parent.mkdir(parents=True)
-        path.replace(trash)
+        with suppress(FileNotFoundError):
+            path.replace(trash)
         shutil.rmtree(trash.parent, ignore_errors=True)
 
     def _discard_abandoned(self) -> None:
@@ -173,6 +181,15 @@ class Root:
                 "use the version of spanmatch that made it, or another root"
             )
             raise ValueError(message)
+
+
+@contextmanager
+def _unless_folder_exists(target: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.EEXIST, errno.ENOTEMPTY) or not target.is_dir():
+            raise
 
 
 def _is_alive(pid: int) -> bool:

@@ -13,6 +13,7 @@ from storage.arrays import Artefact, GroupReader, GroupWriter
 from storage.checkpoints import read_checkpoint, write_checkpoint
 from storage.digests import array_digest, json_digest
 from storage.documents import publish_document, read_document
+from storage.results import read_critical_epsilons, write_critical_epsilons
 from storage.root import DamagedArtefactError, Root
 
 
@@ -113,10 +114,30 @@ def test_what_raises_publishes_nothing_and_leaves_the_old(root: Root) -> None:
     assert not list((root.path / "staging").iterdir())
 
 
-def test_a_published_folder_replaces_the_old(root: Root, values: np.ndarray) -> None:
+def test_an_artefact_that_another_run_has_published_stays(root: Root, values: np.ndarray) -> None:
+    first = publish(root, values)
+    before = root.artefact("segments", "key").stat().st_ino
+    assert publish(root, values) == first
+    assert root.artefact("segments", "key").stat().st_ino == before
+    np.testing.assert_array_equal(GroupReader(root, first).read("layer"), values)
+    assert not list((root.path / "staging").iterdir())
+
+
+def test_what_is_forgotten_is_published_anew(root: Root, values: np.ndarray) -> None:
     publish(root, values)
+    root.forget("segments", "key")
+    root.forget("segments", "key")
     artefact = publish(root, values + 1)
     np.testing.assert_array_equal(GroupReader(root, artefact).read("layer"), values + 1)
+
+
+def test_a_result_folder_replaces_the_old(root: Root) -> None:
+    for epsilon in (0.25, 0.5):
+        critical = np.full((1, 2), epsilon)
+        write_critical_epsilons(root, ["a~b"], {"layer": (critical, critical)})
+    names, arrays = read_critical_epsilons(root, ["layer"])
+    assert names == ["a~b"]
+    np.testing.assert_array_equal(arrays["layer"][0], critical)
 
 
 def test_what_a_killed_process_left_is_cleared_and_what_a_live_one_writes_is_not(tmp_path: Path) -> None:
