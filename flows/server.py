@@ -22,6 +22,8 @@ from prefect.settings import (
     temporary_settings,
 )
 
+from tasks.interrupts import children_uninterrupted
+
 _ANSWERS_SECONDS = 180  # the first start in a new PREFECT_HOME builds a database
 _STOP_SECONDS = 10
 
@@ -91,13 +93,14 @@ class PrefectServer:
 def _start(port: int, url: str) -> subprocess.Popen[bytes]:
     command = ["-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
     settings = {"PREFECT_SERVER_ANALYTICS_ENABLED": "false", "PREFECT_SERVER_UI_API_URL": url}
-    return subprocess.Popen(  # noqa: S603 - our own interpreter and arguments
-        [sys.executable, *command],
-        env={**settings, **os.environ},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+    with children_uninterrupted():
+        return subprocess.Popen(  # noqa: S603 - our own interpreter and arguments
+            [sys.executable, *command],
+            env={**settings, **os.environ},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:

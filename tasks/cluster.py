@@ -9,7 +9,8 @@ import logging
 import threading
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from multiprocessing import resource_tracker
 from types import TracebackType
 from typing import Any
 
@@ -17,6 +18,7 @@ from distributed import Client, Future, LocalCluster
 from distributed.comm.addressing import get_address_host_port
 from distributed.core import rpc
 
+from tasks.interrupts import children_uninterrupted
 from tasks.progress import call_with_topic, listener
 
 _CONNECT_SECONDS = 10
@@ -47,9 +49,10 @@ class Cluster:
     ) -> None:
         with self._lock:
             if self._client is not None:
-                self._client.close()
+                self._client.close()  # wakes whoever waits for a piece, with an error
             if self._local is not None:
                 self._local.close()
+            self._client = self._local = None
 
     @property
     def client(self) -> Client:
@@ -76,13 +79,16 @@ class Cluster:
 
     def _connect(self) -> Client:
         if self._scheduler is None:
-            self._local = LocalCluster(
-                threads_per_worker=1,
-                processes=True,
-                host="127.0.0.1",
-                dashboard_address=None,
-                silence_logs=logging.CRITICAL,
-            )
+            resource_tracker.ensure_running()  # which would unblock signals once it starts
+            with children_uninterrupted():
+                self._local = LocalCluster(
+                    threads_per_worker=1,
+                    processes=True,
+                    host="127.0.0.1",
+                    dashboard_address=None,
+                    silence_logs=logging.CRITICAL
+                    + 1,  # a client that is gone is no news when a run was stopped
+                )
             return Client(self._local, set_as_default=False)
         check_scheduler(self._scheduler)
         return Client(self._scheduler, timeout=_CONNECT_SECONDS, set_as_default=False)
@@ -108,16 +114,18 @@ def started_ahead(wanted: bool) -> Iterator[None]:
 
 @contextmanager
 def cluster_at(scheduler: str | None) -> Iterator[Cluster]:
-    """Open the cluster of a scheduler; with none, that of this machine, which may have been started ahead."""
-    if scheduler is None and _ahead is not None:
-        yield _ahead
-    else:
-        with Cluster(scheduler) as cluster:
-            yield cluster
+    """Open the cluster of a scheduler; with none, that of this machine, which may have been started ahead.
+
+    It is closed at the end of the block, before Prefect waits for tasks: when a run is interrupted, those
+    would wait for pieces whose workers are gone.
+    """
+    with _ahead if scheduler is None and _ahead is not None else Cluster(scheduler) as cluster:
+        yield cluster
 
 
 def _warm_up(cluster: Cluster) -> None:
-    cluster.client.run(importlib.import_module, "tasks.matches")
+    with suppress(Exception):  # the run may be over, or interrupted, before the workers are up
+        cluster.client.run(importlib.import_module, "tasks.matches")
 
 
 def check_scheduler(address: str) -> None:

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import os
 import shutil
 import signal
 import subprocess
@@ -9,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from conftest import (
@@ -168,6 +170,12 @@ def test_a_cached_record_that_was_cut_off_is_computed_again(
     assert results(root) == results(tiny_root)
 
 
+def wait_for_a_record(run: subprocess.Popen[Any], records: Path) -> None:
+    while not (records.exists() and any(records.iterdir())):
+        assert run.poll() is None, "the run ended before it could be stopped"
+        time.sleep(0.005)
+
+
 @pytest.mark.parametrize("stage", ["networks", "segments", "grams", "profiles", "matches"])
 def test_a_run_killed_at_any_stage_goes_on_where_it_was(
     stage: str, tiny_root: Path, tmp_path: Path, bare_env: Environment
@@ -180,10 +188,7 @@ def test_a_run_killed_at_any_stage_goes_on_where_it_was(
         stderr=subprocess.DEVNULL,
         start_new_session=True,
     )
-    records = root / "cache" / stage
-    while not (records.exists() and any(records.iterdir())):
-        assert run.poll() is None, "the run ended before it could be killed"
-        time.sleep(0.005)
+    wait_for_a_record(run, root / "cache" / stage)
     end_group(run, signal.SIGKILL)
     finished = {
         each: len(list((root / "cache" / each).iterdir()))
@@ -227,4 +232,27 @@ def test_an_outside_scheduler_gives_identical_results(
 ) -> None:
     root = tmp_path / "root"
     spanmatch("run", write_study(tmp_path, TINY), "--root", root, "--scheduler", scheduler, env=env)
+    assert results(root) == results(tiny_root)
+
+
+def test_an_interrupted_run_says_so_at_once_and_goes_on_where_it_was(
+    tiny_root: Path, tmp_path: Path, bare_env: Environment
+) -> None:
+    study, root = write_study(tmp_path, TINY), tmp_path / "root"
+    run = subprocess.Popen(
+        [*COMMAND, "run", str(study), "--root", str(root)],
+        env=bare_env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    wait_for_a_record(run, root / "cache" / "networks")
+    os.killpg(run.pid, signal.SIGINT)  # as a terminal does: to the whole group
+    printed, _ = run.communicate(timeout=60)
+    assert run.returncode == 130, printed
+    assert "stopped; the same command goes on from here" in printed
+    assert "Traceback" not in printed
+    spanmatch("run", study, "--root", root, env=bare_env)
+    assert ledger(root)["networks"]["reused"] >= 1
     assert results(root) == results(tiny_root)
