@@ -22,6 +22,7 @@ from tasks.interrupts import children_uninterrupted
 from tasks.progress import call_with_topic, listener
 
 _CONNECT_SECONDS = 10
+_SILENT = logging.CRITICAL + 1  # when a run is stopped, that its client is gone is no news
 
 
 class Cluster:
@@ -86,8 +87,7 @@ class Cluster:
                     processes=True,
                     host="127.0.0.1",
                     dashboard_address=None,
-                    silence_logs=logging.CRITICAL
-                    + 1,  # a client that is gone is no news when a run was stopped
+                    silence_logs=_SILENT,
                 )
             return Client(self._local, set_as_default=False)
         check_scheduler(self._scheduler)

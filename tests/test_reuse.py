@@ -178,12 +178,12 @@ def wait_for_a_record(run: subprocess.Popen[Any], records: Path) -> None:
 
 @pytest.mark.parametrize("stage", ["networks", "segments", "grams", "profiles", "matches"])
 def test_a_run_killed_at_any_stage_goes_on_where_it_was(
-    stage: str, tiny_root: Path, tmp_path: Path, bare_env: Environment
+    stage: str, tiny_root: Path, tmp_path: Path, env: Environment
 ) -> None:
     study, root = write_study(tmp_path, TINY), tmp_path / "root"
     run = subprocess.Popen(
         [*COMMAND, "run", str(study), "--root", str(root)],
-        env=bare_env,
+        env=env,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
@@ -195,7 +195,7 @@ def test_a_run_killed_at_any_stage_goes_on_where_it_was(
         for each in NOTHING
         if (root / "cache" / each).exists()
     }
-    spanmatch("run", study, "--root", root, env=bare_env)
+    spanmatch("run", study, "--root", root, env=env)
     reused = {each: counts["reused"] for each, counts in ledger(root).items()}
     # a record may be on its way to the disk when the kill comes: then that unit is done again
     assert all(finished[each] - 1 <= reused[each] <= finished[each] for each in finished), (finished, reused)
