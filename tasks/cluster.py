@@ -39,6 +39,7 @@ class Cluster:
         self._scheduler = scheduler
         self._client: Client | None = None
         self._local: LocalCluster | None = None
+        self._closed = False
         self._lock = threading.Lock()
         self._topic = f"spanmatch-progress-{uuid.uuid4().hex}"
 
@@ -54,6 +55,7 @@ class Cluster:
             if self._local is not None:
                 self._local.close()
             self._client = self._local = None
+            self._closed = True
 
     @property
     def client(self) -> Client:
@@ -63,8 +65,12 @@ class Cluster:
         ------
         ValueError
             If the scheduler cannot be reached.
+        RuntimeError
+            If the cluster is closed: a task outlives an interrupted run for a moment.
         """
         with self._lock:
+            if self._closed:
+                raise RuntimeError("the run's cluster is closed")
             if self._client is None:
                 self._client = self._connect()
                 self._client.subscribe_topic(self._topic, _pass_on)
