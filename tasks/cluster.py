@@ -86,6 +86,7 @@ class Cluster:
 
     def _connect(self) -> Client:
         if self._scheduler is None:
+            logging.getLogger("distributed").setLevel(_SILENT)  # the scheduler runs in this process
             resource_tracker.ensure_running()  # which would unblock signals once it starts
             with children_uninterrupted():
                 self._local = LocalCluster(
