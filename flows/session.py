@@ -5,6 +5,8 @@ checks, and while the server starts.
 """
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from rich.console import Console
 
@@ -23,7 +25,8 @@ def run_session(study: Study, console: Console) -> None:
     Raises
     ------
     ValueError
-        If the study asks for what there is not: before any work starts.
+        If the study asks for what there is not, before any work starts; or if a network's activations are
+        not finite.
     """
     checks.check_names(study)
     if study.layers != ["default"]:
@@ -48,6 +51,19 @@ def run_session(study: Study, console: Console) -> None:
     work = any(stage.done < stage.total for stage in status(study))
     with started_ahead(work and study.scheduler is None):
         server.wait()
-        with Bars(console) as bars, listening(bars), server.in_use():
+        with Bars(console) as bars, listening(bars), server.in_use(), _faults():
             results = run_study(study)
     show_summary(console, results, root)
+
+
+@contextmanager
+def _faults() -> Iterator[None]:
+    """Keep a fault of ours, which wants a traceback, apart from what the user can mend."""
+    from tasks.segments import UnusableActivationsError
+
+    try:
+        yield
+    except UnusableActivationsError:
+        raise
+    except (ValueError, TypeError) as error:
+        raise RuntimeError("the run failed; what it has computed is kept") from error
