@@ -6,6 +6,7 @@ from cases import EPSILONS, layers
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from oracle import Oracle, as_set, minimal_ones
+from scipy.linalg import subspace_angles
 
 from spanmatch import (
     GramMatrix,
@@ -186,6 +187,24 @@ def test_intersections_need_independence():
     assert is_match(gram, Match([0], [0]), epsilon=0)
     assert is_match(gram, Match([0], [1]), epsilon=0)
     assert not is_match(gram, Match([0], []), epsilon=0)
+
+
+@settings(deadline=None, max_examples=100)
+@given(seed=st.integers(0, 2**32 - 1), noise=st.sampled_from([0.01, 0.1, 0.5]))
+def test_a_residual_onto_an_intersection_is_bounded_by_those_onto_its_parts(seed, noise):
+    """The constant of docs/theory.md, with θ between what one part has for itself and the other part."""
+    rng = np.random.default_rng(seed)
+    y = rng.standard_normal((12, 6)) + rng.choice([0, 2]) * rng.standard_normal((12, 1))
+    one, other = (np.flatnonzero(rng.random(6) < 0.7) for _ in "12")
+    common = np.intersect1d(one, other)
+    assume(np.setdiff1d(one, other).size and other.size)
+    x = y[:, common] @ rng.standard_normal(common.size) + noise * rng.standard_normal(12)
+    oracle = Oracle(x[:, None], y)
+    parts = {"one": one, "other": other, "common": common}
+    onto = {name: oracle.residual(("x", 0), [("y", int(j)) for j in part]) for name, part in parts.items()}
+    angle = subspace_angles(y[:, np.setdiff1d(one, other)], y[:, other]).min()
+    epsilon = max(onto["one"], onto["other"])
+    assert onto["common"] <= epsilon * np.sqrt(1 + 4 / np.sin(angle) ** 2) + 1e-9
 
 
 @pytest.mark.parametrize("condition", [1, 10, 100])
