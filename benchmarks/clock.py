@@ -7,9 +7,7 @@ import statistics
 import time
 import tracemalloc
 from collections.abc import Callable
-from typing import NamedTuple, TypeVar
-
-Result = TypeVar("Result")
+from typing import NamedTuple
 
 # A side that takes longer than this in all is run no further time.
 PATIENCE_SECONDS = 30
@@ -26,14 +24,16 @@ class Row(NamedTuple):
     note: str = ""
 
 
-def timed(work: Callable[[], Result], runs: int = 5) -> tuple[float, Result]:
-    """Return the median time of as many runs as patience allows, and the last result."""
-    times: list[float] = []
-    while len(times) < runs and sum(times) < PATIENCE_SECONDS:
-        start = time.perf_counter()
-        result = work()
-        times.append(time.perf_counter() - start)
-    return statistics.median(times), result
+def in_turn(*sides: Callable[[], object], runs: int) -> list[float]:
+    """Return each side's median time; the sides alternate, so that what else the machine does hits all."""
+    times: list[list[float]] = [[] for _ in sides]
+    for _ in range(runs):
+        for side, spent in zip(sides, times, strict=True):
+            if sum(spent) < PATIENCE_SECONDS:
+                start = time.perf_counter()
+                side()
+                spent.append(time.perf_counter() - start)
+    return [statistics.median(spent) for spent in times]
 
 
 def peak_bytes(work: Callable[[], object]) -> int:

@@ -15,11 +15,20 @@ import numpy as np
 import scipy
 
 from benchmarks import published
-from benchmarks.clock import Row, markdown, peak_bytes, show_seconds, timed
+from benchmarks.clock import Row, in_turn, markdown, peak_bytes, show_seconds
 from benchmarks.layers import Pair, planted_blocks, relu_features
-from spanmatch import GramMatrix, Match, MatchProfile, match_profile, minimal_match, simple_matches
+from spanmatch import (
+    GramMatrix,
+    Match,
+    MatchProfile,
+    SimpleMatch,
+    match_profile,
+    minimal_match,
+    simple_matches,
+)
 
 EPSILONS = (0.15, 0.2, 0.25, 0.3, 0.5)
+FURTHER = 0.27
 DRAWS = 16
 # Single-precision least squares errs by 1e-6 to 9e-6: neurons so close to epsilon may fall on either side.
 SINGLE_PRECISION = 2e-5
@@ -72,28 +81,26 @@ def compare_maximum(pair: Pair, profile: MatchProfile, epsilon: float) -> None:
         raise DisagreementError(f"maximum matches differ at epsilon {epsilon}")
 
 
-def product_rate(sizes: Sizes, runs: int) -> tuple[Row, float]:
-    rng = np.random.default_rng(0)
-    a, b = (rng.standard_normal((sizes.product, sizes.product)) for _ in "ab")
-    seconds, _ = timed(lambda: a @ b, runs)
-    rate = 2 * sizes.product**3 / seconds
-    return Row(
-        f"float64 matrix product, {sizes.product:,} × {sizes.product:,}",
-        ours=f"{rate / 1e9:.3g} Gflop/s",
-        note="the ceiling",
-    ), rate
-
-
-def update_rate(sizes: Sizes, runs: int, ceiling: float) -> Iterator[Row]:
+def rates(sizes: Sizes, runs: int) -> Iterator[Row]:
     rng = np.random.default_rng(1)
-    for dtype in (np.float64, np.float32):
-        x, y = (rng.standard_normal((sizes.chunk, sizes.neurons)).astype(dtype) for _ in "xy")
-        gram = GramMatrix.zeros(sizes.neurons, sizes.neurons)
-        seconds, _ = timed(lambda g=gram, x=x, y=y: g.update(x, y), 3 * runs)
-        columns = 2 * sizes.neurons
+    a, b = (rng.standard_normal((sizes.product, sizes.product)) for _ in "ab")
+    columns = 2 * sizes.neurons
+    wide = rng.standard_normal((2, sizes.chunk, sizes.neurons))
+    narrow = wide.astype(np.float32)
+    gram = GramMatrix.zeros(sizes.neurons, sizes.neurons)
+    product, double, single = in_turn(
+        lambda: a @ b, lambda: gram.update(*wide), lambda: gram.update(*narrow), runs=5 * runs
+    )
+    ceiling = 2 * sizes.product**3 / product
+    yield Row(
+        f"float64 matrix product, {sizes.product:,} × {sizes.product:,}",
+        ours=f"{ceiling / 1e9:.3g} Gflop/s",
+        note="the ceiling",
+    )
+    for name, seconds in (("float64", double), ("float32", single)):
         rate = sizes.chunk * columns * (columns + 1) / seconds
         yield Row(
-            f"`GramMatrix.update`, {columns:,} columns, chunks of {sizes.chunk:,}, {np.dtype(dtype)}",
+            f"`GramMatrix.update`, {columns:,} columns, chunks of {sizes.chunk:,}, {name}",
             ours=f"{rate / 1e9:.3g} Gflop/s",
             ratio=f"{rate / ceiling:.0%} of the product's rate",
             target="80 %",
@@ -107,53 +114,54 @@ def maximum_matches(sizes: Sizes, runs: int) -> Iterator[Row]:
     drawn = np.sort(rng.choice(DRAWS * sizes.samples, sizes.samples, replace=False))
     pair = pool[0][drawn], pool[1][drawn]
     profile = match_profile(GramMatrix.from_activations(*pair))
-    theirs: dict[float, float] = {}
-    for epsilon in EPSILONS:
+    for epsilon in (*EPSILONS, FURTHER):
         compare_maximum(pair, profile, epsilon)
-        theirs[epsilon], _ = timed(lambda e=epsilon: published.maximum_match(*pair, e), 3)
-    published_seconds = sum(theirs.values())
+
+    def theirs() -> None:
+        for epsilon in EPSILONS:
+            published.maximum_match(*pair, epsilon)
 
     def ours(activations: Pair) -> None:
         whole = match_profile(GramMatrix.from_activations(*activations))
         for epsilon in EPSILONS:
             whole.maximum_match(epsilon)
 
-    seconds, _ = timed(lambda: ours(pair), runs)
+    slow, draw, everything = in_turn(theirs, lambda: ours(pair), lambda: ours(pool), runs=runs)
     shares = ", ".join(f"{profile.similarity(epsilon):.2f}" for epsilon in EPSILONS)
     size = f"{sizes.neurons} + {sizes.neurons} × {sizes.samples:,} float32"
-    yield _against(f"five ε: {size}", published_seconds, seconds, 15, f"similarity {shares}")
-    seconds, _ = timed(lambda: ours(pool), 3)
-    note = f"published: {DRAWS} × the measured draw; ours: all {DRAWS * sizes.samples:,} samples at once"
-    yield _against(f"{DRAWS} draws × five ε", DRAWS * published_seconds, seconds, 200, note)
-    seconds, _ = timed(lambda: profile.maximum_match(0.27), 101)
-    one, _ = timed(lambda: published.maximum_match(*pair, 0.27), 3)
-    compare_maximum(pair, profile, 0.27)
-    yield _against("a further ε (0.27)", one, seconds, 10_000, "a comparison with the profile")
-
-
-def one_minimal_match(sizes: Sizes, runs: int) -> Row:
-    rng = np.random.default_rng(3)
-    pair = planted_blocks(rng, sizes.minimal_samples, sizes.minimal_neurons, sizes.minimal_neurons // 8, 8)
-    profile = match_profile(GramMatrix.from_activations(*pair))
-    index = int(profile.maximum_match(0.3).x[0])
-    expected = published.minimal_match(*pair, index, 0.3)
-
-    def ours() -> Match | None:
-        return minimal_match(GramMatrix.from_activations(*pair), ("x", index), epsilon=0.3)
-
-    found = ours()
-    if found is None or expected is None or Match(*expected) != found:
-        raise DisagreementError(f"minimal matches of ('x', {index}) differ: {expected} and {found}")
-    theirs, _ = timed(lambda: published.minimal_match(*pair, index, 0.3), 3)
-    seconds, _ = timed(ours, 3 * runs)
-    size = f"{sizes.minimal_neurons} + {sizes.minimal_neurons} × {sizes.minimal_samples:,}"
-    return _against(
-        f"one minimal match: {size}",
-        theirs,
-        seconds,
-        1000,
-        f"{found.size} neurons; ours with the Gram matrix",
+    yield _against(f"five ε: {size}", slow, draw, 15, f"similarity {shares}")
+    note = f"published: {DRAWS} × the measured draw, extrapolated; ours: all {len(pool[0]):,} samples at once"
+    yield _against(f"{DRAWS} draws × five ε", DRAWS * slow, everything, 200, note)
+    slow, fast = in_turn(
+        lambda: published.maximum_match(*pair, FURTHER), lambda: profile.maximum_match(FURTHER), runs=3 * runs
     )
+    yield _against(f"a further ε ({FURTHER})", slow, fast, 10_000, "a comparison with the profile")
+
+
+def one_minimal_match(sizes: Sizes, runs: int) -> Iterator[Row]:
+    rng = np.random.default_rng(3)
+    samples, n = sizes.minimal_samples, sizes.minimal_neurons
+    for name, epsilon, pair in (
+        ("planted blocks of 1–8", 0.3, planted_blocks(rng, samples, n, n // 8, 8)),
+        ("entangled ReLU", 0.5, relu_features(rng, samples, n, sizes.causes, (0.1, 0.1))),
+    ):
+        profile = match_profile(GramMatrix.from_activations(*pair))
+        indices = profile.maximum_match(epsilon).x
+        index = int(indices[0]) if indices.size else 0
+
+        def theirs(pair: Pair = pair, index: int = index, epsilon: float = epsilon) -> Match | None:
+            found = published.minimal_match(*pair, index, epsilon)
+            return None if found is None else Match(*found)
+
+        def ours(pair: Pair = pair, index: int = index, epsilon: float = epsilon) -> Match | None:
+            return minimal_match(GramMatrix.from_activations(*pair), ("x", index), epsilon=epsilon)
+
+        found = ours()
+        if theirs() != found:
+            raise DisagreementError(f"minimal matches of ('x', {index}) differ, {name}, epsilon {epsilon}")
+        slow, fast = in_turn(theirs, ours, runs=2 * runs)
+        note = f"{found.size if found else 0} neurons; ours with the Gram matrix"
+        yield _against(f"one minimal match: {n} + {n} × {samples:,}, {name}", slow, fast, 1000, note)
 
 
 def covering(sizes: Sizes, runs: int) -> Iterator[Row]:
@@ -168,8 +176,13 @@ def covering(sizes: Sizes, runs: int) -> Iterator[Row]:
         (f"{5 * causes} causes, own noise 0.1", 0.5, relu_features(rng, samples, n, 5 * causes, high)),
     ):
         gram = GramMatrix.from_activations(*pair)
+        found: list[SimpleMatch] = []
+
+        def ours(gram: GramMatrix = gram, epsilon: float = epsilon, found: list[SimpleMatch] = found) -> None:
+            found[:] = simple_matches(gram, epsilon=epsilon)
+
+        (seconds,) = in_turn(ours, runs=min(runs, 3))
         matched = match_profile(gram).maximum_match(epsilon).size
-        seconds, found = timed(lambda g=gram, e=epsilon: simple_matches(g, epsilon=e), min(runs, 3))
         counts = [one.match.size for one in found] or [0]
         planted = "planted" in name
         yield Row(
@@ -187,7 +200,7 @@ def wide_profiles(sizes: Sizes) -> Iterator[Row]:
         gram = GramMatrix.zeros(width, width)
         for _ in range(3):  # more samples than neurons, a chunk at a time
             gram.update(*relu_features(rng, width, width, sizes.causes, (0.02, 1.0)))
-        seconds, _ = timed(lambda g=gram: match_profile(g), 3)
+        (seconds,) = in_turn(lambda g=gram: match_profile(g), runs=3)
         matrices = peak_bytes(lambda g=gram: match_profile(g)) / (8 * (2 * width) ** 2)
         yield Row(
             f"`match_profile`, {width:,} + {width:,}",
@@ -206,12 +219,10 @@ def _against(what: str, theirs: float, ours: float, target: int, note: str) -> R
 def table(sizes: Sizes, runs: int) -> str:
     """Measure everything and return the table."""
     check_known_answers()
-    ceiling_row, ceiling = product_rate(sizes, runs)
     rows = [
-        ceiling_row,
-        *update_rate(sizes, runs, ceiling),
+        *rates(sizes, runs),
         *maximum_matches(sizes, runs),
-        one_minimal_match(sizes, runs),
+        *one_minimal_match(sizes, runs),
         *covering(sizes, runs),
         *wide_profiles(sizes),
     ]
