@@ -226,6 +226,21 @@ def test_minimum_matches_of_planted_blocks_survive_mixing(condition):
             assert minimum_match(gram, neuron) == block == minimal_match(gram, neuron, epsilon=0)
 
 
+@pytest.mark.parametrize("swap", [False, True])
+def test_a_coefficient_is_zero_when_leaving_its_neuron_out_costs_nothing_that_can_be_told(swap):
+    """Of neurons 1e-3 apart, a coefficient of 5e-4 costs a residual of 5e-7, one of 5e-3 costs 5e-6."""
+    y = np.eye(6)[:, :2] @ [[1, 1], [0, 1e-3]]
+    for weight, expected in ((5e-4, Match([1], [1])), (5e-3, Match([0, 1], [0, 1]))):
+        x = np.stack((y[:, 0], y[:, 1] + weight * y[:, 0]), axis=1)
+        neuron = ("x", 1)
+        if swap:
+            expected = Match(1 - expected.x, 1 - expected.y)
+            x = np.stack((y[:, 0] + weight * y[:, 1], y[:, 1]), axis=1)
+            neuron = ("x", 0)
+        gram = GramMatrix.from_activations(x, y)
+        assert minimum_match(gram, neuron) == expected == minimal_match(gram, neuron, epsilon=0)
+
+
 def test_minimum_match_of_a_dead_neuron_is_none():
     gram = GramMatrix.from_activations(np.eye(5)[:, :2] * [1, 0], np.eye(5)[:, :1])
     assert minimum_match(gram, ("x", 1)) is None
@@ -239,6 +254,9 @@ def test_minimum_match_refuses_dependent_sides():
     twins = GramMatrix.from_activations(np.eye(5)[:, [0, 1, 0]], np.eye(5)[:, :2])
     with pytest.raises(ValueError, match="rank 2 for 3 live neurons on side 'x'"):
         minimum_match(twins, ("x", 1))
+    outside = GramMatrix.from_activations(np.eye(5)[:, [0, 1, 1]], np.eye(5)[:, :1])
+    with pytest.raises(ValueError, match="rank 2 for 3 live neurons on side 'x'"):
+        minimum_match(outside, ("x", 0))
 
 
 @settings(deadline=None, max_examples=60)
