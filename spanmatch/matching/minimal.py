@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from spanmatch.matching.checks import check_epsilon, check_neuron, warn_if_too_few_samples
 from spanmatch.matching.gram import GramMatrix
-from spanmatch.matching.match import Match, Neuron
-from spanmatch.matching.scaled import scale
+from spanmatch.matching.grow import grow
+from spanmatch.matching.match import Indices, Match, Neuron
+from spanmatch.matching.scaled import ScaledGram, scale
 from spanmatch.matching.state import MatchState
 
 
@@ -105,6 +106,35 @@ def shrink(state: MatchState, keep: int, order: Iterable[int], epsilon: float) -
         else:
             state = smaller
     return state
+
+
+def minimal_around(scaled: ScaledGram, label: int, inside: Indices | None, epsilon: float) -> Indices:
+    """Find one minimal match of a neuron, starting from a small match grown around it.
+
+    Parameters
+    ----------
+    scaled : ScaledGram
+        An ε-match as a whole.
+    label : int
+        The neuron.
+    inside : ndarray of int or None
+        Labels of an ε-match that contains `label`, ascending: the search stays inside it. None for all.
+    epsilon : float
+        Largest relative residual that may stay.
+
+    Returns
+    -------
+    ndarray of int
+        Labels of the minimal match, ascending.
+    """
+    among = np.arange(scaled.size) if inside is None else inside
+    within = scaled if inside is None else scaled.restrict(inside)
+    grown = np.array(grow(within, int(np.searchsorted(among, label)), epsilon))
+    labels = np.sort(grown)
+    first_needed_first = np.searchsorted(labels, grown).tolist()
+    state = shrink(MatchState(within.restrict(labels)), first_needed_first[0], first_needed_first, epsilon)
+    minimal: Indices = among[labels[state.labels()]]
+    return minimal
 
 
 def _without(state: MatchState, label: int, needed: NDArray[np.bool_], epsilon: float) -> MatchState | None:

@@ -1,4 +1,4 @@
-"""Simple matches that together cover the maximum match.
+"""Simple matches that together cover the maximum match, or any given match.
 
 Apart from the search for one minimal match, of which this makes many.
 """
@@ -7,10 +7,10 @@ import numpy as np
 
 from spanmatch.matching.checks import check_epsilon, warn_if_too_few_samples
 from spanmatch.matching.gram import GramMatrix
-from spanmatch.matching.grow import grow
 from spanmatch.matching.match import Indices, Match, SimpleMatch
-from spanmatch.matching.minimal import shrink
+from spanmatch.matching.minimal import minimal_around
 from spanmatch.matching.profile import MatchProfile
+from spanmatch.matching.residuals import is_match
 from spanmatch.matching.scaled import ScaledGram, scale
 from spanmatch.matching.state import MatchState
 
@@ -69,6 +69,54 @@ def simple_matches(
     return _cover(scaled.restrict(labels), bound)
 
 
+def decompose(gram: GramMatrix, match: Match, *, epsilon: float) -> tuple[SimpleMatch, ...]:
+    """Find distinct simple matches inside a given ε-match whose union it is (Thm. 5).
+
+    Parameters
+    ----------
+    gram : GramMatrix
+        Inner products of the activations of both layers.
+    match : Match
+        An ε-match. The empty one is the union of none.
+    epsilon : float
+        Largest relative residual of a matched neuron, in [0, 1).
+
+    Returns
+    -------
+    tuple of SimpleMatch
+        Distinct minimal matches inside `match`, at least one for each of its neurons, each with the first
+        neuron (x ascending, then y ascending) for which it was found. ``decompose(gram,
+        maximum_match(gram, epsilon=epsilon), epsilon=epsilon)`` is ``simple_matches(gram, epsilon=epsilon)``.
+
+    Raises
+    ------
+    ValueError
+        When `match` is no ε-match (by `is_match`), `epsilon` is outside [0, 1), or `gram` has seen no sample.
+    IndexError
+        When `match` holds a neuron that `gram` does not have.
+
+    Warns
+    -----
+    TooFewSamplesWarning
+        When there are no more samples than neurons on a side.
+
+    Notes
+    -----
+    As `simple_matches`, inside `match`: a smaller match inside it is a match in the whole, so what is minimal
+    here is minimal there.
+    """
+    bound = check_epsilon(epsilon)
+    warn_if_too_few_samples(gram)
+    if not is_match(gram, match, epsilon=bound):
+        raise ValueError(
+            f"`match` must be an ε-match at `epsilon` {epsilon} to have a decomposition, got {match!r} with "
+            "a neuron that is farther from the other side's span, or dead; pass maximum_match(...) or one "
+            "that is_match accepts"
+        )
+    scaled = scale(gram)
+    return _cover(scaled.restrict(scaled.labels(match)), bound)
+
+
 def _cover(scaled: ScaledGram, epsilon: float) -> tuple[SimpleMatch, ...]:
     found: dict[Match, SimpleMatch] = {}
     inside: dict[int, Indices] = {}  # the smallest match known to contain a label that is not yet served
@@ -76,7 +124,7 @@ def _cover(scaled: ScaledGram, epsilon: float) -> tuple[SimpleMatch, ...]:
     for label in range(scaled.size):
         if label in served:
             continue
-        labels = _minimal_around(scaled, label, inside.get(label), epsilon)
+        labels = minimal_around(scaled, label, inside.get(label), epsilon)
         match = scaled.match(labels)
         found.setdefault(match, SimpleMatch(scaled.neuron(label), match))
         # Every smaller match inside a minimal match of `label` lacks `label`, so it lies in `rest`.
@@ -86,17 +134,6 @@ def _cover(scaled: ScaledGram, epsilon: float) -> tuple[SimpleMatch, ...]:
             if member not in inside or rest.size < inside[member].size:
                 inside[member] = rest
     return tuple(found.values())
-
-
-def _minimal_around(scaled: ScaledGram, label: int, inside: Indices | None, epsilon: float) -> Indices:
-    among = np.arange(scaled.size) if inside is None else inside
-    within = scaled if inside is None else scaled.restrict(inside)
-    grown = np.array(grow(within, int(np.searchsorted(among, label)), epsilon))
-    labels = np.sort(grown)
-    first_needed_first = np.searchsorted(labels, grown).tolist()
-    state = shrink(MatchState(within.restrict(labels)), first_needed_first[0], first_needed_first, epsilon)
-    minimal: Indices = among[labels[state.labels()]]
-    return minimal
 
 
 def _maximum_within(scaled: ScaledGram, labels: Indices, epsilon: float) -> Indices:

@@ -1,0 +1,60 @@
+"""Medians of several runs, peak memory, and a Markdown table of them.
+
+Apart from what is measured.
+"""
+
+import statistics
+import time
+import tracemalloc
+from collections.abc import Callable
+from typing import NamedTuple
+
+# A side that takes longer than this in all is run no further time.
+PATIENCE_SECONDS = 30
+
+
+class Row(NamedTuple):
+    """One line of the table; cells that do not apply are empty."""
+
+    what: str
+    published: str = ""
+    ours: str = ""
+    ratio: str = ""
+    target: str = ""
+    note: str = ""
+
+
+def in_turn(*sides: Callable[[], object], runs: int) -> list[float]:
+    """Return each side's median time; the sides alternate, so that what else the machine does hits all."""
+    times: list[list[float]] = [[] for _ in sides]
+    for _ in range(runs):
+        for side, spent in zip(sides, times, strict=True):
+            if sum(spent) < PATIENCE_SECONDS:
+                start = time.perf_counter()
+                side()
+                spent.append(time.perf_counter() - start)
+    return [statistics.median(spent) for spent in times]
+
+
+def peak_bytes(work: Callable[[], object]) -> int:
+    """Return the most memory that the work held at a time beyond what was there before."""
+    tracemalloc.start()
+    work()
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    return peak
+
+
+def show_seconds(seconds: float) -> str:
+    """Write a time with three digits and a fitting unit."""
+    for unit, factor in (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6)):
+        if seconds >= factor:
+            return f"{seconds / factor:,.3g} {unit}" if seconds < 1000 * factor else f"{seconds:,.0f} s"
+    return f"{seconds:.2g} s"
+
+
+def markdown(rows: list[Row]) -> str:
+    """Return the rows as a Markdown table."""
+    lines = ["| what | published | ours | ratio | target | note |", "| --- | --- | --- | --- | --- | --- |"]
+    lines += [f"| {' | '.join(row)} |" for row in rows]
+    return "\n".join(lines)

@@ -1,0 +1,114 @@
+"""The minimum match of one neuron in the exact case, read off the coefficients without a search.
+
+Apart from the minimal matches, which need neither independence nor epsilon = 0, and cost more.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spanmatch.matching.checks import check_neuron, warn_if_too_few_samples
+from spanmatch.matching.gram import GramMatrix
+from spanmatch.matching.match import Indices, Match, Neuron, Side
+from spanmatch.matching.scaled import RESOLUTION, ScaledGram, independent, scale, solve_lower
+from spanmatch.matching.state import MatchState
+
+
+def minimum_match(gram: GramMatrix, neuron: Neuron) -> Match | None:
+    """Find the smallest exact match that contains a neuron, where each side is independent (Def. 7, Thm. 8).
+
+    Parameters
+    ----------
+    gram : GramMatrix
+        Inner products of the activations of both layers.
+    neuron : tuple
+        ``("x", i)`` or ``("y", j)``.
+
+    Returns
+    -------
+    Match or None
+        The match that is contained in every exact match around `neuron`; None when `neuron` is not in the
+        exact maximum match.
+
+    Raises
+    ------
+    ValueError
+        When the live neurons of a side are linearly dependent (a minimum match need not exist then), the
+        neuron's side is neither "x" nor "y", or `gram` has seen no sample.
+    IndexError
+        When `neuron` does not exist.
+    TypeError
+        When `neuron` is not a pair of a side and an index.
+
+    Warns
+    -----
+    TooFewSamplesWarning
+        When there are no more samples than neurons on a side.
+
+    See Also
+    --------
+    minimal_match : Without the assumption of independence, and for any epsilon.
+
+    Notes
+    -----
+    Inside the exact maximum match either side is a basis of one and the same space, so each neuron is a
+    combination of the other side's in one way only. Every match around it holds the neurons with a non-zero
+    coefficient, and theirs, and so on: what can be reached is the minimum match. A coefficient is zero when
+    leaving its neuron out costs a relative residual of at most 1e-6, which a Gram matrix cannot tell from
+    zero. Costs O((n_x + n_y)³), once. Wang et al. 2018 (arXiv 1810.11750) prove that it exists; reading it
+    off the coefficients is ours.
+    """
+    wanted = check_neuron(gram, neuron)
+    warn_if_too_few_samples(gram)
+    scaled = scale(gram)
+    for members in _sides(scaled):
+        _check_independent(scaled, members)
+    state = MatchState(scaled)
+    state.settle(0.0)
+    label = scaled.label(wanted)
+    if label is None or not state.alive[label]:
+        return None
+    labels = state.labels()
+    exact = scaled.restrict(labels)
+    return exact.match(_reachable(_needs(exact), int(np.searchsorted(labels, label))))
+
+
+def _sides(scaled: ScaledGram) -> tuple[Indices, Indices]:
+    labels = np.arange(scaled.size)
+    return labels[: scaled.n_x], labels[scaled.n_x :]
+
+
+def _check_independent(scaled: ScaledGram, members: Indices) -> tuple[Indices, NDArray[np.float64]]:
+    """Return the order and the factor of a pivoted Cholesky factorisation of all members, or refuse."""
+    basis, lower = independent(scaled.gram[np.ix_(members, members)])
+    if basis.size < members.size:
+        side: Side = "x" if members[0] < scaled.n_x else "y"
+        raise ValueError(
+            f"`gram` must have linearly independent neurons on each side for minimum matches to exist, got "
+            f"rank {basis.size} for {members.size} live neurons on side {side!r}; use "
+            "minimal_match(gram, neuron, epsilon=0), which needs no independence"
+        )
+    return members[basis], lower
+
+
+def _needs(exact: ScaledGram) -> NDArray[np.bool_]:
+    """Tell for each neuron of an exact match (row) which of the other side (column) its combination uses."""
+    needs = np.zeros((exact.size, exact.size), dtype=np.bool_)
+    x, y = _sides(exact)
+    for members, targets in ((x, y), (y, x)):
+        members, lower = _check_independent(exact, members)
+        inverse_factor = solve_lower(lower, np.eye(members.size))
+        half = solve_lower(lower, exact.gram[np.ix_(members, targets)])
+        weights = solve_lower(lower, half, transposed=True)
+        # Without member k, the squared residual of a target grows by weight² / inv(G)_kk.
+        cost = weights**2 / (inverse_factor**2).sum(axis=0)[:, None]
+        needs[np.ix_(targets, members)] = (cost > RESOLUTION).T
+    return needs
+
+
+def _reachable(needs: NDArray[np.bool_], start: int) -> Indices:
+    reached = np.zeros(len(needs), dtype=np.bool_)
+    new = np.arange(len(needs)) == start
+    while new.any():
+        reached |= new
+        new = needs[new].any(axis=0) & ~reached
+    return np.flatnonzero(reached)

@@ -1,0 +1,39 @@
+"""The benchmark gives its table, and refuses a side whose answers differ; no time is asserted."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+REPOSITORY = Path(__file__).parent.parent
+
+
+def in_repository(*arguments):
+    return subprocess.run(
+        [sys.executable, *arguments], cwd=REPOSITORY, capture_output=True, text=True, timeout=300, check=False
+    )
+
+
+def test_the_quick_benchmark_prints_a_table_of_equal_answers():
+    """It compares the index sets of both sides itself, and ends in an error where they differ."""
+    done = in_repository("-m", "benchmarks.matching", "--quick", "--runs", "1")
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert lines[0] == "| what | published | ours | ratio | target | note |"
+    table = [line for line in lines if line.startswith("|")]
+    assert {line.count("|") for line in table} == {7}
+    for what in ("GramMatrix.update", "five ε", "16 draws", "a further ε", "one minimal match"):
+        assert any(what in line for line in table), what
+    assert sum("simple_matches" in line for line in table) >= 2
+    assert any("match_profile" in line and "at peak" in line for line in table)
+
+
+def test_the_benchmark_refuses_answers_that_differ():
+    wrong = (
+        "from benchmarks import matching, published\n"
+        "right = published.maximum_match\n"
+        "published.maximum_match = lambda x, y, e: right(x, y, e / 2)\n"
+        "matching.table(matching.QUICK, 1)"
+    )
+    done = in_repository("-c", wrong)
+    assert done.returncode != 0
+    assert "DisagreementError: maximum matches differ at epsilon" in done.stderr
