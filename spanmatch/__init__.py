@@ -14,6 +14,7 @@ from spanmatch.matching import (
     maximum_match,
     minimal_match,
     relative_residuals,
+    residual_bounds,
     simple_matches,
 )
 
@@ -28,5 +29,6 @@ __all__ = [
     "maximum_match",
     "minimal_match",
     "relative_residuals",
+    "residual_bounds",
     "simple_matches",
 ]

@@ -9,7 +9,7 @@ from spanmatch.matching.match import Match, SimpleMatch
 from spanmatch.matching.maximum import maximum_match
 from spanmatch.matching.minimal import minimal_match
 from spanmatch.matching.profile import MatchProfile, match_profile
-from spanmatch.matching.residuals import is_match, relative_residuals
+from spanmatch.matching.residuals import is_match, relative_residuals, residual_bounds
 from spanmatch.matching.simple import simple_matches
 
 __all__ = [
@@ -23,5 +23,6 @@ __all__ = [
     "maximum_match",
     "minimal_match",
     "relative_residuals",
+    "residual_bounds",
     "simple_matches",
 ]

@@ -8,7 +8,7 @@ import operator
 import warnings
 
 from spanmatch.matching.gram import GramMatrix
-from spanmatch.matching.match import Neuron
+from spanmatch.matching.match import Dead, Neuron
 
 
 class TooFewSamplesWarning(UserWarning):
@@ -24,6 +24,14 @@ def check_epsilon(epsilon: float) -> float:
             "0 asks for exact matches, the paper uses 0.15 to 0.5"
         )
     return value
+
+
+def check_dead(dead: Dead) -> None:
+    """Say why `dead` names no convention, if it does not."""
+    if dead not in ("exclude", "match"):
+        raise ValueError(
+            f'`dead` must be "exclude" or "match", got {dead!r}; "exclude" is the authors\' convention'
+        )
 
 
 def check_neuron(gram: GramMatrix, neuron: Neuron, name: str = "neuron") -> Neuron:

@@ -39,7 +39,8 @@ def maximum_match(gram: GramMatrix, *, epsilon: float) -> Match:
 
     See Also
     --------
-    match_profile : The maximum match at every epsilon.
+    match_profile : The maximum match at every epsilon, and which neurons are in it only by rounding
+        (``match_profile(gram).uncertain(epsilon)``).
 
     Notes
     -----

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
+from spanmatch.matching.certificate import arithmetic_error, entry_error, interval, squared_error
 from spanmatch.matching.checks import check_epsilon
 from spanmatch.matching.gram import FloatArray, GramMatrix
 from spanmatch.matching.match import Indices, Match, Side
@@ -22,6 +23,8 @@ SQUARED_ERROR = 4e-15
 class _Fit(NamedTuple):
     squared: FloatArray  # squared relative residuals
     weight: FloatArray  # sums of the absolute regression weights
+    low: FloatArray  # bounds of the true relative residuals
+    high: FloatArray
 
 
 def relative_residuals(gram: GramMatrix, *, onto: Side, subset: ArrayLike | None = None) -> FloatArray:
@@ -57,6 +60,48 @@ def relative_residuals(gram: GramMatrix, *, onto: Side, subset: ArrayLike | None
     What ``numpy.linalg.lstsq`` gives on the activations, from their inner products, at O(n³) for n neurons.
     The square of a residual errs by about 1e-15 times the squared sum of the absolute regression weights.
     """
+    residuals, _, _ = _certified(gram, onto, subset)
+    return residuals
+
+
+def residual_bounds(gram: GramMatrix, *, onto: Side, subset: ArrayLike | None = None) -> FloatArray:
+    """Error bound of each of the `relative_residuals` of the same arguments.
+
+    Parameters
+    ----------
+    gram, onto, subset
+        As in `relative_residuals`.
+
+    Returns
+    -------
+    ndarray, (n_x,) for ``onto="y"``, (n_y,) for ``onto="x"``
+        By how much the relative residual may differ from that of float64 least squares on the activations
+        (float32 and float16 activations count as they are: casting them is exact). At least 1e-6 where the
+        residual is given as 0 but is not known to be; 0 for a dead neuron.
+
+    Raises
+    ------
+    TypeError, ValueError, IndexError
+        As `relative_residuals`.
+
+    Notes
+    -----
+    With e the error of an entry of the unit-diagonal Gram matrix (about 2e-16 times 16 plus twice the square
+    roots of the numbers of samples and neurons) and w the regression weights, a squared residual errs by at
+    most e · (1 + |w|₁)²: `spanmatch.matching.certificate` says why. Where the spanning neurons are linearly
+    dependent, a basis of them is used, whose span is off by what the others leave of themselves, which may
+    move a residual by that times 1 + |w|₁. Least squares means that with a rank cut: directions shorter than
+    1e-6, relative to unit vectors, do not count, and nothing is certified about those within ten times of
+    the cut, which are neither clearly zero nor clearly not. Costs what `relative_residuals` costs.
+    """
+    residuals, low, high = _certified(gram, onto, subset)
+    return np.maximum(high - residuals, residuals - low)
+
+
+def _certified(
+    gram: GramMatrix, onto: Side, subset: ArrayLike | None
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Return the relative residuals and bounds of the true ones, below and above."""
     if onto not in ("x", "y"):
         raise ValueError(f'`onto` must be "x" or "y", got {onto!r}; name the side whose neurons span')
     count = gram.n_x if onto == "x" else gram.n_y
@@ -66,13 +111,13 @@ def relative_residuals(gram: GramMatrix, *, onto: Side, subset: ArrayLike | None
     is_x = np.arange(scaled.size) < scaled.n_x
     if onto == "x":
         targets, members = np.flatnonzero(~is_x), scaled.labels(Match(chosen, nobody))
-        places, residuals = scaled.neurons[targets] - gram.n_x, np.zeros(gram.n_y)
+        places, results = scaled.neurons[targets] - gram.n_x, np.zeros((3, gram.n_y))
     else:
         targets, members = np.flatnonzero(is_x), scaled.labels(Match(nobody, chosen))
-        places, residuals = scaled.neurons[targets], np.zeros(gram.n_x)
-    squared = _fit(scaled, members, targets).squared
-    residuals[places] = np.sqrt(np.where(squared <= RESOLUTION, 0.0, squared))
-    return residuals
+        places, results = scaled.neurons[targets], np.zeros((3, gram.n_x))
+    fit = _fit(scaled, members, targets)
+    results[:, places] = np.sqrt(np.where(fit.squared <= RESOLUTION, 0.0, fit.squared)), fit.low, fit.high
+    return results[0], results[1], results[2]
 
 
 def is_match(gram: GramMatrix, match: Match, *, epsilon: float) -> bool:
@@ -126,9 +171,14 @@ def _within(fit: _Fit, epsilon: float) -> bool:
 
 def _fit(scaled: ScaledGram, members: Indices, targets: Indices) -> _Fit:
     basis, lower = independent(scaled.gram[np.ix_(members, members)])
-    half = solve_lower(lower, scaled.gram[np.ix_(members[basis], targets)])
-    weights = solve_lower(lower, half, transposed=True)
-    return _Fit(np.clip(1 - (half**2).sum(axis=0), 0, 1), np.abs(weights).sum(axis=0))
+    redundant = np.delete(members, basis)
+    half = solve_lower(lower, scaled.gram[np.ix_(members[basis], np.concatenate((targets, redundant)))])
+    squared = np.clip(1 - (half**2).sum(axis=0), 0, 1)
+    weight = np.abs(solve_lower(lower, half, transposed=True)).sum(axis=0)
+    error = squared_error(weight, entry_error(scaled.n_samples) + arithmetic_error(members.size))
+    left_out = np.sqrt((squared + error)[targets.size :].sum())
+    squared, weight, error = (values[: targets.size] for values in (squared, weight, error))
+    return _Fit(squared, weight, *interval(squared, error, left_out * (1 + weight)))
 
 
 def _check_subset(subset: ArrayLike, count: int) -> Indices:
