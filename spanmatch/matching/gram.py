@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.linalg.blas import dsyrk
 
-from spanmatch.matching.match import Indices, Side
+from spanmatch.matching.match import Indices, Match, Side
 
 FloatArray: TypeAlias = NDArray[np.float64]
 AnyArray: TypeAlias = NDArray[Any]
@@ -254,6 +254,11 @@ class GramMatrix:
     def dead_y(self) -> Indices:
         """Dead y neurons: activation vectors no longer than 1e-16, the authors' convention."""
         return np.flatnonzero(self.norms[self.n_x :] <= DEAD_NORM)
+
+    @property
+    def dead(self) -> Match:
+        """Dead neurons of both sides."""
+        return Match(self.dead_x, self.dead_y)
 
     def __repr__(self) -> str:
         return f"GramMatrix(n_x={self.n_x}, n_y={self.n_y}, n_samples={self.n_samples})"

@@ -100,6 +100,12 @@ class SimpleMatch:
     match: Match
 
 
+def alone(neuron: Neuron) -> Match:
+    """Return the pair of sets that holds this neuron only."""
+    side, index = neuron
+    return Match([index], []) if side == "x" else Match([], [index])
+
+
 def _sorted_indices(name: Side, indices: ArrayLike) -> Indices:
     given = np.asarray(indices)
     if given.ndim != 1:

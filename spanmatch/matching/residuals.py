@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from spanmatch.matching.certificate import arithmetic_error, entry_error, interval, squared_error
-from spanmatch.matching.checks import check_epsilon
+from spanmatch.matching.checks import check_dead, check_epsilon
 from spanmatch.matching.gram import FloatArray, GramMatrix
-from spanmatch.matching.match import Indices, Match, Side
+from spanmatch.matching.match import Dead, Indices, Match, Side
 from spanmatch.matching.scaled import RESOLUTION, ScaledGram, independent, scale, solve_lower
 
 # What `is_match` allows for rounding, since the searches decide on updated residuals and it on fresh ones.
@@ -120,7 +120,7 @@ def _certified(
     return results[0], results[1], results[2]
 
 
-def is_match(gram: GramMatrix, match: Match, *, epsilon: float) -> bool:
+def is_match(gram: GramMatrix, match: Match, *, epsilon: float, dead: Dead = "exclude") -> bool:
     """Tell whether a pair of neuron sets is an ε-approximate match (Def. 1).
 
     Parameters
@@ -128,10 +128,12 @@ def is_match(gram: GramMatrix, match: Match, *, epsilon: float) -> bool:
     gram : GramMatrix
         Inner products of the activations of both layers.
     match : Match
-        The neurons of both sides. The empty match is a match; one with a dead neuron is none (the authors'
-        convention).
+        The neurons of both sides. The empty match is a match.
     epsilon : float
         Largest relative residual allowed, in [0, 1).
+    dead : {"exclude", "match"}
+        Whether a pair with a dead neuron is no match, the authors' convention, or dead neurons match
+        anything, as Def. 1 says by the letter: a zero vector lies in every span.
 
     Returns
     -------
@@ -144,7 +146,7 @@ def is_match(gram: GramMatrix, match: Match, *, epsilon: float) -> bool:
     Raises
     ------
     ValueError
-        When `epsilon` is outside [0, 1) or `gram` has seen no sample.
+        When `epsilon` is outside [0, 1), `dead` is none of the two words, or `gram` has seen no sample.
     IndexError
         When `match` holds a neuron that `gram` does not have.
 
@@ -153,12 +155,13 @@ def is_match(gram: GramMatrix, match: Match, *, epsilon: float) -> bool:
     Costs O(n³) for n neurons in the match. Def. 1 of Wang et al. 2018 (arXiv 1810.11750).
     """
     bound = check_epsilon(epsilon)
+    check_dead(dead)
     for side, indices, count in (("x", match.x, gram.n_x), ("y", match.y, gram.n_y)):
         if indices.size and indices[-1] >= count:
             raise IndexError(f"`match` must hold indices below {count} on side {side!r}, got {indices[-1]}")
     scaled = scale(gram)
     labels = scaled.labels(match)
-    if labels.size < match.size:
+    if dead == "exclude" and labels.size < match.size:
         return False
     x, y = labels[labels < scaled.n_x], labels[labels >= scaled.n_x]
     return all(_within(_fit(scaled, members, targets), bound) for members, targets in ((x, y), (y, x)))
