@@ -67,6 +67,12 @@ def test_by_the_letter_a_dead_neuron_is_a_match_by_itself(gram):
         assert len(simple_matches(gram, epsilon=0, profile=profile)) == 1
 
 
+def test_simple_matches_of_dead_neurons_come_in_the_order_of_neurons():
+    gram = GramMatrix.from_activations([[0.0, 1], [0, 1], [0, 0]], [[1.0], [1], [0]])
+    found = simple_matches(gram, epsilon=0, dead="match")
+    assert [simple.neuron for simple in found] == [("x", 0), ("x", 1)]
+
+
 @settings(deadline=None, max_examples=120)
 @given(pair=layers(), epsilon=EPSILONS)
 def test_the_conventions_differ_by_the_dead_neurons_only(pair, epsilon):

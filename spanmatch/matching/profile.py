@@ -139,7 +139,8 @@ def match_profile(gram: GramMatrix, *, dead: Dead = "exclude") -> MatchProfile:
 
     Notes
     -----
-    Costs O((n_x + n_y)³) flops, about half a second for 512 + 512 neurons on one core. The peeling is not in
+    Costs O((n_x + n_y)³) flops, about a second for 512 + 512 neurons on one core and half a minute for
+    2,048 + 2,048, in less than four times the memory of `gram` beside it. The peeling is not in
     the paper (Wang et al. 2018, arXiv 1810.11750), whose Alg. 1 it runs for every epsilon at once.
     Layers that are full of near-duplicates (relative differences of 1e-6 to 1e-4) may take ten times longer.
 
