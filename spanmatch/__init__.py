@@ -18,6 +18,7 @@ from spanmatch.matching import (
     minimal_matches,
     minimum_match,
     relative_residuals,
+    residual_bounds,
     simple_matches,
 )
 
@@ -36,5 +37,6 @@ __all__ = [
     "minimal_matches",
     "minimum_match",
     "relative_residuals",
+    "residual_bounds",
     "simple_matches",
 ]

@@ -13,6 +13,8 @@ from tasks.grams import read_gram
 from tasks.progress import advance
 from tasks.unit import Unit
 
+_ARRAYS = ("x", "y", "x_bounds", "y_bounds")
+
 
 class ProfileRecord(TypedDict):
     """A stored match profile: the cached result of the stage."""
@@ -26,7 +28,7 @@ class ProfileUnit(Unit):
     """The match profile of one Gram matrix."""
 
     stage: ClassVar[Stage] = "profiles"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
 
     gram: Artefact
 
@@ -36,7 +38,7 @@ class ProfileUnit(Unit):
 
 
 def peel(root: Root, unit: ProfileUnit) -> ProfileRecord:
-    """Find and publish the critical epsilons."""
+    """Find and publish the critical epsilons and their certificate."""
     gram = read_gram(root, unit.gram)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", TooFewSamplesWarning)  # the run says so once for each layer
@@ -44,8 +46,8 @@ def peel(root: Root, unit: ProfileUnit) -> ProfileRecord:
     target = root.artefact("profiles", unit.key)
     with root.publish(target) as folder:
         writer = GroupWriter(folder, {})
-        writer.write("x", profile.x)
-        writer.write("y", profile.y)
+        for name in _ARRAYS:
+            writer.write(name, getattr(profile, name))
         digest = writer.finish()
     advance("profiles")
     return {"path": root.relative(target), "digest": digest}
@@ -60,4 +62,4 @@ def read_profile(root: Root, artefact: Artefact) -> MatchProfile:
         If it is not what was written.
     """
     group = GroupReader(root, artefact)
-    return MatchProfile(x=group.read("x"), y=group.read("y"))
+    return MatchProfile(**{name: group.read(name) for name in _ARRAYS})

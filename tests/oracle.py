@@ -24,6 +24,7 @@ class Oracle:
                 self.vectors[side, int(index)] = columns[:, index] / norms[index]
         self.everything = frozenset(self.vectors)
         self.closest = np.inf  # smallest |residual - epsilon| of all decisions so far
+        self.near_cut = False  # whether a singular value was so
         self.grey = False  # whether a singular value or residual was neither clearly zero nor clearly not
 
     def residual(self, neuron, others):
@@ -98,7 +99,8 @@ class Oracle:
         """Note what inner products in float64 cannot decide: they err by 1e-15 times squared weights."""
         noise = 1e-15 * weight**2
         unclear = noise > 1e-13 if residual < CUT else noise > 1e-7 * residual
-        self.grey |= bool(((values > CUT / 10) & (values < 10 * CUT)).any())
+        self.near_cut |= bool(((values > CUT / 10) & (values < 10 * CUT)).any())
+        self.grey |= self.near_cut
         self.grey |= bool(unclear or CUT / 10 < residual < 10 * CUT)
 
 

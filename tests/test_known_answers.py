@@ -107,3 +107,26 @@ def test_as_many_samples_as_neurons_are_too_few_and_one_more_is_not():
         match_profile(gram)
     gram.update(rng.standard_normal((1, 4)), rng.standard_normal((1, 2)))
     match_profile(gram)
+
+
+@pytest.mark.parametrize(
+    ("rank_x", "n_y", "says"),
+    [
+        (
+            20,
+            3,
+            r"20 samples for 30 \+ 3 neurons of effective rank 20 \+ 3, `x` can match any neuron at all: ",
+        ),
+        (9, 25, r"of effective rank 9 \+ 20, `y` can match any neuron at all: "),
+        (20, 25, r"of effective rank 20 \+ 20, `x` and `y` can match any neuron at all: "),
+        (9, 3, r"of effective rank 9 \+ 3, below the number of samples: "),
+    ],
+)
+def test_the_warning_names_the_sides_that_span_everything(rank_x, n_y, says):
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((20, rank_x)) @ rng.standard_normal((rank_x, 30))
+    gram = GramMatrix.from_activations(x, rng.standard_normal((20, n_y)))
+    with pytest.warns(TooFewSamplesWarning, match=says):
+        match_profile(gram)
+    few = gram + GramMatrix.from_activations(x[:11], rng.standard_normal((11, n_y)))
+    match_profile(few)

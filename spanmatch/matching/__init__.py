@@ -11,7 +11,7 @@ from spanmatch.matching.maximum import maximum_match
 from spanmatch.matching.minimal import minimal_match
 from spanmatch.matching.minimum import minimum_match
 from spanmatch.matching.profile import MatchProfile, match_profile
-from spanmatch.matching.residuals import is_match, relative_residuals
+from spanmatch.matching.residuals import is_match, relative_residuals, residual_bounds
 from spanmatch.matching.simple import decompose, simple_matches
 
 __all__ = [
@@ -29,5 +29,6 @@ __all__ = [
     "minimal_matches",
     "minimum_match",
     "relative_residuals",
+    "residual_bounds",
     "simple_matches",
 ]

@@ -8,11 +8,16 @@ import operator
 import warnings
 
 from spanmatch.matching.gram import GramMatrix
-from spanmatch.matching.match import Neuron
+from spanmatch.matching.match import Dead, Neuron
+from spanmatch.matching.scaled import independent, scale
 
 
 class TooFewSamplesWarning(UserWarning):
-    """A side has at least as many neurons as there are samples, so that nearly everything matches."""
+    """A side has at least as many neurons as there are samples, so that nearly everything matches.
+
+    Once the effective rank of a side reaches the number of samples, it spans everything: the message names
+    the ranks, and the sides for which that is so.
+    """
 
 
 def check_epsilon(epsilon: float) -> float:
@@ -24,6 +29,14 @@ def check_epsilon(epsilon: float) -> float:
             "0 asks for exact matches, the paper uses 0.15 to 0.5"
         )
     return value
+
+
+def check_dead(dead: Dead) -> None:
+    """Say why `dead` names no convention, if it does not."""
+    if dead not in ("exclude", "match"):
+        raise ValueError(
+            f'`dead` must be "exclude" or "match", got {dead!r}; "exclude" is the authors\' convention'
+        )
 
 
 def check_neuron(gram: GramMatrix, neuron: Neuron, name: str = "neuron") -> Neuron:
@@ -48,11 +61,24 @@ def check_neuron(gram: GramMatrix, neuron: Neuron, name: str = "neuron") -> Neur
 def warn_if_too_few_samples(gram: GramMatrix) -> None:
     """Warn the caller of the public function that calls this when the answer cannot mean anything."""
     widest = max(gram.n_x, gram.n_y)
-    if gram.n_samples <= widest:
-        warnings.warn(
-            f"{gram.n_samples} samples for {gram.n_x} + {gram.n_y} neurons: with no more samples than "
-            "neurons, any activations span nearly the whole space, so the answer is meaningless; "
-            f"use at least {widest + 1} samples, and many times more to learn something",
-            TooFewSamplesWarning,
-            stacklevel=3,
-        )
+    if gram.n_samples > widest:  # and so, all the more, than the rank of either side
+        return
+    warnings.warn(
+        f"{gram.n_samples} samples for {gram.n_x} + {gram.n_y} neurons{_ranks(gram)}: with no more samples "
+        "than neurons, any activations span nearly the whole space, so the answer is meaningless; "
+        f"use at least {widest + 1} samples, and many times more to learn something",
+        TooFewSamplesWarning,
+        stacklevel=3,
+    )
+
+
+def _ranks(gram: GramMatrix) -> str:
+    """Say how much of the space of all samples each side spans."""
+    if gram.n_samples == 0:
+        return ""
+    scaled = scale(gram)
+    sides = {"x": slice(0, scaled.n_x), "y": slice(scaled.n_x, None)}
+    ranks = {side: independent(scaled.gram[part, part])[0].size for side, part in sides.items()}
+    full = [f"`{side}`" for side, rank in ranks.items() if rank >= gram.n_samples]
+    says = f"{' and '.join(full)} can match any neuron at all" if full else "below the number of samples"
+    return f" of effective rank {ranks['x']} + {ranks['y']}, {says}"

@@ -10,16 +10,16 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.linalg.blas import dsyrk
 
-from spanmatch.matching.match import Indices, Side
+from spanmatch.matching.match import Indices, Match, Side
 
 FloatArray: TypeAlias = NDArray[np.float64]
 AnyArray: TypeAlias = NDArray[Any]
 
 # The authors' convention: a neuron whose activation vector is no longer than this is dead.
 DEAD_NORM = 1e-16
-# A chunk is cast to float64 in blocks of rows of about this size: large enough for BLAS, small beside the
-# chunk.
-BLOCK_BYTES = 16 * 2**20
+# A chunk is cast to float64 in blocks of rows of about this size: large enough for BLAS, small enough to be
+# in cache when BLAS reads what was cast.
+BLOCK_BYTES = 8 * 2**20
 
 
 class GramMatrix:
@@ -169,6 +169,8 @@ class GramMatrix:
         self._add(x, y)
 
     def _check_range(self, side: Side, chunk: AnyArray, squares: FloatArray) -> None:
+        if _sum_of_squares(chunk) < np.finfo(np.float64).max - squares.max():
+            return
         smallest = chunk.min(axis=0).astype(np.float64)
         largest = chunk.max(axis=0).astype(np.float64)
         peaks = np.maximum(np.abs(smallest), np.abs(largest))
@@ -255,8 +257,24 @@ class GramMatrix:
         """Dead y neurons: activation vectors no longer than 1e-16, the authors' convention."""
         return np.flatnonzero(self.norms[self.n_x :] <= DEAD_NORM)
 
+    @property
+    def dead(self) -> Match:
+        """Dead neurons of both sides."""
+        return Match(self.dead_x, self.dead_y)
+
     def __repr__(self) -> str:
         return f"GramMatrix(n_x={self.n_x}, n_y={self.n_y}, n_samples={self.n_samples})"
+
+
+def _sum_of_squares(chunk: AnyArray) -> float:
+    """Return what is finite only if all values are and their squares add up: at a fifth of the cost of peaks.
+
+    Infinity where the dtype's own arithmetic would not tell.
+    """
+    if chunk.dtype not in (np.float32, np.float64):
+        return np.inf
+    with np.errstate(all="ignore"):
+        return float(np.einsum("ij,ij->", chunk, chunk))
 
 
 def _activations(side: Side, values: ArrayLike) -> AnyArray:

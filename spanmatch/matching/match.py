@@ -13,6 +13,8 @@ from numpy.typing import ArrayLike, NDArray
 Side: TypeAlias = Literal["x", "y"]
 Neuron: TypeAlias = tuple[Side, int]
 Indices: TypeAlias = NDArray[np.int64]
+# What becomes of neurons that never fire: in no match, or in every maximum match.
+Dead: TypeAlias = Literal["exclude", "match"]
 
 
 @dataclass(frozen=True, init=False, eq=False)
@@ -96,6 +98,12 @@ class SimpleMatch:
 
     neuron: Neuron
     match: Match
+
+
+def alone(neuron: Neuron) -> Match:
+    """Return the pair of sets that holds this neuron only."""
+    side, index = neuron
+    return Match([index], []) if side == "x" else Match([], [index])
 
 
 def _sorted_indices(name: Side, indices: ArrayLike) -> Indices:

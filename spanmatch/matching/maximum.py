@@ -3,14 +3,14 @@
 Apart from the profile, which costs more when most neurons match.
 """
 
-from spanmatch.matching.checks import check_epsilon, warn_if_too_few_samples
+from spanmatch.matching.checks import check_dead, check_epsilon, warn_if_too_few_samples
 from spanmatch.matching.gram import GramMatrix
-from spanmatch.matching.match import Match
+from spanmatch.matching.match import Dead, Match
 from spanmatch.matching.scaled import scale
 from spanmatch.matching.state import MatchState
 
 
-def maximum_match(gram: GramMatrix, *, epsilon: float) -> Match:
+def maximum_match(gram: GramMatrix, *, epsilon: float, dead: Dead = "exclude") -> Match:
     """Find the maximum match: the union of all ε-matches, itself one (Lemma 2, Def. 3, Alg. 1).
 
     Parameters
@@ -20,17 +20,19 @@ def maximum_match(gram: GramMatrix, *, epsilon: float) -> Match:
     epsilon : float
         Largest relative residual of a matched neuron, in [0, 1); 0 asks for an exact match, where residuals
         below 1e-6 count as zero because a Gram matrix cannot tell them from it.
+    dead : {"exclude", "match"}
+        Whether dead neurons are in no match, the authors' convention, or in every maximum match, as Def. 1
+        says by the letter.
 
     Returns
     -------
     Match
-        The neurons of both sides in the maximum match; empty when nothing matches. Dead neurons are in no
-        match: the authors' convention (by the letter of Def. 1 they would be in every one).
+        The neurons of both sides in the maximum match; empty when nothing matches.
 
     Raises
     ------
     ValueError
-        When `epsilon` is outside [0, 1) or `gram` has seen no sample.
+        When `epsilon` is outside [0, 1), `dead` is none of the two words, or `gram` has seen no sample.
 
     Warns
     -----
@@ -39,7 +41,8 @@ def maximum_match(gram: GramMatrix, *, epsilon: float) -> Match:
 
     See Also
     --------
-    match_profile : The maximum match at every epsilon.
+    match_profile : The maximum match at every epsilon, and which neurons are in it only by rounding
+        (``match_profile(gram).uncertain(epsilon)``).
 
     Notes
     -----
@@ -48,7 +51,9 @@ def maximum_match(gram: GramMatrix, *, epsilon: float) -> Match:
     each neuron removed, after one factorisation.
     """
     bound = check_epsilon(epsilon)
+    check_dead(dead)
     warn_if_too_few_samples(gram)
     state = MatchState(scale(gram))
     state.settle(bound)
-    return state.scaled.match(state.labels())
+    found = state.scaled.match(state.labels())
+    return found if dead == "exclude" else found | gram.dead

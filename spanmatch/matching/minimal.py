@@ -8,16 +8,21 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from spanmatch.matching.checks import check_epsilon, check_neuron, warn_if_too_few_samples
+from spanmatch.matching.checks import check_dead, check_epsilon, check_neuron, warn_if_too_few_samples
 from spanmatch.matching.gram import GramMatrix
 from spanmatch.matching.grow import grow
-from spanmatch.matching.match import Indices, Match, Neuron
+from spanmatch.matching.match import Dead, Indices, Match, Neuron, alone
 from spanmatch.matching.scaled import ScaledGram, scale
 from spanmatch.matching.state import MatchState
 
 
 def minimal_match(
-    gram: GramMatrix, neuron: Neuron, *, epsilon: float, order: Sequence[Neuron] | None = None
+    gram: GramMatrix,
+    neuron: Neuron,
+    *,
+    epsilon: float,
+    order: Sequence[Neuron] | None = None,
+    dead: Dead = "exclude",
 ) -> Match | None:
     """Find one minimal match of a neuron: an ε-match around it that contains no smaller one (Def. 9, Alg. 2).
 
@@ -32,6 +37,10 @@ def minimal_match(
     order : sequence of neurons, optional
         The order in which neurons are tried for removal, which decides which of several minimal matches is
         found. Neurons left out are tried after it, x ascending and then y ascending.
+    dead : {"exclude", "match"}
+        Whether dead neurons are in no match, the authors' convention, or in every maximum match, as Def. 1
+        says by the letter. A dead neuron's one minimal match is then itself alone: what spans nothing lies in
+        the span of nothing. No other neuron's minimal match holds it.
 
     Returns
     -------
@@ -42,8 +51,8 @@ def minimal_match(
     Raises
     ------
     ValueError
-        When `epsilon` is outside [0, 1), a neuron's side is neither "x" nor "y", or `gram` has seen no
-        sample.
+        When `epsilon` is outside [0, 1), a neuron's side is neither "x" nor "y", `dead` is none of the two
+        words, or `gram` has seen no sample.
     IndexError
         When `neuron` or one in `order` does not exist.
     TypeError
@@ -63,9 +72,12 @@ def minimal_match(
     bound = check_epsilon(epsilon)
     wanted = check_neuron(gram, neuron)
     tried = [check_neuron(gram, other, "order") for other in order or ()]
+    check_dead(dead)
     warn_if_too_few_samples(gram)
     state = MatchState(scale(gram))
     keep = state.scaled.label(wanted)
+    if keep is None and dead == "match":
+        return alone(wanted)
     if keep is None or not state.settle(bound, np.arange(state.scaled.size) == keep):
         return None
     labels = [state.scaled.label(other) for other in tried]

@@ -8,9 +8,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from spanmatch.matching.checks import check_epsilon
+from spanmatch.matching.certificate import arithmetic_error, entry_error, interval, squared_error
+from spanmatch.matching.checks import check_dead, check_epsilon
 from spanmatch.matching.gram import FloatArray, GramMatrix
-from spanmatch.matching.match import Indices, Match, Side
+from spanmatch.matching.match import Dead, Indices, Match, Side
 from spanmatch.matching.scaled import RESOLUTION, ScaledGram, independent, scale, solve_lower
 
 # What `is_match` allows for rounding, since the searches decide on updated residuals and it on fresh ones.
@@ -22,6 +23,8 @@ SQUARED_ERROR = 4e-15
 class _Fit(NamedTuple):
     squared: FloatArray  # squared relative residuals
     weight: FloatArray  # sums of the absolute regression weights
+    low: FloatArray  # bounds of the true relative residuals
+    high: FloatArray
 
 
 def relative_residuals(gram: GramMatrix, *, onto: Side, subset: ArrayLike | None = None) -> FloatArray:
@@ -57,6 +60,48 @@ def relative_residuals(gram: GramMatrix, *, onto: Side, subset: ArrayLike | None
     What ``numpy.linalg.lstsq`` gives on the activations, from their inner products, at O(n³) for n neurons.
     The square of a residual errs by about 1e-15 times the squared sum of the absolute regression weights.
     """
+    residuals, _, _ = _certified(gram, onto, subset)
+    return residuals
+
+
+def residual_bounds(gram: GramMatrix, *, onto: Side, subset: ArrayLike | None = None) -> FloatArray:
+    """Error bound of each of the `relative_residuals` of the same arguments.
+
+    Parameters
+    ----------
+    gram, onto, subset
+        As in `relative_residuals`.
+
+    Returns
+    -------
+    ndarray, (n_x,) for ``onto="y"``, (n_y,) for ``onto="x"``
+        By how much the relative residual may differ from that of float64 least squares on the activations
+        (float32 and float16 activations count as they are: casting them is exact). At least 1e-6 where the
+        residual is given as 0 but is not known to be; 0 for a dead neuron.
+
+    Raises
+    ------
+    TypeError, ValueError, IndexError
+        As `relative_residuals`.
+
+    Notes
+    -----
+    With e the error of an entry of the unit-diagonal Gram matrix (about 2e-16 times 16 plus twice the square
+    roots of the numbers of samples and neurons) and w the regression weights, a squared residual errs by at
+    most e · (1 + |w|₁)²: `spanmatch.matching.certificate` says why. Where the spanning neurons are linearly
+    dependent, a basis of them is used, whose span is off by what the others leave of themselves, which may
+    move a residual by that times 1 + |w|₁. Least squares means that with a rank cut: directions shorter than
+    1e-6, relative to unit vectors, do not count, and nothing is certified about those within ten times of
+    the cut, which are neither clearly zero nor clearly not. Costs what `relative_residuals` costs.
+    """
+    residuals, low, high = _certified(gram, onto, subset)
+    return np.maximum(high - residuals, residuals - low)
+
+
+def _certified(
+    gram: GramMatrix, onto: Side, subset: ArrayLike | None
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Return the relative residuals and bounds of the true ones, below and above."""
     if onto not in ("x", "y"):
         raise ValueError(f'`onto` must be "x" or "y", got {onto!r}; name the side whose neurons span')
     count = gram.n_x if onto == "x" else gram.n_y
@@ -66,16 +111,16 @@ def relative_residuals(gram: GramMatrix, *, onto: Side, subset: ArrayLike | None
     is_x = np.arange(scaled.size) < scaled.n_x
     if onto == "x":
         targets, members = np.flatnonzero(~is_x), scaled.labels(Match(chosen, nobody))
-        places, residuals = scaled.neurons[targets] - gram.n_x, np.zeros(gram.n_y)
+        places, results = scaled.neurons[targets] - gram.n_x, np.zeros((3, gram.n_y))
     else:
         targets, members = np.flatnonzero(is_x), scaled.labels(Match(nobody, chosen))
-        places, residuals = scaled.neurons[targets], np.zeros(gram.n_x)
-    squared = _fit(scaled, members, targets).squared
-    residuals[places] = np.sqrt(np.where(squared <= RESOLUTION, 0.0, squared))
-    return residuals
+        places, results = scaled.neurons[targets], np.zeros((3, gram.n_x))
+    fit = _fit(scaled, members, targets)
+    results[:, places] = np.sqrt(np.where(fit.squared <= RESOLUTION, 0.0, fit.squared)), fit.low, fit.high
+    return results[0], results[1], results[2]
 
 
-def is_match(gram: GramMatrix, match: Match, *, epsilon: float) -> bool:
+def is_match(gram: GramMatrix, match: Match, *, epsilon: float, dead: Dead = "exclude") -> bool:
     """Tell whether a pair of neuron sets is an ε-approximate match (Def. 1).
 
     Parameters
@@ -83,10 +128,12 @@ def is_match(gram: GramMatrix, match: Match, *, epsilon: float) -> bool:
     gram : GramMatrix
         Inner products of the activations of both layers.
     match : Match
-        The neurons of both sides. The empty match is a match; one with a dead neuron is none (the authors'
-        convention).
+        The neurons of both sides. The empty match is a match.
     epsilon : float
         Largest relative residual allowed, in [0, 1).
+    dead : {"exclude", "match"}
+        Whether a pair with a dead neuron is no match, the authors' convention, or dead neurons match
+        anything, as Def. 1 says by the letter: a zero vector lies in every span.
 
     Returns
     -------
@@ -99,7 +146,7 @@ def is_match(gram: GramMatrix, match: Match, *, epsilon: float) -> bool:
     Raises
     ------
     ValueError
-        When `epsilon` is outside [0, 1) or `gram` has seen no sample.
+        When `epsilon` is outside [0, 1), `dead` is none of the two words, or `gram` has seen no sample.
     IndexError
         When `match` holds a neuron that `gram` does not have.
 
@@ -108,12 +155,13 @@ def is_match(gram: GramMatrix, match: Match, *, epsilon: float) -> bool:
     Costs O(n³) for n neurons in the match. Def. 1 of Wang et al. 2018 (arXiv 1810.11750).
     """
     bound = check_epsilon(epsilon)
+    check_dead(dead)
     for side, indices, count in (("x", match.x, gram.n_x), ("y", match.y, gram.n_y)):
         if indices.size and indices[-1] >= count:
             raise IndexError(f"`match` must hold indices below {count} on side {side!r}, got {indices[-1]}")
     scaled = scale(gram)
     labels = scaled.labels(match)
-    if labels.size < match.size:
+    if dead == "exclude" and labels.size < match.size:
         return False
     x, y = labels[labels < scaled.n_x], labels[labels >= scaled.n_x]
     return all(_within(_fit(scaled, members, targets), bound) for members, targets in ((x, y), (y, x)))
@@ -126,9 +174,14 @@ def _within(fit: _Fit, epsilon: float) -> bool:
 
 def _fit(scaled: ScaledGram, members: Indices, targets: Indices) -> _Fit:
     basis, lower = independent(scaled.gram[np.ix_(members, members)])
-    half = solve_lower(lower, scaled.gram[np.ix_(members[basis], targets)])
-    weights = solve_lower(lower, half, transposed=True)
-    return _Fit(np.clip(1 - (half**2).sum(axis=0), 0, 1), np.abs(weights).sum(axis=0))
+    redundant = np.delete(members, basis)
+    half = solve_lower(lower, scaled.gram[np.ix_(members[basis], np.concatenate((targets, redundant)))])
+    squared = np.clip(1 - (half**2).sum(axis=0), 0, 1)
+    weight = np.abs(solve_lower(lower, half, transposed=True)).sum(axis=0)
+    error = squared_error(weight, entry_error(scaled.n_samples) + arithmetic_error(members.size))
+    left_out = np.sqrt((squared + error)[targets.size :].sum())
+    squared, weight, error = (values[: targets.size] for values in (squared, weight, error))
+    return _Fit(squared, weight, *interval(squared, error, left_out * (1 + weight)))
 
 
 def _check_subset(subset: ArrayLike, count: int) -> Indices:

@@ -10,13 +10,12 @@ from numpy.typing import NDArray
 from scipy.linalg import solve_triangular
 from scipy.linalg.lapack import dpstrf
 
+from spanmatch.matching.certificate import SMALLEST_EPSILON
 from spanmatch.matching.gram import DEAD_NORM, FloatArray, GramMatrix
 from spanmatch.matching.match import Indices, Match, Neuron
 
-# Squared relative residuals up to this are zero. Inner products carry rounding errors of about 1e-15, so
-# residuals below 1e-6 cannot be told from zero in a Gram matrix; with this one constant, rank and epsilon = 0
-# have a meaning.
-RESOLUTION = 1e-12
+# Squared relative residuals up to this are zero.
+RESOLUTION = SMALLEST_EPSILON**2
 
 
 @dataclass(frozen=True)
@@ -35,6 +34,8 @@ class ScaledGram:
         How many of the labels are x neurons.
     n_all_x, n_all_y : int
         Numbers of neurons of the two sides, dead ones and left-out ones included.
+    n_samples : int
+        Samples behind each cosine, which bound its rounding error.
     """
 
     gram: FloatArray
@@ -42,6 +43,7 @@ class ScaledGram:
     n_x: int
     n_all_x: int
     n_all_y: int
+    n_samples: int
 
     @property
     def size(self) -> int:
@@ -80,6 +82,7 @@ class ScaledGram:
             n_x=int(np.searchsorted(labels, self.n_x)),
             n_all_x=self.n_all_x,
             n_all_y=self.n_all_y,
+            n_samples=self.n_samples,
         )
 
 
@@ -102,7 +105,7 @@ def scale(gram: GramMatrix) -> ScaledGram:
     scaled *= inverse
     scaled *= inverse[:, None]
     np.fill_diagonal(scaled, 1.0)
-    return ScaledGram(scaled, live, int(np.searchsorted(live, gram.n_x)), gram.n_x, gram.n_y)
+    return ScaledGram(scaled, live, int(np.searchsorted(live, gram.n_x)), gram.n_x, gram.n_y, gram.n_samples)
 
 
 def independent(gram: FloatArray) -> tuple[NDArray[np.int64], FloatArray]:

@@ -5,9 +5,9 @@ Apart from the search for one minimal match, of which this makes many.
 
 import numpy as np
 
-from spanmatch.matching.checks import check_epsilon, warn_if_too_few_samples
+from spanmatch.matching.checks import check_dead, check_epsilon, warn_if_too_few_samples
 from spanmatch.matching.gram import GramMatrix
-from spanmatch.matching.match import Indices, Match, SimpleMatch
+from spanmatch.matching.match import Dead, Indices, Match, SimpleMatch, alone
 from spanmatch.matching.minimal import minimal_around
 from spanmatch.matching.profile import MatchProfile
 from spanmatch.matching.residuals import is_match
@@ -16,7 +16,7 @@ from spanmatch.matching.state import MatchState
 
 
 def simple_matches(
-    gram: GramMatrix, *, epsilon: float, profile: MatchProfile | None = None
+    gram: GramMatrix, *, epsilon: float, profile: MatchProfile | None = None, dead: Dead = "exclude"
 ) -> tuple[SimpleMatch, ...]:
     """Find distinct simple matches whose union is the maximum match (Def. 4, Thm. 5, Thm. 10).
 
@@ -27,7 +27,12 @@ def simple_matches(
     epsilon : float
         Largest relative residual of a matched neuron, in [0, 1).
     profile : MatchProfile, optional
-        The profile of this very `gram`, when it is at hand: saves the search for the maximum match.
+        The profile of this very `gram`, when it is at hand: saves the search for the maximum match. Its
+        convention for dead neurons does not matter.
+    dead : {"exclude", "match"}
+        Whether dead neurons are in no match, the authors' convention, or in every maximum match, as Def. 1
+        says by the letter. Each is then a simple match by itself: what spans nothing lies in the span of
+        nothing.
 
     Returns
     -------
@@ -38,7 +43,8 @@ def simple_matches(
     Raises
     ------
     ValueError
-        When `epsilon` is outside [0, 1), `gram` has seen no sample, or `profile` is of other sides.
+        When `epsilon` is outside [0, 1), `gram` has seen no sample, `profile` is of other sides, or `dead` is
+        none of the two words.
 
     Warns
     -----
@@ -53,6 +59,7 @@ def simple_matches(
     of their own; for a neuron in R the search starts inside R.
     """
     bound = check_epsilon(epsilon)
+    check_dead(dead)
     if profile is not None and (profile.x.size, profile.y.size) != (gram.n_x, gram.n_y):
         raise ValueError(
             f"`profile` must be that of `gram`, {gram.n_x} + {gram.n_y} neurons, got "
@@ -66,7 +73,11 @@ def simple_matches(
         labels = state.labels()
     else:
         labels = scaled.labels(profile.maximum_match(bound))
-    return _cover(scaled.restrict(labels), bound)
+    found = _cover(scaled.restrict(labels), bound)
+    if dead == "exclude":
+        return found
+    singles = tuple(SimpleMatch(neuron, alone(neuron)) for neuron in gram.dead)
+    return tuple(sorted((*found, *singles), key=lambda simple: simple.neuron))
 
 
 def decompose(gram: GramMatrix, match: Match, *, epsilon: float) -> tuple[SimpleMatch, ...]:

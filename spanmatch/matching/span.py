@@ -7,17 +7,21 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg.blas import dger
 
+from spanmatch.matching.certificate import EPS, arithmetic_error, interval, squared_error
 from spanmatch.matching.gram import FloatArray
 from spanmatch.matching.match import Indices
 from spanmatch.matching.scaled import RESOLUTION, independent, solve_lower
 
-EPS = float(np.finfo(np.float64).eps)
 # Estimated rounding errors in squared residuals that updates may leave before all is factorised afresh.
 DRIFT_BOUND = 1e-10
 # Where the problem itself is ill-conditioned, fresh numbers err too: drift counts beyond so many times that.
 DRIFT_FACTOR = 10
 # Columns that nobody needs any more are removed when fewer than this share is left.
 KEPT_SHARE = 0.75
+# Sums of absolute weights are bounded from step to step, and summed afresh after so many.
+WEIGHTS_AGE = 16
+# Rows of the tableau whose absolute values are summed at once: few enough to stay in cache.
+ROWS_AT_ONCE = 32
 
 
 class Span:
@@ -56,6 +60,8 @@ class Span:
     _redundant: Indices
     _row_drift: FloatArray  # by row: error that cancellation may have left in P_ii
     _drift: FloatArray  # by label: the same for `squared`
+    _weight: FloatArray  # by label: upper bounds of |w|₁, of no meaning in the basis
+    _weight_age: int  # steps since these were sums
 
     def __init__(self, gram: FloatArray, members: NDArray[np.bool_], targets: NDArray[np.bool_]) -> None:
         self._gram = gram
@@ -67,7 +73,16 @@ class Span:
         """Return an independent copy, without the columns that nobody needs."""
         twin = Span.__new__(Span)
         twin.__dict__.update(self.__dict__)
-        for name in ("squared", "_member", "_target", "_column_of", "_row_of", "_redundant", "_drift"):
+        for name in (
+            "squared",
+            "_member",
+            "_target",
+            "_column_of",
+            "_row_of",
+            "_redundant",
+            "_drift",
+            "_weight",
+        ):
             setattr(twin, name, getattr(self, name).copy())
         twin._compact()
         return twin
@@ -92,6 +107,23 @@ class Span:
             return None
         return rise
 
+    def intervals(self, per_entry: float) -> tuple[FloatArray, FloatArray]:
+        """Bound the true relative residuals of targets, given the error of an entry of the Gram matrix.
+
+        Costs O(n), and O(rank · columns) once in `WEIGHTS_AGE` removals.
+
+        Returns
+        -------
+        low, high : ndarray, (n,)
+            By label; meaningful for targets only.
+        """
+        if self._weight_age >= WEIGHTS_AGE:
+            self._sum_weights()
+        step = arithmetic_error(len(self._gram))
+        error = squared_error(self._weight, per_entry + step) + step / EPS * self._drift
+        left_out = np.sqrt((self.squared + error)[self._redundant].sum())
+        return interval(self.squared, error, left_out * (1 + self._weight))
+
     def remove(self, label: int) -> None:
         """Remove a member."""
         self._member[label] = False
@@ -100,6 +132,7 @@ class Span:
         elif not self._member.any():
             self.squared[self._target] = 1.0
             self._rank = 0
+            self._weight_age = WEIGHTS_AGE
         elif self._leave_basis(label) and self._exchange() and not self._drifted():
             self._compact_if_sparse()
         else:
@@ -124,6 +157,8 @@ class Span:
         self._tableau = np.ascontiguousarray(solve_lower(lower, half, transposed=True))
         self._row_drift = np.zeros(basis.size)
         self._drift = np.zeros(size)
+        self._weight = np.zeros(size)
+        self._weight_age = WEIGHTS_AGE
 
     def _leave_basis(self, label: int) -> bool:
         row = int(self._row_of[label])
@@ -135,8 +170,10 @@ class Span:
         fall_rows = fall[self._column_of[basis]]
         rise = fall**2
         self.squared[self._columns] += rise
-        self._drift[self._columns] += EPS * pivot * rise
+        self._drift[self._columns] += (EPS * pivot + float(self._row_drift[row]) / pivot) * rise
         self._row_drift[: self._rank] += EPS * pivot * fall_rows**2
+        self._weight[self._columns] += np.abs(fall) * (np.abs(fall_rows).sum() - 2 * np.sqrt(pivot))
+        self._weight_age += 1
         _subtract_outer(tableau, fall_rows, fall)
         last = self._rank - 1
         tableau[row] = tableau[last]
@@ -172,6 +209,8 @@ class Span:
         schur[self._column_of[basis]] = -weights
         schur[column] = 1.0
         entering = schur / pivot
+        self._weight[self._columns] += np.abs(entering) * (np.abs(weights).sum() + 1)
+        self._weight_age += 1
         _subtract_outer(tableau, weights, entering)
         tableau[:, column] = -weights / pivot
         self._tableau[self._rank] = entering
@@ -181,6 +220,13 @@ class Span:
         self._redundant = self._redundant[self._redundant != label]
         self._rank += 1
         return True
+
+    def _sum_weights(self) -> None:
+        weight = np.zeros(self._columns.size)
+        for start in range(0, self._rank, ROWS_AT_ONCE):
+            weight += np.abs(self._tableau[start : min(start + ROWS_AT_ONCE, self._rank)]).sum(axis=0)
+        self._weight[self._columns] = weight
+        self._weight_age = 0
 
     def _drifted(self) -> bool:
         drift = self._row_drift[: self._rank]

@@ -6,6 +6,7 @@ Apart from the searches that decide who leaves: profile, maximum match and minim
 import numpy as np
 from numpy.typing import NDArray
 
+from spanmatch.matching.certificate import cut, entry_error
 from spanmatch.matching.gram import FloatArray
 from spanmatch.matching.match import Indices
 from spanmatch.matching.scaled import RESOLUTION, ScaledGram
@@ -46,6 +47,18 @@ class MatchState:
         split = self.scaled.n_x
         squared = np.concatenate((self._span_y.squared[:split], self._span_x.squared[split:]))
         return self._relative(squared)
+
+    def intervals(self) -> tuple[FloatArray, FloatArray]:
+        """Return bounds of the true relative residuals; -1 for neurons no longer in play.
+
+        As in `residuals`, what cannot be told from zero is zero. Costs O(n), and now and then O(n²).
+        """
+        split = self.scaled.n_x
+        per_entry = entry_error(self.scaled.n_samples)
+        sides = zip(self._span_y.intervals(per_entry), self._span_x.intervals(per_entry), strict=True)
+        low, high = (cut(np.concatenate((of_x[:split], of_y[split:]))) for of_x, of_y in sides)
+        low[~self.alive] = high[~self.alive] = -1.0
+        return low, high
 
     def residuals_without(self, label: int) -> FloatArray | None:
         """Return `residuals` as they would be without this neuron, in O(n), or None when O(n) cannot tell."""
