@@ -55,9 +55,8 @@ def test_what_is_certain_is_right(pair, epsilon):
         assert low <= found[neuron] <= high
         assert low - ORACLE_ERROR <= value <= high + ORACLE_ERROR
     total = len(expected)
-    for bound in (
-        epsilon,
-    ):  # at critical values, spans with a rank cut are not nested, and the order decides
+    at_critical = [value for value in found.values() if value < 1]
+    for bound in (epsilon, *at_critical, *(np.nextafter(value, 0) for value in at_critical if value > 0)):
         uncertain = as_set(profile.uncertain(bound))
         wanted = oracle.maximum_match(bound)
         assume(not oracle.near_cut)

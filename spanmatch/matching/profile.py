@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from spanmatch.matching.certificate import SMALLEST_EPSILON
+from spanmatch.matching.certificate import SMALLEST_EPSILON, cut
 from spanmatch.matching.checks import check_dead, check_epsilon, warn_if_too_few_samples
 from spanmatch.matching.gram import FloatArray, GramMatrix
 from spanmatch.matching.match import Dead, Match
@@ -150,17 +150,23 @@ def match_profile(gram: GramMatrix, *, dead: Dead = "exclude") -> MatchProfile:
     below: for ε < min over j ≤ i of r_{v_j}(S_j), the maximum match lies in S_1, hence lacks v_1, which only
     moves further away in a subset, hence lies in S_2, and so on: it lacks v_i. So bounds of these residuals,
     by running minima, bound the critical epsilon.
+
+    Where the rank of a side was cut, a residual may fall in a subset, by as much as it moves with the choice
+    of the basis; the largest such shift so far is added to every later bound.
     """
     check_dead(dead)
     warn_if_too_few_samples(gram)
     state = MatchState(scale(gram))
     critical = np.full((gram.n_x + gram.n_y, 3), np.inf if dead == "exclude" else 0.0)
     low = level = high = 1.0
+    shift = 0.0
     while state.alive.any():
         residuals = state.residuals()
         farthest = int(np.argmax(residuals))
         lowest, highest = state.intervals()
-        low, high = min(low, float(lowest[farthest])), min(high, float(highest.max()))
+        shift = max(shift, state.shift())
+        low = min(low, float(cut(lowest[farthest] - shift)))
+        high = min(high, float(highest.max()) + shift)
         level = min(level, float(residuals[farthest]))
         leaving = np.array([farthest]) if level > 0 else state.labels()
         critical[state.scaled.neurons[leaving]] = level, low, high

@@ -48,9 +48,12 @@ class Span:
     ----------
     squared : ndarray, (n,)
         Squared residuals by label; meaningful for targets and redundant members only.
+    shift : float
+        By how much a target's residual can move with the choice of the basis, as of the last `intervals`.
     """
 
     squared: FloatArray
+    shift: float
     _columns: Indices  # label of each column
     _column_of: Indices  # column of each label
     _basis: Indices  # label of each row, then room
@@ -122,7 +125,9 @@ class Span:
         step = arithmetic_error(len(self._gram))
         error = squared_error(self._weight, per_entry + step) + step / EPS * self._drift
         left_out = np.sqrt((self.squared + error)[self._redundant].sum())
-        return interval(self.squared, error, left_out * (1 + self._weight))
+        shift = left_out * (1 + self._weight)
+        self.shift = float(shift[self._target].max(initial=0.0))
+        return interval(self.squared, error, shift)
 
     def remove(self, label: int) -> None:
         """Remove a member."""

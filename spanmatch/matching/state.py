@@ -60,6 +60,10 @@ class MatchState:
         low[~self.alive] = high[~self.alive] = -1.0
         return low, high
 
+    def shift(self) -> float:
+        """Return by how much residuals can move with the choice of bases, as of the last `intervals`."""
+        return max(self._span_x.shift, self._span_y.shift)
+
     def residuals_without(self, label: int) -> FloatArray | None:
         """Return `residuals` as they would be without this neuron, in O(n), or None when O(n) cannot tell."""
         split = self.scaled.n_x
