@@ -113,9 +113,18 @@ def _refusals() -> Iterator[None]:
         _errors.print("[bold red]spanmatch:[/]", end=" ")
         _errors.print(str(error), markup=False, highlight=False, soft_wrap=True)
         raise typer.Exit(2) from None
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, RuntimeError) as error:
+        if not _is_interrupt(error):
+            raise
         _errors.print("stopped; the same command goes on from here", highlight=False)
         raise typer.Exit(130) from None
+
+
+def _is_interrupt(error: BaseException | None) -> bool:
+    """Tell whether an interrupt is behind an error: inside Python's own locks it comes out as another."""
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__cause__ or error.__context__
+    return error is not None
 
 
 def main() -> None:

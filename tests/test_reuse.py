@@ -235,6 +235,12 @@ def test_an_outside_scheduler_gives_identical_results(
     assert results(root) == results(tiny_root)
 
 
+def see_interrupts() -> None:
+    """Take interrupts as a program at a terminal does, even where the tests run in the background."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+
+
 def test_an_interrupted_run_says_so_at_once_and_goes_on_where_it_was(
     tiny_root: Path, tmp_path: Path, bare_env: Environment
 ) -> None:
@@ -246,6 +252,7 @@ def test_an_interrupted_run_says_so_at_once_and_goes_on_where_it_was(
         stderr=subprocess.STDOUT,
         text=True,
         start_new_session=True,
+        preexec_fn=see_interrupts,
     )
     wait_for_a_record(run, root / "cache" / "networks")
     os.killpg(run.pid, signal.SIGINT)  # as a terminal does: to the whole group
