@@ -16,6 +16,7 @@ from flows.setting import Setting
 from flows.study import Study
 from spanmatch.networks.catalogue import ARCHITECTURE_NAMES, HELD_OUT_IMAGES
 from storage.digests import file_digest, json_digest
+from storage.places import UnusableRootError
 from storage.root import Root
 
 
@@ -50,19 +51,21 @@ def look_up(study: Study, root: Root | None = None) -> Setting:
         If a layer is unknown.
     """
     question = json_digest([study.dataset, study.architecture, study.layers, _code_digest()])
-    memory = None if root is None else root.cache / "settings" / question
-    if memory is not None and (remembered := _remembered(memory)) is not None:
+    memory = f"cache/settings/{question}"
+    if root is not None and (remembered := _remembered(root, memory)) is not None:
         return remembered
     setting = Setting(_layers(study.architecture, tuple(study.layers)), *_digests(study.dataset))
-    if root is not None and memory is not None and root.path.exists():
+    if root is not None and root.exists:
         root.write_text(memory, json.dumps(setting._asdict()))
     return setting
 
 
-def _remembered(memory: Path) -> Setting | None:
+def _remembered(root: Root, memory: str) -> Setting | None:
     try:
-        found = json.loads(memory.read_text(encoding="utf-8"))
+        found = json.loads(root.read(memory))
         return Setting(tuple(found["layers"]), found["dataset_digest"], found["held_out_digest"])
+    except UnusableRootError:
+        raise
     except (OSError, ValueError, KeyError, TypeError):
         return None
 

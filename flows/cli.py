@@ -27,7 +27,10 @@ _Epsilons = Annotated[
     typer.Option("--epsilon", help="A further tolerance ε, beside the study's own; may be repeated."),
 ]
 _Root = Annotated[
-    str | None, typer.Option("--root", help="Folder for everything computed, in place of the study's.")
+    str | None,
+    typer.Option(
+        "--root", help="Folder or URL (s3://bucket/prefix) for everything computed, in place of the study's."
+    ),
 ]
 
 
@@ -79,9 +82,10 @@ def report(study: _Study, root: _Root = None) -> None:
         from storage.root import Root
         from tasks.report import write_report
 
-        where = Root.at(wanted.root)
-        write_report(read_results(where, wanted.name), where)
-        console.print(f"report: {where.path / REPORT}", soft_wrap=True, highlight=False)
+        kept = Root.at(wanted.root)
+        kept.check()
+        write_report(read_results(kept, wanted.name), kept)
+        console.print(f"report: {kept.where(REPORT)}", soft_wrap=True, highlight=False)
 
 
 @app.command()

@@ -5,7 +5,7 @@ what stands on records that are not there yet.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from itertools import combinations
+from itertools import combinations, product
 from typing import Any, NamedTuple
 
 from flows.setting import Setting
@@ -51,6 +51,14 @@ class Pair(NamedTuple):
         return f"{self.layer} · seed {self.x.seed} ~ seed {self.y.seed} · {self.x.moment}"
 
 
+class SegmentName(NamedTuple):
+    """One layer of a network at a moment, for the images from `start` on."""
+
+    layer: str
+    checkpoint: Checkpoint
+    start: int
+
+
 class Done(NamedTuple):
     """A unit with its record."""
 
@@ -65,7 +73,7 @@ class Done(NamedTuple):
 
 # Which units a stage has, each under what it stands for in the study.
 Networks = dict[int, NetworkUnit]
-Segments = dict[tuple[Checkpoint, int], SegmentUnit]
+Segments = dict[SegmentName, SegmentUnit]
 Grams = dict[Pair, GramUnit]
 Profiles = dict[Pair, ProfileUnit]
 Matches = dict[tuple[Pair, float], MatchUnit]
@@ -78,7 +86,7 @@ class Outcome(NamedTuple):
     """The records of every stage."""
 
     networks: dict[int, Done]
-    segments: dict[tuple[Checkpoint, int], Done]
+    segments: dict[SegmentName, Done]
     grams: dict[Pair, Done]
     profiles: dict[Pair, Done]
     matches: dict[tuple[Pair, float], Done]
@@ -110,7 +118,7 @@ def pairs(study: Study, layers: Sequence[str]) -> list[Pair]:
 
 
 def totals(study: Study, setting: Setting) -> dict[Stage, int]:
-    """Return how many units each stage has when everything is done."""
+    """Return how many jobs each stage has when everything is done: one for the layers of a forward pass."""
     compared = len(pairs(study, setting.layers))
     return {
         "networks": len(study.seeds),
@@ -138,35 +146,39 @@ def network_units(study: Study, setting: Setting) -> Networks:
 
 
 def segment_units(study: Study, setting: Setting, networks: Mapping[int, Done]) -> Segments:
-    """One segment for each checkpoint and range of images."""
+    """One segment for each checkpoint, range of images and layer."""
     units: Segments = {}
     for checkpoint in checkpoints(study):
         if checkpoint.seed not in networks:
             continue
         network = networks[checkpoint.seed]
-        for start, stop in study.segments():
-            units[checkpoint, start] = SegmentUnit(
-                label=f"seed {checkpoint.seed} · {checkpoint.moment} · images {start}-{stop - 1}",
+        for (start, stop), layer in product(study.segments(), setting.layers):
+            forward = f"seed {checkpoint.seed} · {checkpoint.moment} · images {start}-{stop - 1}"
+            units[SegmentName(layer, checkpoint, start)] = SegmentUnit(
+                label=f"{forward} · {layer}",
                 network_key=network.unit.key,
                 checkpoint=checkpoint.moment,
                 checkpoint_digest=network.record["checkpoints"][checkpoint.moment]["digest"],
                 architecture=study.architecture,
                 dataset=study.dataset,
                 dataset_digest=setting.held_out_digest,
-                layers=setting.layers,
+                layer=layer,
                 start=start,
                 stop=stop,
             )
     return units
 
 
-def gram_units(study: Study, setting: Setting, segments: Mapping[tuple[Checkpoint, int], Done]) -> Grams:
+def gram_units(study: Study, setting: Setting, segments: Mapping[SegmentName, Done]) -> Grams:
     """One Gram matrix for each layer and pair of networks."""
     starts = [start for start, _ in study.segments()]
 
     def side(layer: str, checkpoint: Checkpoint) -> tuple[SegmentLayer, ...]:
-        done = [segments[checkpoint, start] for start in starts]
-        return tuple(SegmentLayer(segment.artefact, segment.record["layers"][layer]) for segment in done)
+        done = [segments[SegmentName(layer, checkpoint, start)] for start in starts]
+        return tuple(
+            SegmentLayer(segment.artefact, segment.record["content"], segment.record["blocks"])
+            for segment in done
+        )
 
     return {
         pair: GramUnit(
@@ -176,7 +188,10 @@ def gram_units(study: Study, setting: Setting, segments: Mapping[tuple[Checkpoin
             y=side(pair.layer, pair.y),
         )
         for pair in pairs(study, setting.layers)
-        if all((checkpoint, start) in segments for checkpoint in (pair.x, pair.y) for start in starts)
+        if all(
+            SegmentName(pair.layer, checkpoint, start) in segments
+            for checkpoint, start in product((pair.x, pair.y), starts)
+        )
     }
 
 

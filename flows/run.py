@@ -19,9 +19,10 @@ from spanmatch.reporting import StudyResults
 from storage.root import STAGES, DamagedArtefactError, Root, Stage
 from tasks.cluster import Cluster, check_scheduler, cluster_at
 from tasks.progress import listener
+from tasks.records import Cache
 from tasks.report import publish
-from tasks.stages import Cache
-from tasks.unit import Unit
+from tasks.stages import TASKS
+from tasks.unit import Unit, jobs
 
 # Units under way at once; each waits in a thread while its pieces run on Dask.
 _TASK_RUNNER: TaskRunner[Any] = ThreadPoolTaskRunner(max_workers=16)
@@ -43,10 +44,12 @@ def run_study(study: Study) -> StudyResults:
         answer: all before any work starts.
     """
     checks.check_names(study)
-    setting = checks.look_up(study, Root.at(study.root))
+    root = Root.at(study.root)
+    root.check()
+    setting = checks.look_up(study, root)
     if study.scheduler is not None:
         check_scheduler(study.scheduler)
-    root = Root.prepare(study.root)
+    Root.prepare(study.root)
     with cluster_at(study.scheduler) as cluster:
         run = _Run(root, cluster)
         while True:
@@ -69,39 +72,39 @@ class _Run:
         self._cluster = cluster
         self._cache = Cache(root)
         self._labels: dict[str, str] = {}
-        self._keys: dict[Stage, list[str]] = {}
+        self._jobs: dict[Stage, list[list[str]]] = {}
         self._computed: set[str] = set()
         self._repaired: set[str] = set()
 
     def complete(self, stage: Stage, units: Mapping[Any, Unit]) -> dict[Any, Done]:
         """Return every unit with its record, computing those that have none."""
         self._labels.update({unit.key: unit.label for unit in units.values()})
-        self._keys[stage] = [unit.key for unit in units.values()]
-        records = {unit.key: self._cache.look_up(unit) for unit in units.values()}
-        missing = {unit.key: unit for unit in units.values() if records[unit.key] is None}
+        together = jobs(units.values())
+        self._jobs[stage] = [[unit.key for unit in job] for job in together]
+        records = self._cache.look_up_all(units.values())
+        missing = jobs(unit for job in together for unit in job if records[unit.key] is None)
         get_run_logger().info(
-            "%s: %d to compute, %d reused", stage, len(missing), len(records) - len(missing)
+            "%s: %d to compute, %d reused", stage, len(missing), len(together) - len(missing)
         )
-        listener().planned(stage, sum(unit.steps for unit in missing.values()), len(missing))
+        listener().planned(stage, sum(job[0].steps for job in missing), len(missing))
         if missing:
             records |= self._compute(stage, missing)
         listener().finished(stage)
         return {name: Done(unit, records[unit.key]) for name, unit in units.items()}
 
-    def _compute(self, stage: Stage, missing: Mapping[str, Unit]) -> dict[str, Any]:
-        task = self._cache.task(stage)
-        futures: dict[str, PrefectFuture[Any]] = {
-            key: task.submit(unit=unit, root=self._root, cluster=self._cluster)
-            for key, unit in missing.items()
-        }
-        wait(list(futures.values()))
-        records, damages = {}, []
-        for key, future in futures.items():
+    def _compute(self, stage: Stage, missing: Sequence[Sequence[Unit]]) -> dict[str, Any]:
+        futures: list[PrefectFuture[dict[str, Any]]] = [
+            TASKS[stage].submit(units=job, root=self._root, cluster=self._cluster) for job in missing
+        ]
+        wait(futures)
+        records: dict[str, Any] = {}
+        damages = []
+        for future in futures:
             try:
-                records[key] = future.result()
-                self._computed.add(key)
+                records |= future.result()
             except DamagedArtefactError as damage:
                 damages.append(damage)
+        self._computed.update(records)
         if damages:
             raise ExceptionGroup(f"damaged {stage} were needed", damages)
         return records
@@ -115,8 +118,8 @@ class _Run:
             If one was damaged before in this run: the disk does not keep what is written.
         """
         for damage in {found.key: found for found in damages}.values():
-            path = self._root.artefact(damage.stage, damage.key)
-            message = f"{path} ({self._labels[damage.key]}) is damaged: {damage.reason}"
+            place = self._root.where(self._root.artefact(damage.stage, damage.key))
+            message = f"{place} ({self._labels[damage.key]}) is damaged: {damage.reason}"
             if damage.key in self._repaired:
                 raise OSError(f"{message}; it was written in this very run, check the disk")
             self._repaired.add(damage.key)
@@ -125,11 +128,9 @@ class _Run:
             self._root.forget(damage.stage, damage.key)
 
     def ledger(self) -> dict[str, dict[str, int]]:
-        """Return how many units of each stage were computed in this run, and how many reused."""
-        return {
-            stage: {
-                "computed": sum(key in self._computed for key in self._keys[stage]),
-                "reused": sum(key not in self._computed for key in self._keys[stage]),
-            }
-            for stage in STAGES
-        }
+        """Return how many jobs of each stage were computed in this run, in part at least, and reused."""
+        ledger: dict[str, dict[str, int]] = {}
+        for stage in STAGES:
+            computed = sum(not self._computed.isdisjoint(job) for job in self._jobs[stage])
+            ledger[stage] = {"computed": computed, "reused": len(self._jobs[stage]) - computed}
+        return ledger

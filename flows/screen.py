@@ -85,12 +85,12 @@ def show_summary(console: Console, results: StudyResults, root: Root) -> None:
         for stage, counts in results.ledger.items()
     )
     console.print(f"ledger: {work}", highlight=False)
-    console.print(f"report: {root.path / REPORT}", highlight=False, soft_wrap=True)
+    console.print(f"report: {root.where(REPORT)}", highlight=False, soft_wrap=True)
 
 
 def show_status(console: Console, study: Study, stages: Sequence[StageStatus]) -> None:
     """Show what is done of each stage, and what a run would compute."""
-    table = Table(title=f"{study.name} in {Root.at(study.root).path}", title_justify="left")
+    table = Table(title=f"{study.name} in {Root.at(study.root).where()}", title_justify="left")
     for column in ("stage", "done", "to compute"):
         table.add_column(column, justify="left" if column == "stage" else "right")
     for stage in stages:

@@ -29,13 +29,15 @@ def run_session(study: Study, console: Console) -> None:
         not finite.
     """
     checks.check_names(study)
+    root = Root.at(study.root)
+    root.check()
     if study.layers != ["default"]:
-        checks.look_up(study, Root.at(study.root))
+        checks.look_up(study, root)
     if study.scheduler is not None:
         from tasks.cluster import check_scheduler
 
         check_scheduler(study.scheduler)
-    root = Root.prepare(study.root)
+    Root.prepare(study.root)
     for name, value in _QUIET.items():
         os.environ.setdefault(name, value)
     from flows.server import PrefectServer
@@ -59,11 +61,12 @@ def run_session(study: Study, console: Console) -> None:
 @contextmanager
 def _faults() -> Iterator[None]:
     """Keep a fault of ours, which wants a traceback, apart from what the user can mend."""
+    from storage.places import UnusableRootError
     from tasks.segments import UnusableActivationsError
 
     try:
         yield
-    except UnusableActivationsError:
+    except (UnusableActivationsError, UnusableRootError):
         raise
     except (ValueError, TypeError) as error:
         raise RuntimeError("the run failed; what it has computed is kept") from error

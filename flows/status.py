@@ -9,13 +9,13 @@ from flows.checks import look_up
 from flows.plan import Done
 from flows.study import Study
 from storage.root import STAGES, Root, Stage
-from tasks.stages import Cache
-from tasks.unit import Unit
+from tasks.records import Cache
+from tasks.unit import Unit, jobs
 
 
 @dataclass(frozen=True)
 class StageStatus:
-    """How many units of a stage have a record, out of how many."""
+    """How many jobs of a stage have all their records, out of how many."""
 
     stage: Stage
     done: int
@@ -28,15 +28,19 @@ def status(study: Study) -> list[StageStatus]:
     Artefacts are not read: a damaged one is found by the run that needs it.
     """
     root = Root.at(study.root)
+    root.check()
     setting = look_up(study, root)
     cache = Cache(root)
     done: dict[Stage, int] = {}
 
     def found(stage: Stage, units: Mapping[Any, Unit]) -> dict[Any, Done]:
-        records = {name: Done(unit, cache.look_up(unit)) for name, unit in units.items()}
-        present = {name: each for name, each in records.items() if each.record is not None}
-        done[stage] = len(present)
-        return present
+        records = cache.look_up_all(units.values())
+        done[stage] = sum(all(records[unit.key] is not None for unit in job) for job in jobs(units.values()))
+        return {
+            name: Done(unit, records[unit.key])
+            for name, unit in units.items()
+            if records[unit.key] is not None
+        }
 
     plan.walk(study, setting, found)
     totals = plan.totals(study, setting)

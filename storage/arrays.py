@@ -8,8 +8,10 @@ that the cached result holds. So no byte that is used can differ from what was w
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import zarr
@@ -17,6 +19,8 @@ from numpy.typing import NDArray
 from zarr.codecs import Crc32cCodec, ZstdCodec
 
 from storage.digests import array_digest, json_digest
+from storage.layout import Layout
+from storage.places import UnusableRootError
 from storage.root import DamagedArtefactError, Root, Stage
 
 # Level 0 is zstd's fast default; higher levels and shuffling cost more time than they save on activations.
@@ -46,8 +50,9 @@ class GroupWriter:
 
     def __init__(self, path: Path, attributes: Mapping[str, Any]) -> None:
         self._path = path
-        self._group = zarr.open_group(path, mode="w-", zarr_format=3, attributes=dict(attributes))
         self._attributes = dict(attributes)
+        described = {**self._attributes, "written_by": _versions()}
+        self._group = zarr.open_group(path, mode="w-", zarr_format=3, attributes=described)
         self._arrays: dict[str, dict[str, Any]] = {}
 
     def create(
@@ -56,51 +61,64 @@ class GroupWriter:
         shape: tuple[int, ...],
         dtype: str,
         *,
-        block_rows: int | None = None,
+        layout: Layout | None = None,
         dimensions: tuple[str, ...] | None = None,
     ) -> None:
-        """Add an array whose chunks hold `block_rows` rows (all of them by default) and all else."""
-        rows = max(1, shape[0]) if block_rows is None else block_rows
+        """Add an array whose chunks hold as many rows as `layout` says, all of them by default."""
+        rows = max(1, shape[0])
+        layout = layout or Layout(rows, rows)
+        rest = tuple(max(1, n) for n in shape[1:])
         self._group.create_array(
             name,
             shape=shape,
             dtype=dtype,
-            chunks=(rows, *(max(1, n) for n in shape[1:])),
+            chunks=(layout.chunk_rows, *rest),
+            shards=None if layout.shard_rows == layout.chunk_rows else (layout.shard_rows, *rest),
             compressors=_COMPRESSORS,
             dimension_names=dimensions,
             config={"write_empty_chunks": True},
         )
-        blocks = -(-shape[0] // rows)
-        self._arrays[name] = {"shape": list(shape), "dtype": dtype, "rows": rows, "blocks": [None] * blocks}
+        blocks = -(-shape[0] // layout.chunk_rows)
+        self._arrays[name] = {
+            "shape": list(shape),
+            "dtype": dtype,
+            "rows": layout.chunk_rows,
+            "blocks": [None] * blocks,
+        }
 
-    def write_block(self, name: str, block: int, values: NDArray[Any]) -> None:
-        """Write block number `block` of an array; its rows must be exactly those of the block."""
+    def write_rows(self, name: str, start: int, values: NDArray[Any]) -> None:
+        """Write the rows of an array from `start` on: whole chunks, and whole shards, or up to its end."""
         entry = self._arrays[name]
-        start = block * entry["rows"]
-        array = self._group[name]
-        assert isinstance(array, zarr.Array)
-        expected = (min(entry["rows"], entry["shape"][0] - start), *entry["shape"][1:])
-        if values.shape != expected:
-            message = f"`values` must have shape {expected} in block {block} of {name!r}, got {values.shape}"
+        array = cast("zarr.Array[Any]", self._group[name])
+        whole = (array.shards or array.chunks)[0]
+        stop = start + len(values)
+        fits = values.shape[1:] == array.shape[1:] and stop <= array.shape[0]
+        if not fits or start % whole or (stop % whole and stop != array.shape[0]):
+            message = (
+                f"`values` must be whole chunks of {whole} rows, up to the end of {name!r} of shape "
+                f"{array.shape}; got shape {values.shape} at row {start}"
+            )
             raise ValueError(message)
         values = np.ascontiguousarray(values, dtype=entry["dtype"])
-        array[start : start + len(values)] = values
-        entry["blocks"][block] = array_digest(values)
+        array[start:stop] = values
+        for row in range(0, len(values), entry["rows"]):
+            digest = array_digest(values[row : row + entry["rows"]])
+            entry["blocks"][(start + row) // entry["rows"]] = digest
 
     def write(self, name: str, values: NDArray[Any]) -> None:
         """Add and write a small array whole."""
         self.create(name, values.shape, values.dtype.name)
         if len(values):
-            self.write_block(name, 0, values)
+            self.write_rows(name, 0, values)
 
     def finish(self) -> str:
         """Write the manifest; return its digest. Every block must have been written."""
         unwritten = [name for name, entry in self._arrays.items() if None in entry["blocks"]]
         assert not unwritten, f"blocks of {unwritten} were not written"
-        manifest = {"attributes": self._attributes, "arrays": self._arrays}
+        manifest = {"attributes": self._attributes, "arrays": self._arrays, "written_by": _versions()}
         text = json.dumps(manifest, sort_keys=True, indent=1)
         (self._path / _MANIFEST).write_text(text, encoding="utf-8")
-        return json_digest(manifest)
+        return _manifest_digest(manifest)
 
     def array_digests(self) -> dict[str, str]:
         """Digest of each array's content: shape, dtype and its blocks' digests."""
@@ -110,27 +128,34 @@ class GroupWriter:
 class GroupReader:
     """Reads blocks of a published group, each compared with what was written.
 
-    Opening compares the manifest with the artefact's digest, and reads no array.
+    Opening compares the manifest with the artefact's digest, and reads no array. A block is a chunk.
 
     Raises
     ------
     DamagedArtefactError
         When opening or reading, if anything is missing or differs.
+    UnusableRootError
+        When opening or reading, if an object store does not answer.
     """
 
     def __init__(self, root: Root, artefact: Artefact) -> None:
+        self._root = root
         self._artefact = artefact
-        self._path = root.artefact(artefact.stage, artefact.key)
+        self._name = root.artefact(artefact.stage, artefact.key)
         try:
-            manifest = json.loads((self._path / _MANIFEST).read_text(encoding="utf-8"))
+            manifest = json.loads(root.read(f"{self._name}/{_MANIFEST}"))
+            digest = _manifest_digest(manifest)
         except FileNotFoundError:
             raise self._damaged("it is missing or incomplete") from None
-        except (OSError, ValueError) as error:
+        except UnusableRootError:
+            raise
+        except (OSError, ValueError, TypeError, KeyError) as error:
             raise self._damaged(f"its manifest cannot be read ({error})") from error
-        if json_digest(manifest) != artefact.digest:
+        if digest != artefact.digest:
             raise self._damaged("its manifest is not what was written")
         self.attributes: dict[str, Any] = manifest["attributes"]
         self._arrays: dict[str, dict[str, Any]] = manifest["arrays"]
+        self._opened: dict[str, zarr.Array[Any]] = {}
 
     def blocks(self, name: str) -> int:
         """Return the number of blocks of an array."""
@@ -143,9 +168,10 @@ class GroupReader:
         stop = min(start + entry["rows"], entry["shape"][0])
         where = f"array {name!r}, rows {start} to {stop - 1}"
         try:
-            array = zarr.open_array(self._path / name, mode="r", zarr_format=3)
-            values = np.asarray(array[start:stop])
+            values = np.asarray(self._array(name)[start:stop])
         except Exception as error:  # zarr and its codecs raise whatever a wrong byte leads them to
+            if trouble := self._root.place.trouble(error):
+                raise trouble from None
             raise self._damaged(f"{where} cannot be read ({error})") from error
         if array_digest(values) != entry["blocks"][block]:
             raise self._damaged(f"{where} is not what was written (a missing or changed chunk)")
@@ -158,5 +184,26 @@ class GroupReader:
             return np.empty(entry["shape"], dtype=entry["dtype"])
         return np.concatenate([self.read_block(name, block) for block in range(self.blocks(name))])
 
+    def _array(self, name: str) -> "zarr.Array[Any]":
+        if name not in self._opened:
+            store = self._root.place.arrays()
+            array = zarr.open_array(store, path=f"{self._name}/{name}", mode="r", zarr_format=3)
+            self._opened[name] = array
+        return self._opened[name]
+
     def _damaged(self, reason: str) -> DamagedArtefactError:
         return DamagedArtefactError(self._artefact.stage, self._artefact.key, reason)
+
+
+def _manifest_digest(manifest: Mapping[str, Any]) -> str:
+    """Digest of what a manifest says of the data.
+
+    Which versions wrote it is kept out: the same data, written by others elsewhere, is the same artefact.
+    """
+    return json_digest({"attributes": manifest["attributes"], "arrays": manifest["arrays"]})
+
+
+@cache
+def _versions() -> dict[str, str]:
+    """Return the versions of what activations, sums and files come from, none of which need be imported."""
+    return {name: version(name) for name in ("spanmatch", "torch", "zarr", "numpy")}

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load, save_file
 
-from storage.digests import file_digest
+from storage.digests import bytes_digest, file_digest
+from storage.places import UnusableRootError
 from storage.root import DamagedArtefactError, Root
 
 # One metadata entry: safetensors keeps several in no fixed order, and the file's bytes must be a function
@@ -26,7 +27,7 @@ def write_checkpoint(
 ) -> str:
     """Write ``<name>.safetensors`` into a folder that is being published; return the file's digest."""
     folder.mkdir(parents=True, exist_ok=True)
-    path = _file(folder, name)
+    path = folder / f"{name}.safetensors"
     arrays = {key: np.ascontiguousarray(values) for key, values in weights.items()}
     save_file(arrays, path, metadata={_METADATA: json.dumps(dict(metadata), sort_keys=True)})
     return file_digest(path)
@@ -40,17 +41,16 @@ def read_checkpoint(root: Root, key: str, name: str, digest: str) -> dict[str, N
     DamagedArtefactError
         If the file is missing or is not what was written.
     """
-    path = _file(root.artefact("networks", key), name)
+    file = f"{name}.safetensors"
     try:
-        if file_digest(path) != digest:
-            raise DamagedArtefactError("networks", key, f"{path.name} is not what was written")
-        weights: dict[str, NDArray[Any]] = load(path.read_bytes())
+        content = root.read(f"{root.artefact('networks', key)}/{file}")
+        if bytes_digest(content) != digest:
+            raise DamagedArtefactError("networks", key, f"{file} is not what was written")
+        weights: dict[str, NDArray[Any]] = load(content)
     except FileNotFoundError:
-        raise DamagedArtefactError("networks", key, f"{path.name} is missing") from None
+        raise DamagedArtefactError("networks", key, f"{file} is missing") from None
+    except UnusableRootError:
+        raise
     except (OSError, SafetensorError) as error:
-        raise DamagedArtefactError("networks", key, f"{path.name} cannot be read ({error})") from error
+        raise DamagedArtefactError("networks", key, f"{file} cannot be read ({error})") from error
     return weights
-
-
-def _file(folder: Path, name: str) -> Path:
-    return folder / f"{name}.safetensors"

@@ -47,3 +47,8 @@ def file_digest(path: Path) -> str:
         while piece := file.read(_READ_BYTES):
             digest.update(piece)
     return digest.hexdigest()
+
+
+def bytes_digest(content: bytes) -> str:
+    """Digest of a file's bytes that are in memory: the same as `file_digest`."""
+    return hashlib.sha256(content).hexdigest()

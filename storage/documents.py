@@ -7,6 +7,7 @@ import json
 from typing import Any
 
 from storage.digests import json_digest
+from storage.places import UnusableRootError
 from storage.root import DamagedArtefactError, Root, Stage
 
 
@@ -26,9 +27,11 @@ def read_document(root: Root, stage: Stage, key: str, digest: str) -> dict[str, 
         If it is missing or is not what was written.
     """
     try:
-        document: dict[str, Any] = json.loads(root.artefact(stage, key).read_text(encoding="utf-8"))
+        document: dict[str, Any] = json.loads(root.read(root.artefact(stage, key)))
     except FileNotFoundError:
         raise DamagedArtefactError(stage, key, "it is missing") from None
+    except UnusableRootError:
+        raise
     except (OSError, ValueError) as error:
         raise DamagedArtefactError(stage, key, f"it cannot be read ({error})") from error
     if json_digest(document) != digest:

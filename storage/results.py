@@ -7,7 +7,6 @@ import csv
 import io
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
@@ -30,7 +29,7 @@ def write_table(root: Root, name: str, rows: Sequence[Mapping[str, Any]]) -> Non
     writer = csv.DictWriter(buffer, fieldnames=list(rows[0]), lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
-    root.write_text(root.path / name, buffer.getvalue())
+    root.write_text(name, buffer.getvalue())
 
 
 def read_table(root: Root, name: str) -> list[dict[str, str]]:
@@ -40,7 +39,7 @@ def read_table(root: Root, name: str) -> list[dict[str, str]]:
 
 def write_lines(root: Root, name: str, values: Iterable[Any]) -> None:
     """Write one JSON value a line."""
-    root.write_text(root.path / name, "".join(json.dumps(value) + "\n" for value in values))
+    root.write_text(name, "".join(json.dumps(value) + "\n" for value in values))
 
 
 def read_lines(root: Root, name: str) -> list[Any]:
@@ -50,7 +49,7 @@ def read_lines(root: Root, name: str) -> list[Any]:
 
 def write_json(root: Root, name: str, value: Any) -> None:  # noqa: ANN401 - any JSON value
     """Write a JSON value for people."""
-    root.write_text(root.path / name, json.dumps(value, indent=2) + "\n")
+    root.write_text(name, json.dumps(value, indent=2) + "\n")
 
 
 def read_json(root: Root, name: str) -> Any:  # noqa: ANN401 - any JSON value
@@ -72,7 +71,7 @@ def write_critical_epsilons(
     layers
         For each layer the critical epsilons of either side, (n_pairs, n_x) and (n_pairs, n_y).
     """
-    with root.publish(root.path / CRITICAL_EPSILONS, replace=True) as folder:
+    with root.publish(CRITICAL_EPSILONS, replace=True) as folder:
         group = zarr.open_group(folder, mode="w-", zarr_format=3, attributes={"pairs": list(pairs)})
         for layer, sides in layers.items():
             for side, values in zip("xy", sides, strict=True):
@@ -94,12 +93,14 @@ def read_critical_epsilons(
     ValueError
         If anything is missing or cannot be read.
     """
-    path = root.path / CRITICAL_EPSILONS
+    path = root.where(CRITICAL_EPSILONS)
     try:
-        group = zarr.open_group(path, mode="r", zarr_format=3)
+        group = zarr.open_group(root.place.arrays(), path=CRITICAL_EPSILONS, mode="r", zarr_format=3)
         pairs = [str(pair) for pair in cast("list[str]", group.attrs["pairs"])]
         arrays = {layer: (_side(group, layer, "x"), _side(group, layer, "y")) for layer in layers}
     except Exception as error:  # zarr and its codecs raise whatever a wrong byte leads them to
+        if trouble := root.place.trouble(error):
+            raise trouble from None
         raise ValueError(_unreadable(path, error)) from error
     if any(np.isnan(values).any() for sides in arrays.values() for values in sides):
         raise ValueError(_unreadable(path, "a chunk is missing"))
@@ -111,12 +112,12 @@ def _side(group: zarr.Group, layer: str, side: str) -> NDArray[np.float64]:
 
 
 def _read_text(root: Root, name: str) -> str:
-    path = root.path / name
     try:
-        return path.read_text(encoding="utf-8")
+        return root.read(name).decode("utf-8")
     except OSError as error:
-        raise ValueError(_unreadable(path, error.strerror)) from None
+        reason = error.strerror or "there is none"
+        raise ValueError(_unreadable(root.where(name), reason)) from None
 
 
-def _unreadable(path: Path, reason: object) -> str:
-    return f"`STUDY` must have results to report, but {str(path)!r} cannot be read ({reason}); run the study"
+def _unreadable(path: str, reason: object) -> str:
+    return f"`STUDY` must have results to report, but {path!r} cannot be read ({reason}); run the study"

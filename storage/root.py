@@ -1,24 +1,27 @@
-"""A study's root folder: what lies where, and how an artefact appears whole or not at all.
+"""A study's root: what lies where, and how an artefact appears whole or not at all.
 
-Apart because every kind of artefact is published, found and forgotten in the same way.
+Apart because every kind of artefact is published, found and forgotten in the same way, in a folder as in an
+object store.
 """
 
-import errno
 import json
-import os
-import shutil
-import socket
-import uuid
+import re
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
+from storage.bucket import Bucket
+from storage.folder import Folder
+from storage.places import Place, UnusableRootError, discard_abandoned, is_full, staged_in
+
 Stage = Literal["networks", "segments", "grams", "profiles", "matches"]
 STAGES: tuple[Stage, ...] = get_args(Stage)
 
-FORMAT = 1
+# Format 1 had all layers of a segment in one group; those of its artefacts that are still used read the same.
+FORMAT = 2
+_OLDEST_FORMAT = 1
 _SUFFIX: dict[Stage, str] = {
     "networks": "",
     "segments": ".zarr",
@@ -27,6 +30,7 @@ _SUFFIX: dict[Stage, str] = {
     "matches": ".json",
 }
 _FORMAT_FILE = "spanmatch.json"
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
 
 class DamagedArtefactError(ValueError):
@@ -35,7 +39,7 @@ class DamagedArtefactError(ValueError):
     Attributes
     ----------
     stage, key
-        Which artefact: together they name its folder under the root.
+        Which artefact: together they name it under the root.
     reason
         What was found, in words.
     """
@@ -52,151 +56,146 @@ class DamagedArtefactError(ValueError):
 
 @dataclass(frozen=True)
 class Root:
-    """A study's root folder.
+    """A study's root, a folder or a URL.
 
     ``<stage>/<key>.<kind>`` holds an artefact, ``cache/<stage>/<key>`` the cached result of the task that
-    made it, ``staging`` what is being written, and the top level the results that people read.
+    made it, ``cache/settings`` what was looked up, and the top level the results that people read. Files are
+    named by their place below the root, with slashes.
     """
 
-    path: Path
+    place: Place
 
     @classmethod
-    def at(cls, path: str | Path) -> "Root":
-        """Return the root at a path, relative to the current folder, without touching the disk."""
-        return cls(Path(path).expanduser().resolve())
-
-    @classmethod
-    def prepare(cls, path: str | Path) -> "Root":
-        """Make the folder where it is missing, see that it can be written, and clear what a kill left.
+    def at(cls, where: str | Path) -> "Root":
+        """Return the root at a URL, or at a path relative to the current folder, without looking there.
 
         Raises
         ------
         ValueError
-            If the folder cannot be made or written, or belongs to another version's format.
+            If the URL is of no kind that is known, or is not one of a bucket and a prefix alone.
         """
-        root = cls.at(path)
+        if isinstance(where, str) and _URL.match(where):
+            return cls(Bucket(where.rstrip("/")))
+        return cls(Folder(Path(where).expanduser().resolve()))
+
+    @classmethod
+    def prepare(cls, where: str | Path) -> "Root":
+        """Make the root where it is missing, see that it can be written, and clear what a kill left.
+
+        Raises
+        ------
+        ValueError
+            If it cannot be made or written, does not answer, or belongs to a newer version's format.
+        """
+        root = cls.at(where)
+        root.check()
         try:
-            root.path.mkdir(parents=True, exist_ok=True)
-            root._check_format()
-            for stage in STAGES:
-                root.cache.joinpath(stage).mkdir(parents=True, exist_ok=True)
-            root._staging.mkdir(exist_ok=True)
-            root._discard_abandoned()
+            root.write_text(_FORMAT_FILE, json.dumps({"format": FORMAT}) + "\n")
+            discard_abandoned(root.place.staging)
         except OSError as error:
-            message = (
-                f"`root` must be a folder that can be written, got {str(root.path)!r} ({error.strerror}); "
-                "choose another with --root or in the study"
-            )
-            raise ValueError(message) from None
+            raise root._unusable("a folder that can be written", error.strerror or str(error)) from None
         return root
 
-    @property
-    def cache(self) -> Path:
-        """Where cached task results are kept."""
-        return self.path / "cache"
+    def check(self) -> None:
+        """See that the root answers and that this version can read it, changing nothing.
+
+        Raises
+        ------
+        ValueError
+            If not.
+        """
+        self.place.check()
+        try:
+            found = json.loads(self.place.read(_FORMAT_FILE))["format"]
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise self._unusable("a folder that can be read", error.strerror or str(error)) from None
+        except (ValueError, KeyError, TypeError):
+            found = "an unreadable one"
+        if isinstance(found, int) and _OLDEST_FORMAT <= found <= FORMAT:
+            return
+        message = (
+            f"`root` must have storage format {FORMAT} or older, got {found} in "
+            f"{self.where(_FORMAT_FILE)!r}; use the version of spanmatch that wrote it, or another root"
+        )
+        raise UnusableRootError(message)
 
     @property
-    def _staging(self) -> Path:
-        return self.path / "staging"
+    def exists(self) -> bool:
+        """Whether a run has prepared the root."""
+        return _FORMAT_FILE in self.place.names("")
 
-    def artefact(self, stage: Stage, key: str) -> Path:
-        """Where an artefact lies once it is published."""
-        return self.path / stage / f"{key}{_SUFFIX[stage]}"
+    def where(self, name: str = "") -> str:
+        """Return the path or URL of a name, for people."""
+        return self.place.locate(name)
 
-    def record(self, stage: Stage, key: str) -> Path:
-        """Where the cached result of the task that makes an artefact lies."""
-        return self.cache / stage / key
+    @staticmethod
+    def artefact(stage: Stage, key: str) -> str:
+        """Name of an artefact once it is published."""
+        return f"{stage}/{key}{_SUFFIX[stage]}"
 
-    def relative(self, path: Path) -> str:
-        """Return a path below the root as it is written in records: the root may be moved."""
-        return path.relative_to(self.path).as_posix()
+    @staticmethod
+    def record(stage: Stage, key: str) -> str:
+        """Name of the cached result of the task that makes an artefact."""
+        return f"cache/{stage}/{key}"
+
+    def recorded(self, stage: Stage) -> set[str]:
+        """Return the keys of all artefacts of a stage that have a cached result."""
+        return self.place.names(f"cache/{stage}")
 
     @contextmanager
-    def publish(self, target: Path, *, replace: bool = False) -> Iterator[Path]:
-        """Yield a path to write a file or folder at; it becomes `target` by one rename when all went well.
+    def publish(self, name: str, *, replace: bool = False) -> Iterator[Path]:
+        """Yield a local path to build a file or folder at; it appears under `name` when all went well.
 
-        If the block raises, or the process is killed in it, nothing appears at `target`.
+        If the block raises, or the process is killed in it, nothing appears.
 
         Parameters
         ----------
-        target
-            Where it will be.
+        name
+            What it will be called.
         replace
             Whether a folder that is there already makes way. By default it stays: an artefact's name is its
             identity, so that another run has published the same. A file is always replaced.
-        """
-        staged = self._stage_path()
-        staged.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            yield staged
-            target.parent.mkdir(parents=True, exist_ok=True)
-            if replace and target.is_dir():
-                self._discard(target)
-            with _unless_folder_exists(target):
-                staged.replace(target)
-        finally:
-            shutil.rmtree(staged.parent, ignore_errors=True)
 
-    def write_text(self, target: Path, text: str) -> None:
+        Raises
+        ------
+        UnusableRootError
+            If there is no room for it, or an object store does not answer.
+        """
+        try:
+            with staged_in(self.place.staging) as staged:
+                yield staged
+                self.place.settle(staged, name, replace=replace)
+        except UnusableRootError:
+            raise
+        except Exception as error:
+            if is_full(error):
+                staging = self.place.staging
+                message = (
+                    f"`root` must have room for {name}, but nothing more can be written to {str(staging)!r}; "
+                    "free some space or choose another root: what was there before is kept, "
+                    "and the same command goes on from there"
+                )
+                raise UnusableRootError(message) from error
+            raise
+
+    def read(self, name: str) -> bytes:
+        """Read a file whole; FileNotFoundError where there is none."""
+        return self.place.read(name)
+
+    def write_text(self, name: str, text: str) -> None:
         """Write a text file so that a reader sees the old one or the new one, never a part."""
-        with self.publish(target) as staged:
+        with self.publish(name) as staged:
             staged.write_text(text, encoding="utf-8")
 
     def forget(self, stage: Stage, key: str) -> None:
         """Remove an artefact and the cached result that vouches for it; the result first."""
-        self.record(stage, key).unlink(missing_ok=True)
-        self._discard(self.artefact(stage, key))
+        self.place.remove(self.record(stage, key))
+        self.place.remove(self.artefact(stage, key))
 
-    def _stage_path(self) -> Path:
-        owner = f"{socket.gethostname()}~{os.getpid()}~{uuid.uuid4().hex}"
-        return self._staging / owner / "artefact"
-
-    def _discard(self, path: Path) -> None:
-        trash = self._stage_path()
-        trash.parent.mkdir(parents=True)
-        with suppress(FileNotFoundError):
-            path.replace(trash)
-        shutil.rmtree(trash.parent, ignore_errors=True)
-
-    def _discard_abandoned(self) -> None:
-        """Remove what processes of this host left in `staging` when they were killed."""
-        for folder in self._staging.iterdir():
-            host, _, rest = folder.name.partition("~")
-            pid = rest.partition("~")[0]
-            if host == socket.gethostname() and not (pid.isdigit() and _is_alive(int(pid))):
-                shutil.rmtree(folder, ignore_errors=True)
-
-    def _check_format(self) -> None:
-        marker = self.path / _FORMAT_FILE
-        if not marker.exists():
-            marker.write_text(json.dumps({"format": FORMAT}) + "\n", encoding="utf-8")
-            return
-        try:
-            found = json.loads(marker.read_text(encoding="utf-8"))["format"]
-        except (ValueError, KeyError, TypeError):
-            found = "unreadable"
-        if found != FORMAT:
-            message = (
-                f"`root` must have storage format {FORMAT}, got {found!r} in {str(marker)!r}; "
-                "use the version of spanmatch that made it, or another root"
-            )
-            raise ValueError(message)
-
-
-@contextmanager
-def _unless_folder_exists(target: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        if error.errno not in (errno.EEXIST, errno.ENOTEMPTY) or not target.is_dir():
-            raise
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
+    def _unusable(self, rule: str, reason: str) -> UnusableRootError:
+        return UnusableRootError(
+            f"`root` must be {rule}, got {self.where()!r} ({reason}); "
+            "choose another with --root or in the study"
+        )

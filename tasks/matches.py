@@ -87,7 +87,7 @@ def find_matches(root: Root, unit: MatchUnit) -> MatchRecord:
     }
     digest = publish_document(root, "matches", unit.key, cast("dict[str, Any]", document))
     advance("matches")
-    return {"path": root.relative(root.artefact("matches", unit.key)), "digest": digest}
+    return {"path": root.artefact("matches", unit.key), "digest": digest}
 
 
 def read_matches(root: Root, key: str, digest: str) -> MatchDocument:

@@ -76,4 +76,4 @@ def train_network(root: Root, unit: NetworkUnit) -> NetworkRecord:
             digest = write_checkpoint(folder, name, checkpoint.weights, metadata)
             records[name] = {"digest": digest, "accuracy": checkpoint.accuracy}
     digest = json_digest({name: record["digest"] for name, record in records.items()})
-    return {"path": root.relative(target), "digest": digest, "checkpoints": records}
+    return {"path": target, "digest": digest, "checkpoints": records}

@@ -50,7 +50,7 @@ def peel(root: Root, unit: ProfileUnit) -> ProfileRecord:
             writer.write(name, getattr(profile, name))
         digest = writer.finish()
     advance("profiles")
-    return {"path": root.relative(target), "digest": digest}
+    return {"path": target, "digest": digest}
 
 
 def read_profile(root: Root, artefact: Artefact) -> MatchProfile:

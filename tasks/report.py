@@ -48,7 +48,7 @@ def write_results(results: StudyResults, root: Root) -> None:
 
 def write_report(results: StudyResults, root: Root) -> None:
     """Write the report page."""
-    root.write_text(root.path / files.REPORT, report_page(results))
+    root.write_text(files.REPORT, report_page(results))
 
 
 def _critical_epsilons(results: StudyResults, layer: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

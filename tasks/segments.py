@@ -1,21 +1,20 @@
-"""Stage *segments*: the activations of one checkpoint for one range of images, as a Zarr group."""
+"""Stage *segments*: one layer's activations of one checkpoint for one range of images, as a Zarr group."""
 
-from collections import defaultdict
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from pathlib import Path
+from typing import Any, ClassVar, Literal
 
-import numpy as np
-from numpy.typing import NDArray
 from typing_extensions import TypedDict
 
 from storage.arrays import GroupWriter
 from storage.checkpoints import read_checkpoint
+from storage.digests import json_digest
 from storage.root import Root, Stage
 from tasks.progress import advance
 from tasks.unit import Unit
-
-# Samples in one chunk of a stored layer: 16 MiB at 512 float32 neurons, small beside a worker's memory.
-_CHUNK_SAMPLES = 8192
+from tasks.writing import BackgroundWriter, LayerWriter
 
 
 class UnusableActivationsError(ValueError):
@@ -23,19 +22,26 @@ class UnusableActivationsError(ValueError):
 
 
 class SegmentRecord(TypedDict):
-    """A stored segment: the cached result of the stage. ``layers`` holds each layer's content digest."""
+    """A stored segment: the cached result of the stage.
+
+    ``content`` digests the activations alone, and ``blocks`` counts their chunks.
+    """
 
     path: str
     digest: str
-    layers: dict[str, str]
+    content: str
+    blocks: int
 
 
 @dataclass(frozen=True)
 class SegmentUnit(Unit):
-    """One range of images through one checkpoint."""
+    """One layer's activations, for one range of images through one checkpoint.
+
+    A forward pass gives all layers: the units of one pass are one job.
+    """
 
     stage: ClassVar[Stage] = "segments"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
 
     network_key: str
     checkpoint: str
@@ -43,34 +49,48 @@ class SegmentUnit(Unit):
     architecture: str
     dataset: str
     dataset_digest: str
-    layers: tuple[str, ...]
+    layer: str
     start: int
     stop: int
+    dtype: Literal["float32", "float16"] = "float32"
 
     @property
     def steps(self) -> int:
         """Images."""
         return self.stop - self.start
 
+    @property
+    def job(self) -> str:
+        """Digest of what the layers of one forward pass have in common."""
+        return json_digest({"network": self.network_key, **self._pass_identity()})
+
+    @property
+    def pass_label(self) -> str:
+        """What people call the forward pass."""
+        return self.label.removesuffix(f" · {self.layer}")
+
     def identity(self) -> dict[str, Any]:
-        """Return weights, architecture, layers and images."""
+        """Return weights, architecture, layer and images."""
+        return {**self._pass_identity(), "layer": self.layer}
+
+    def _pass_identity(self) -> dict[str, Any]:
         return {
             "checkpoint": self.checkpoint_digest,
             "architecture": self.architecture,
             "dataset": self.dataset_digest,
-            "layers": list(self.layers),
             "images": [self.start, self.stop],
             "positions": "all",
+            "dtype": self.dtype,
         }
 
 
-def extract_segment(root: Root, unit: SegmentUnit) -> SegmentRecord:
-    """Pass the images through the network and publish the layers' activations.
+def extract_segments(root: Root, units: Sequence[SegmentUnit]) -> list[SegmentRecord]:
+    """Pass the images through the network once, and publish the activations of each unit's layer.
 
     Raises
     ------
     UnusableActivationsError
-        If a layer gives NaN or infinity.
+        If a layer gives NaN or infinity, or values beyond what `dtype` can hold.
     DamagedArtefactError
         If the checkpoint is not what was written.
     """
@@ -79,60 +99,61 @@ def extract_segment(root: Root, unit: SegmentUnit) -> SegmentRecord:
     from spanmatch.networks.data import load_dataset
     from spanmatch.networks.training import load_weights
 
-    weights = read_checkpoint(root, unit.network_key, unit.checkpoint, unit.checkpoint_digest)
-    network = load_weights(build(unit.architecture), weights)
-    images = load_dataset(unit.dataset).held_out.slice(unit.start, unit.stop)
-    target = root.artefact("segments", unit.key)
-    with root.publish(target) as folder:
-        layers = _LayerWriter(GroupWriter(folder, {"image_ids": list(images.ids)}), len(images))
+    one = units[0]
+    weights = read_checkpoint(root, one.network_key, one.checkpoint, one.checkpoint_digest)
+    network = load_weights(build(one.architecture), weights)
+    images = load_dataset(one.dataset).held_out.slice(one.start, one.stop)
+    with ExitStack() as publishing:
+        writers = {
+            unit.layer: LayerWriter(
+                GroupWriter(publishing.enter_context(_published(root, unit)), _attributes(unit, images.ids)),
+                unit.layer,
+                len(images),
+                unit.dtype,
+            )
+            for unit in units
+        }
         try:
-            for batch in extract(network, unit.layers, images):
-                for layer, values in batch.items():
-                    layers.append(layer, values)
-                advance("segments", len(values))
+            with BackgroundWriter() as background:
+                for batch in extract(network, list(writers), images):
+                    for layer, values in batch.items():
+                        writers[layer].append(values, background)
+                    advance("segments", len(values))
         except NonFiniteActivationsError as error:
             message = (
-                f"the activations of {unit.label} must be finite, but {error}; lower "
+                f"the activations of {one.pass_label} must be finite, but {error}; lower "
                 "`training.learning_rate`, or leave that seed out"
             )
             raise UnusableActivationsError(message) from None
-        layers.flush()
-        digest = layers.writer.finish()
-    return {"path": root.relative(target), "digest": digest, "layers": layers.writer.array_digests()}
-
-
-class _LayerWriter:
-    """Gathers batches of activations to whole chunks, and writes those."""
-
-    def __init__(self, writer: GroupWriter, images: int) -> None:
-        self.writer = writer
-        self._images = images
-        self._rows: dict[str, int] = {}
-        self._written: dict[str, int] = defaultdict(int)
-        self._waiting: dict[str, NDArray[np.float32]] = {}
-
-    def append(self, layer: str, values: NDArray[np.float32]) -> None:
-        if layer not in self._rows:
-            _, positions, neurons = values.shape
-            self._rows[layer] = max(1, _CHUNK_SAMPLES // positions)
-            self.writer.create(
-                layer,
-                (self._images, positions, neurons),
-                "float32",
-                block_rows=min(self._rows[layer], self._images),
-                dimensions=("image", "position", "neuron"),
+        except OverflowError as error:
+            message = (
+                f"the activations of {one.pass_label} must fit `dtype`, but {error}; keep them as float32"
             )
-            self._waiting[layer] = values[:0]
-        self._waiting[layer] = np.concatenate([self._waiting[layer], values])
-        while len(self._waiting[layer]) >= self._rows[layer]:
-            self._write(layer, self._rows[layer])
+            raise UnusableActivationsError(message) from None
+        return [_record(root, unit, writers[unit.layer]) for unit in units]
 
-    def flush(self) -> None:
-        for layer, values in self._waiting.items():
-            if len(values):
-                self._write(layer, len(values))
 
-    def _write(self, layer: str, rows: int) -> None:
-        self.writer.write_block(layer, self._written[layer], self._waiting[layer][:rows])
-        self._waiting[layer] = self._waiting[layer][rows:]
-        self._written[layer] += 1
+def _published(root: Root, unit: SegmentUnit) -> AbstractContextManager[Path]:
+    return root.publish(root.artefact("segments", unit.key))
+
+
+def _attributes(unit: SegmentUnit, image_ids: Sequence[str]) -> dict[str, Any]:
+    """Return what a person who opens the group alone wants to know."""
+    ids = list(image_ids)
+    return {
+        "layer": unit.layer,
+        "dtype": unit.dtype,
+        "checkpoint": unit.checkpoint_digest,
+        "architecture": unit.architecture,
+        "image_ids": ids,
+        "image_ids_digest": json_digest(ids),
+    }
+
+
+def _record(root: Root, unit: SegmentUnit, writer: LayerWriter) -> SegmentRecord:
+    return {
+        "path": root.artefact("segments", unit.key),
+        "digest": writer.group.finish(),
+        "content": writer.group.array_digests()[unit.layer],
+        "blocks": writer.blocks,
+    }

@@ -5,13 +5,16 @@ inputs, the parameters that matter, and the version of the stage's computation.
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 from storage.arrays import Artefact
 from storage.digests import json_digest
 from storage.root import Stage
+
+AnyUnit = TypeVar("AnyUnit", bound="Unit")
 
 
 @dataclass(frozen=True)
@@ -39,10 +42,27 @@ class Unit(ABC):
         return json_digest({"stage": self.stage, "version": self.version, **self.identity()})
 
     @property
+    def job(self) -> str:
+        """What the units that are computed together have in common; by default each is a job of its own."""
+        return self.key
+
+    def accepts(self, record: Any) -> bool:  # noqa: ANN401, ARG002 - the stage's record
+        """Tell whether a cached record is all that this unit needs; if not, it is computed anew."""
+        return True
+
+    @property
     def steps(self) -> int:
-        """How many steps of progress the unit counts while it is computed."""
+        """How many steps of progress the unit counts while its job is computed."""
         return 1
 
     def artefact(self, digest: str) -> Artefact:
         """Return the unit's published group, given the digest out of its record."""
         return Artefact(self.stage, self.key, digest)
+
+
+def jobs(units: Iterable[AnyUnit]) -> list[tuple[AnyUnit, ...]]:
+    """Gather the units that are computed together, in their order."""
+    gathered: dict[str, list[AnyUnit]] = {}
+    for unit in units:
+        gathered.setdefault(unit.job, []).append(unit)
+    return [tuple(together) for together in gathered.values()]

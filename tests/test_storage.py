@@ -13,8 +13,9 @@ from storage.arrays import Artefact, GroupReader, GroupWriter
 from storage.checkpoints import read_checkpoint, write_checkpoint
 from storage.digests import array_digest, json_digest
 from storage.documents import publish_document, read_document
+from storage.layout import Layout
 from storage.results import read_critical_epsilons, write_critical_epsilons
-from storage.root import DamagedArtefactError, Root
+from storage.root import DamagedArtefactError, Root, Stage
 
 
 @pytest.fixture
@@ -27,14 +28,18 @@ def values() -> np.ndarray:
     return np.random.default_rng(0).normal(size=(10, 4, 3)).astype(np.float32)
 
 
-def publish(root: Root, values: np.ndarray, key: str = "key") -> Artefact:
+def path_of(root: Root, stage: Stage, key: str) -> Path:
+    return Path(root.where(root.artefact(stage, key)))
+
+
+def publish(root: Root, values: np.ndarray, key: str = "key", shard_rows: int = 4) -> Artefact:
     with root.publish(root.artefact("segments", key)) as folder:
         writer = GroupWriter(folder, {"samples": len(values)})
-        writer.create(
-            "layer", values.shape, "float32", block_rows=4, dimensions=("image", "position", "neuron")
-        )
-        for block in range(3):
-            writer.write_block("layer", block, values[4 * block : 4 * block + 4])
+        layout = Layout(chunk_rows=4 if shard_rows == 4 else 2, shard_rows=shard_rows)
+        dimensions = ("image", "position", "neuron")
+        writer.create("layer", values.shape, "float32", layout=layout, dimensions=dimensions)
+        for start in range(0, len(values), shard_rows):
+            writer.write_rows("layer", start, values[start : start + shard_rows])
         writer.write("empty", np.empty(0))
         return Artefact("segments", key, writer.finish())
 
@@ -57,7 +62,7 @@ def test_the_digest_is_a_function_of_the_content(root: Root, values: np.ndarray)
 
 def test_no_changed_byte_goes_unnoticed(root: Root, values: np.ndarray) -> None:
     artefact = publish(root, values)
-    folder = root.artefact("segments", "key")
+    folder = path_of(root, "segments", "key")
     generator = random.Random(0)
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
         content = path.read_bytes()
@@ -78,7 +83,7 @@ def test_no_changed_byte_goes_unnoticed(root: Root, values: np.ndarray) -> None:
 @pytest.mark.parametrize("what", ["a chunk", "the manifest", "all of it"])
 def test_what_is_missing_is_noticed(what: str, root: Root, values: np.ndarray) -> None:
     artefact = publish(root, values)
-    folder = root.artefact("segments", "key")
+    folder = path_of(root, "segments", "key")
     if what == "a chunk":
         max(folder.glob("layer/c/**/*"), key=lambda path: path.is_file()).unlink()
     elif what == "the manifest":
@@ -91,8 +96,8 @@ def test_what_is_missing_is_noticed(what: str, root: Root, values: np.ndarray) -
 
 def test_another_groups_chunk_in_its_place_is_noticed(root: Root, values: np.ndarray) -> None:
     mine, other = publish(root, values, "mine"), publish(root, values[::-1].copy(), "other")
-    chunk = next(path for path in root.artefact("segments", "other").glob("layer/c/0/**/*") if path.is_file())
-    target = root.artefact("segments", "mine") / chunk.relative_to(root.artefact("segments", "other"))
+    chunk = next(path for path in path_of(root, "segments", "other").glob("layer/c/0/**/*") if path.is_file())
+    target = path_of(root, "segments", "mine") / chunk.relative_to(path_of(root, "segments", "other"))
     target.write_bytes(chunk.read_bytes())
     GroupReader(root, other).read("layer")
     with pytest.raises(DamagedArtefactError, match="rows 0 to 3"):
@@ -100,27 +105,27 @@ def test_another_groups_chunk_in_its_place_is_noticed(root: Root, values: np.nda
 
 
 def test_what_raises_publishes_nothing_and_leaves_the_old(root: Root) -> None:
-    target = root.path / "similarity.csv"
-    root.write_text(target, "old")
+    target = Path(root.where("similarity.csv"))
+    root.write_text("similarity.csv", "old")
 
     def write_half() -> None:
-        with root.publish(target) as staged:
+        with root.publish("similarity.csv") as staged:
             staged.write_text("half")
             raise RuntimeError
 
     with pytest.raises(RuntimeError):
         write_half()
     assert target.read_text() == "old"
-    assert not list((root.path / "staging").iterdir())
+    assert not list(Path(root.where("staging")).iterdir())
 
 
 def test_an_artefact_that_another_run_has_published_stays(root: Root, values: np.ndarray) -> None:
     first = publish(root, values)
-    before = root.artefact("segments", "key").stat().st_ino
+    before = path_of(root, "segments", "key").stat().st_ino
     assert publish(root, values) == first
-    assert root.artefact("segments", "key").stat().st_ino == before
+    assert path_of(root, "segments", "key").stat().st_ino == before
     np.testing.assert_array_equal(GroupReader(root, first).read("layer"), values)
-    assert not list((root.path / "staging").iterdir())
+    assert not list(Path(root.where("staging")).iterdir())
 
 
 def test_what_is_forgotten_is_published_anew(root: Root, values: np.ndarray) -> None:
@@ -143,12 +148,12 @@ def test_a_result_folder_replaces_the_old(root: Root) -> None:
 def test_what_a_killed_process_left_is_cleared_and_what_a_live_one_writes_is_not(tmp_path: Path) -> None:
     code = (
         "import os, sys; from storage.root import Root; root = Root.prepare(sys.argv[1])\n"
-        "with root.publish(root.path / 'never') as staged: staged.write_text('half'); os.kill(os.getpid(), 9)"
+        "with root.publish('never') as staged: staged.write_text('half'); os.kill(os.getpid(), 9)"
     )
     path = tmp_path / "root"
     assert subprocess.run([sys.executable, "-c", code, str(path)], check=False).returncode == -9
     assert list((path / "staging").iterdir())
-    with Root.prepare(path).publish(path / "mine") as staged:
+    with Root.prepare(path).publish("mine") as staged:
         staged.write_text("whole")
         Root.prepare(path)
     assert (path / "mine").read_text() == "whole"
@@ -167,7 +172,7 @@ def test_a_checkpoint_reads_back_and_its_file_is_a_function_of_its_content(root:
     read = read_checkpoint(root, "one", "final", digest)
     assert read.keys() == weights.keys()
     np.testing.assert_array_equal(read["b"], weights["b"])
-    path = root.artefact("networks", "one") / "final.safetensors"
+    path = path_of(root, "networks", "one") / "final.safetensors"
     content = bytearray(path.read_bytes())
     content[-1] ^= 1
     path.write_bytes(content)
@@ -181,7 +186,7 @@ def test_a_checkpoint_reads_back_and_its_file_is_a_function_of_its_content(root:
 def test_a_changed_document_is_noticed(root: Root) -> None:
     digest = publish_document(root, "matches", "key", {"similarity": 0.25, "x": [1, 2]})
     assert read_document(root, "matches", "key", digest)["x"] == [1, 2]
-    path = root.artefact("matches", "key")
+    path = path_of(root, "matches", "key")
     path.write_text(path.read_text().replace("0.25", "0.75"))
     with pytest.raises(DamagedArtefactError, match="not what was written"):
         read_document(root, "matches", "key", digest)
@@ -203,7 +208,7 @@ def test_digests_see_content_and_nothing_else() -> None:
 
 def test_a_root_of_another_format_is_refused_and_left_alone(tmp_path: Path) -> None:
     (tmp_path / "spanmatch.json").write_text('{"format": 99}')
-    with pytest.raises(ValueError, match=r"`root` must have storage format 1, got 99"):
+    with pytest.raises(ValueError, match=r"`root` must have storage format 2 or older, got 99"):
         Root.prepare(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["spanmatch.json"]
 

@@ -23,7 +23,7 @@ from storage.arrays import GroupReader
 from storage.results import read_critical_epsilons
 from storage.root import Root
 from tasks.grams import read_gram
-from tasks.stages import Cache
+from tasks.records import Cache
 
 LAYERS = [
     *(f"block{block}.relu{number}" for block in (1, 2, 3) for number in (1, 2)),
@@ -195,8 +195,8 @@ def test_gram_matrices_are_those_of_the_stored_activations(digits_root: Path, ou
         for checkpoint in (pair.x, pair.y):
             parts = [
                 GroupReader(root, segment.artefact).read(pair.layer)
-                for (owner, _), segment in outcome.segments.items()
-                if owner == checkpoint
+                for name, segment in outcome.segments.items()
+                if (name.layer, name.checkpoint) == (pair.layer, checkpoint)
             ]
             activations = np.concatenate(parts).astype(np.float64)
             sides.append(activations.reshape(-1, activations.shape[-1]))

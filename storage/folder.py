@@ -1,0 +1,74 @@
+"""A root in a folder of this machine, or one that several machines share: files appear by one rename.
+
+Apart from object stores, which have no renames.
+"""
+
+import errno
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from zarr.storage import LocalStore
+
+from storage.places import Place, staged_in
+
+
+@dataclass(frozen=True)
+class Folder(Place):
+    """A folder, which need not exist before something settles in it."""
+
+    path: Path
+
+    def locate(self, name: str) -> str:
+        """Return the path of a name."""
+        return str(self.path / name)
+
+    def check(self) -> None:
+        """Do nothing: a folder that is not there yet is one that will be made."""
+
+    def read(self, name: str) -> bytes:
+        """Read a file."""
+        try:
+            return (self.path / name).read_bytes()
+        except NotADirectoryError:
+            raise FileNotFoundError(self.locate(name)) from None
+
+    def names(self, folder: str) -> set[str]:
+        """Return the names of the files in a folder."""
+        try:
+            return {path.name for path in (self.path / folder).iterdir()}
+        except FileNotFoundError:
+            return set()
+
+    def settle(self, staged: Path, name: str, *, replace: bool) -> None:
+        """Rename what is staged to its place."""
+        target = self.path / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if replace and target.is_dir():
+            self.remove(name)
+        with _unless_folder_exists(target):
+            staged.replace(target)
+
+    def remove(self, name: str) -> None:
+        """Rename it away, then remove it."""
+        with staged_in(self.staging) as trash, suppress(FileNotFoundError, NotADirectoryError):
+            (self.path / name).replace(trash)
+
+    @property
+    def staging(self) -> Path:
+        """A folder on the same disk, from which a rename works."""
+        return self.path / "staging"
+
+    def arrays(self) -> LocalStore:
+        """Return the folder as a Zarr store."""
+        return LocalStore(self.path, read_only=True)
+
+
+@contextmanager
+def _unless_folder_exists(target: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.EEXIST, errno.ENOTEMPTY) or not target.is_dir():
+            raise

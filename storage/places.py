@@ -1,0 +1,125 @@
+"""What a root needs of the place where it lies, whether a folder or an object store.
+
+Apart because it is all that the two kinds of place have in common; neither knows what is kept there.
+"""
+
+import errno
+import os
+import shutil
+import socket
+import uuid
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from zarr.abc.store import Store
+
+# No room on the disk, none in the user's quota, or a file beyond the process's limit.
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_FULL_BY_RUST = tuple(f"(os error {number})" for number in sorted(_FULL))  # safetensors' errors have no errno
+
+
+class UnusableRootError(ValueError):
+    """A study's root cannot be read or written; what is stored is not at fault, and nothing is lost."""
+
+
+class Place(ABC):
+    """Files by name below one folder or URL. Names have slashes between their parts."""
+
+    @abstractmethod
+    def locate(self, name: str) -> str:
+        """Return where a name is found, for people."""
+
+    @abstractmethod
+    def check(self) -> None:
+        """See that the place answers, changing nothing.
+
+        Raises
+        ------
+        UnusableRootError
+            If it does not.
+        """
+
+    @abstractmethod
+    def read(self, name: str) -> bytes:
+        """Read a file.
+
+        Raises
+        ------
+        FileNotFoundError
+            If there is none.
+        UnusableRootError
+            If the place does not answer.
+        OSError
+            If the file cannot be read.
+        """
+
+    @abstractmethod
+    def names(self, folder: str) -> set[str]:
+        """Return the names of the files in a folder, without the folder; none where there is no folder."""
+
+    @abstractmethod
+    def settle(self, staged: Path, name: str, *, replace: bool) -> None:
+        """Let a local file or folder appear under a name, whole or not at all.
+
+        A folder that is there already stays, or makes way if `replace`; a file is always replaced.
+        """
+
+    @abstractmethod
+    def remove(self, name: str) -> None:
+        """Remove a file or folder, if there is one; a reader finds all of it or no longer its manifest."""
+
+    @property
+    @abstractmethod
+    def staging(self) -> Path:
+        """The local folder in which files are built before they settle."""
+
+    @abstractmethod
+    def arrays(self) -> Store:
+        """Return the place as a Zarr store that can only be read."""
+
+    def trouble(self, error: Exception) -> UnusableRootError | None:  # noqa: ARG002 - a folder has none
+        """Return what to raise in place of an error that says nothing of what is stored."""
+        return None
+
+
+@contextmanager
+def staged_in(staging: Path) -> Iterator[Path]:
+    """Yield a path below `staging` for a file or folder to be built at; what is left there is removed."""
+    folder = staging / f"{socket.gethostname()}~{os.getpid()}~{uuid.uuid4().hex}"
+    try:
+        folder.mkdir(parents=True)
+        yield folder / "artefact"
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def discard_abandoned(staging: Path) -> None:
+    """Remove what processes of this host left in `staging` when they were killed."""
+    for folder in staging.iterdir():
+        host, _, rest = folder.name.partition("~")
+        pid = rest.partition("~")[0]
+        if host == socket.gethostname() and not (pid.isdigit() and _is_alive(int(pid))):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def is_full(error: BaseException | None) -> bool:
+    """Tell whether an error, or one behind it, means that there was no room for a file."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in _FULL:
+            return True
+        if any(mark in str(error) for mark in _FULL_BY_RUST):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

@@ -1,0 +1,132 @@
+"""Writing activations while the next ones are computed: a thread of its own, and few chunks in memory.
+
+Apart because it knows arrays and groups, and nothing of networks. Compression, digests and files release
+Python's lock, so the thread writes while the network computes.
+"""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from threading import BoundedSemaphore
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from storage.arrays import GroupWriter
+from storage.layout import Layout, plan_layout
+
+# Shards that wait for the thread, of all layers together; then the network waits too.
+_WAITING = 4
+
+
+class BackgroundWriter:
+    """Does one piece of work after another in a thread of its own, few of them waiting.
+
+    Leaving the block waits for all of them. The first error is raised by what comes next: a further piece,
+    or the block's end.
+    """
+
+    def __init__(self) -> None:
+        self._thread = ThreadPoolExecutor(1)
+        self._room = BoundedSemaphore(_WAITING)
+        self._error: BaseException | None = None
+
+    def __enter__(self) -> "BackgroundWriter":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is not None:
+            self._error = self._error or error  # what waits is not worth writing any more
+        self._thread.shutdown(wait=True)
+        if kind is None:
+            self._raise()
+
+    def submit(self, work: Callable[..., None], *args: Any) -> None:  # noqa: ANN401 - what the work takes
+        """Have ``work(*args)`` done, as soon as there is room for it to wait."""
+        self._room.acquire()
+        self._raise()
+        self._thread.submit(self._do, work, *args)
+
+    def _do(self, work: Callable[..., None], *args: Any) -> None:  # noqa: ANN401
+        try:
+            if self._error is None:
+                work(*args)
+        except BaseException as error:  # raised where somebody waits for it
+            self._error = error
+        finally:
+            self._room.release()
+
+    def _raise(self) -> None:
+        if self._error is not None:
+            raise self._error
+
+
+class LayerWriter:
+    """Gathers batches of one layer's activations to whole shards, and has those written.
+
+    Parameters
+    ----------
+    group
+        Where the layer is written, an array (image, position, neuron) under its own name.
+    layer
+        Its name.
+    images
+        How many will come.
+    dtype
+        What is kept: float32, or float16 at half the size.
+    """
+
+    def __init__(self, group: GroupWriter, layer: str, images: int, dtype: str) -> None:
+        self.group = group
+        self._layer = layer
+        self._images = images
+        self._dtype = dtype
+        self._layout: Layout | None = None
+        self._shard = np.empty(0, dtype)
+        self._filled = 0
+        self._written = 0
+
+    @property
+    def blocks(self) -> int:
+        """Number of chunks of the whole array."""
+        assert self._layout is not None, "nothing was written"
+        return -(-self._images // self._layout.chunk_rows)
+
+    def append(self, values: NDArray[np.float32], background: BackgroundWriter) -> None:
+        """Take the next images' activations, (images, positions, neurons).
+
+        Raises
+        ------
+        OverflowError
+            If a value is beyond what the kept type can hold.
+        """
+        layout = self._layout or self._create(values)
+        while len(values):
+            if not self._filled:
+                rows = min(layout.shard_rows, self._images - self._written)
+                self._shard = np.empty((rows, *values.shape[1:]), self._dtype)
+            taken = min(len(values), len(self._shard) - self._filled)
+            self._keep(values[:taken])
+            values = values[taken:]
+            if self._filled == len(self._shard):
+                background.submit(self.group.write_rows, self._layer, self._written, self._shard)
+                self._written += self._filled
+                self._filled = 0
+
+    def _create(self, values: NDArray[np.float32]) -> Layout:
+        shape = (self._images, *values.shape[1:])
+        self._layout = plan_layout(shape, np.dtype(self._dtype).itemsize)
+        dimensions = ("image", "position", "neuron")
+        self.group.create(self._layer, shape, self._dtype, layout=self._layout, dimensions=dimensions)
+        return self._layout
+
+    def _keep(self, values: NDArray[np.float32]) -> None:
+        target = self._shard[self._filled : self._filled + len(values)]
+        with np.errstate(over="ignore"):
+            target[...] = values
+        if self._dtype == "float16" and not np.isfinite(target).all():
+            raise OverflowError(f"layer {self._layer!r} gave values that float16 cannot hold")
+        self._filled += len(values)
