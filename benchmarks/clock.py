@@ -6,7 +6,7 @@ Apart from what is measured.
 import statistics
 import time
 import tracemalloc
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 # A side that takes longer than this in all is run no further time.
@@ -53,8 +53,7 @@ def show_seconds(seconds: float) -> str:
     return f"{seconds:.2g} s"
 
 
-def markdown(rows: list[Row]) -> str:
-    """Return the rows as a Markdown table."""
-    lines = ["| what | published | ours | ratio | target | note |", "| --- | --- | --- | --- | --- | --- |"]
-    lines += [f"| {' | '.join(row)} |" for row in rows]
-    return "\n".join(lines)
+def markdown(rows: Sequence[Sequence[str]], header: Sequence[str] = Row._fields) -> str:
+    """Return rows of cells as a Markdown table."""
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)

@@ -6,7 +6,7 @@ that the cached result holds. So no byte that is used can differ from what was w
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
@@ -16,6 +16,7 @@ from typing import Any, cast
 import numpy as np
 import zarr
 from numpy.typing import NDArray
+from zarr.abc.codec import BytesBytesCodec
 from zarr.codecs import Crc32cCodec, ZstdCodec
 
 from storage.digests import array_digest, json_digest
@@ -24,7 +25,7 @@ from storage.places import UnusableRootError
 from storage.root import DamagedArtefactError, Root, Stage
 
 # Level 0 is zstd's fast default; higher levels and shuffling cost more time than they save on activations.
-_COMPRESSORS = (ZstdCodec(level=0), Crc32cCodec())
+COMPRESSORS: tuple[BytesBytesCodec, ...] = (ZstdCodec(level=0),)
 _MANIFEST = "manifest.json"
 
 
@@ -46,10 +47,15 @@ class GroupWriter:
         A folder that does not exist yet; publish it with `Root.publish`.
     attributes
         JSON that belongs to the group, digested with it.
+    compressors
+        Zarr codecs of the chunks; no part of the group's identity.
     """
 
-    def __init__(self, path: Path, attributes: Mapping[str, Any]) -> None:
+    def __init__(
+        self, path: Path, attributes: Mapping[str, Any], compressors: Sequence[BytesBytesCodec] = COMPRESSORS
+    ) -> None:
         self._path = path
+        self._compressors = (*compressors, Crc32cCodec())
         self._attributes = dict(attributes)
         described = {**self._attributes, "written_by": _versions()}
         self._group = zarr.open_group(path, mode="w-", zarr_format=3, attributes=described)
@@ -74,7 +80,7 @@ class GroupWriter:
             dtype=dtype,
             chunks=(layout.chunk_rows, *rest),
             shards=None if layout.shard_rows == layout.chunk_rows else (layout.shard_rows, *rest),
-            compressors=_COMPRESSORS,
+            compressors=self._compressors,
             dimension_names=dimensions,
             config={"write_empty_chunks": True},
         )

@@ -127,8 +127,9 @@ class Bucket(Place):
         return ObjectStore(self._store, read_only=True)
 
     def trouble(self, error: Exception) -> UnusableRootError | None:
-        """Tell an object store that does not answer from an object that is cut short (416)."""
-        if not isinstance(error, BaseError) or "416 " in _first_line(error):
+        """Tell a request that failed from an object that is cut short: one has no such range (416)."""
+        failed = isinstance(error, BaseError) and "Error performing" in str(error)
+        if not failed or "416 " in _first_line(error):
             return None
         return UnusableRootError(self._explanation(error))
 
@@ -159,7 +160,7 @@ class Bucket(Place):
         except BaseError as error:
             raise UnusableRootError(self._explanation(error)) from None
 
-    def _explanation(self, error: BaseError) -> str:
+    def _explanation(self, error: Exception) -> str:
         """One sentence: the rule, the URL, what the store said, and what to do."""
         said = _first_line(error)
         if "NoSuchBucket" in str(error):
@@ -190,7 +191,7 @@ def _open(url: str) -> Any:  # noqa: ANN401 - one of obstore's stores
     return from_url(url, client_options=_CLIENT, retry_config=_RETRY)
 
 
-def _first_line(error: BaseError) -> str:
+def _first_line(error: Exception) -> str:
     """Return what happened, without the response's body and the client's own state."""
     line = str(error).partition("\n")[0]
     return line.partition(": <")[0].strip()

@@ -83,7 +83,7 @@ def env(bare_env: Environment) -> Iterator[Environment]:
         start_new_session=True,
     )
     try:
-        _wait_for(f"{address}/health", seconds=120)
+        wait_for_address(f"{address}/health", seconds=120)
         yield {**bare_env, "PREFECT_API_URL": address}
     finally:
         end_group(server)
@@ -137,7 +137,7 @@ def results(root: Path) -> tuple[str, str]:
     return (root / "similarity.csv").read_text(), (root / "simple_matches.jsonl").read_text()
 
 
-def _wait_for(url: str, seconds: float) -> None:
+def wait_for_address(url: str, seconds: float) -> None:
     give_up = time.monotonic() + seconds
     while time.monotonic() < give_up:
         try:

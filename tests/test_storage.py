@@ -1,5 +1,6 @@
 """Artefacts appear whole or not at all, and no byte of one that is used may differ from what was written."""
 
+import json
 import os
 import random
 import subprocess
@@ -9,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from storage import arrays
 from storage.arrays import Artefact, GroupReader, GroupWriter
 from storage.checkpoints import read_checkpoint, write_checkpoint
 from storage.digests import array_digest, json_digest
@@ -60,13 +62,16 @@ def test_the_digest_is_a_function_of_the_content(root: Root, values: np.ndarray)
     assert publish(root, values, "three").digest != digest
 
 
-def test_no_changed_byte_goes_unnoticed(root: Root, values: np.ndarray) -> None:
-    artefact = publish(root, values)
+@pytest.mark.parametrize("shard_rows", [4, 6], ids=["chunks", "shards"])
+def test_no_changed_byte_goes_unnoticed(root: Root, values: np.ndarray, shard_rows: int) -> None:
+    artefact = publish(root, values, shard_rows=shard_rows)
     folder = path_of(root, "segments", "key")
     generator = random.Random(0)
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
         content = path.read_bytes()
-        places = range(len(content)) if len(content) < 400 else generator.sample(range(len(content)), 100)
+        every = len(content) < 400 and shard_rows == 4
+        count = len(content) if every else min(len(content), 100 if shard_rows == 4 else 25)
+        places = generator.sample(range(len(content)), count)
         for place in places:
             changed = bytearray(content)
             changed[place] ^= 1 << generator.randrange(8)
@@ -92,6 +97,52 @@ def test_what_is_missing_is_noticed(what: str, root: Root, values: np.ndarray) -
         root.forget("segments", "key")
     with pytest.raises(DamagedArtefactError, match="segments/key"):
         GroupReader(root, artefact).read("layer")
+
+
+@pytest.mark.parametrize("shard_rows", [4, 6], ids=["chunks", "shards"])
+def test_a_chunk_that_is_missing_cut_or_changed_is_named_and_written_anew(
+    root: Root, values: np.ndarray, shard_rows: int
+) -> None:
+    artefact = publish(root, values, shard_rows=shard_rows)
+    stored = sorted(path for path in path_of(root, "segments", "key").glob("layer/c/**/*") if path.is_file())
+    assert len(stored) == -(-len(values) // shard_rows)
+    chunk_rows = 4 if shard_rows == 4 else 2
+    for number, path in enumerate(stored):
+        content = path.read_bytes()
+        first = number * shard_rows
+        changed = bytearray(content)
+        changed[len(content) // 8] ^= 1  # in a shard, the first of its chunks
+        for damaged in (None, b"", content[: len(content) // 2], content[:-1], bytes(changed)):
+            path.unlink() if damaged is None else path.write_bytes(damaged)
+            with pytest.raises(DamagedArtefactError) as found:
+                GroupReader(root, artefact).read("layer")
+            rows = f"array 'layer', rows {first} to {min(first + chunk_rows, len(values)) - 1} "
+            assert rows in str(found.value) or (shard_rows == 6 and "array 'layer', rows" in str(found.value))
+            assert (found.value.stage, found.value.key) == ("segments", "key")
+        root.forget("segments", "key")
+        assert publish(root, values, shard_rows=shard_rows) == artefact
+        np.testing.assert_array_equal(GroupReader(root, artefact).read("layer"), values)
+
+
+def test_whole_chunks_and_whole_shards_are_written_or_nothing(root: Root, values: np.ndarray) -> None:
+    with root.publish("group") as folder:
+        writer = GroupWriter(folder, {})
+        writer.create("layer", values.shape, "float32", layout=Layout(2, 6))
+        for start, stop in ((0, 2), (0, 4), (2, 8), (6, 8), (0, 9)):
+            with pytest.raises(ValueError, match="`values` must be whole chunks of 6 rows"):
+                writer.write_rows("layer", start, values[start:stop])
+        with pytest.raises(ValueError, match="`values` must be whole"):
+            writer.write_rows("layer", 0, values[:6, :, :2])
+
+
+def test_who_wrote_an_artefact_is_kept_and_is_no_part_of_its_identity(
+    root: Root, values: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    artefact = publish(root, values)
+    manifest = json.loads((path_of(root, "segments", "key") / "manifest.json").read_text())
+    assert manifest["written_by"]["numpy"] == np.__version__
+    monkeypatch.setattr(arrays, "_versions", lambda: {"numpy": "another"})
+    assert publish(root, values, "other").digest == artefact.digest
 
 
 def test_another_groups_chunk_in_its_place_is_noticed(root: Root, values: np.ndarray) -> None:
@@ -211,6 +262,12 @@ def test_a_root_of_another_format_is_refused_and_left_alone(tmp_path: Path) -> N
     with pytest.raises(ValueError, match=r"`root` must have storage format 2 or older, got 99"):
         Root.prepare(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["spanmatch.json"]
+
+
+def test_a_root_of_an_older_format_is_used_and_marked_anew(tmp_path: Path) -> None:
+    (tmp_path / "spanmatch.json").write_text('{"format": 1}')
+    Root.prepare(tmp_path)
+    assert json.loads((tmp_path / "spanmatch.json").read_text()) == {"format": 2}
 
 
 def test_a_root_that_cannot_be_made_is_refused(tmp_path: Path) -> None:

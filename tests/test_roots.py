@@ -1,0 +1,320 @@
+"""A root in an object store is what one in a folder is: a real S3 server, on loopback."""
+
+import json
+import pickle
+import subprocess
+import sys
+import time
+import urllib.request
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import obstore
+import pytest
+from conftest import (
+    TINY,
+    Environment,
+    end_group,
+    free_port,
+    results,
+    spanmatch,
+    wait_for_address,
+    write_study,
+)
+from test_storage import publish
+
+from storage import bucket
+from storage.arrays import GroupReader
+from storage.bucket import Bucket
+from storage.checkpoints import read_checkpoint, write_checkpoint
+from storage.documents import publish_document, read_document
+from storage.places import UnusableRootError
+from storage.results import read_critical_epsilons, write_critical_epsilons
+from storage.root import FORMAT, DamagedArtefactError, Root
+from tasks.grams import GramUnit
+from tasks.records import Cache
+from tasks.segments import SegmentUnit
+
+CREDENTIALS = {"AWS_ACCESS_KEY_ID": "an-id", "AWS_SECRET_ACCESS_KEY": "a-secret", "AWS_REGION": "us-east-1"}
+
+
+@pytest.fixture(scope="module")
+def s3() -> Iterator[Environment]:
+    """What the environment says of a running S3 server with one bucket, `bucket`."""
+    endpoint = f"http://127.0.0.1:{free_port()}"
+    server = subprocess.Popen(
+        [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", endpoint.rpartition(":")[2]],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        wait_for_address(endpoint, seconds=60)
+        with urllib.request.urlopen(urllib.request.Request(f"{endpoint}/bucket", method="PUT")):
+            yield {**CREDENTIALS, "AWS_ENDPOINT_URL": endpoint}
+    finally:
+        end_group(server)
+
+
+@pytest.fixture
+def url(s3: Environment, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A prefix of the test's own, and the environment in which it can be reached."""
+    for name, value in s3.items():
+        monkeypatch.setenv(name, value)
+    return f"s3://bucket/{uuid.uuid4().hex}"
+
+
+@pytest.fixture
+def root(url: str) -> Root:
+    return Root.prepare(url)
+
+
+@pytest.fixture
+def values() -> np.ndarray:
+    return np.random.default_rng(0).normal(size=(10, 4, 3)).astype(np.float32)
+
+
+def objects(root: Root) -> dict[str, bytes]:
+    assert isinstance(root.place, Bucket)
+    store = root.place._store
+    names = [entry["path"] for page in obstore.list(store) for entry in page]
+    return {name: obstore.get(store, name).bytes().to_bytes() for name in names}
+
+
+def put(root: Root, name: str, content: bytes | None) -> None:
+    assert isinstance(root.place, Bucket)
+    store = root.place._store
+    obstore.delete(store, name) if content is None else obstore.put(store, name, content)
+
+
+@pytest.mark.parametrize("shard_rows", [4, 6])
+def test_arrays_read_back_and_what_is_forgotten_is_published_anew(
+    root: Root, values: np.ndarray, shard_rows: int
+) -> None:
+    artefact = publish(root, values, shard_rows=shard_rows)
+    np.testing.assert_array_equal(GroupReader(root, artefact).read("layer"), values)
+    before = objects(root)
+    assert publish(root, values, shard_rows=shard_rows) == artefact
+    assert objects(root) == before
+    root.forget("segments", "key")
+    root.forget("segments", "key")
+    assert list(objects(root)) == ["spanmatch.json"]
+    with pytest.raises(DamagedArtefactError, match="missing"):
+        GroupReader(root, artefact)
+    other = publish(root, values + 1, shard_rows=shard_rows)
+    np.testing.assert_array_equal(GroupReader(root, other).read("layer"), values + 1)
+    assert not list(root.place.staging.iterdir())
+
+
+def test_checkpoints_documents_and_results_read_back(root: Root) -> None:
+    weights = {"a": np.arange(6.0).reshape(2, 3)}
+    with root.publish(root.artefact("networks", "key")) as folder:
+        digest = write_checkpoint(folder, "final", weights, {"accuracy": 0.5})
+    np.testing.assert_array_equal(read_checkpoint(root, "key", "final", digest)["a"], weights["a"])
+    with pytest.raises(DamagedArtefactError, match=r"initial\.safetensors is missing"):
+        read_checkpoint(root, "key", "initial", digest)
+    digest = publish_document(root, "matches", "key", {"x": [1, 2]})
+    assert read_document(root, "matches", "key", digest) == {"x": [1, 2]}
+    for epsilon in (0.25, 0.5):
+        critical = np.full((1, 2), epsilon)
+        write_critical_epsilons(root, ["a~b"], {"layer": (critical, critical)})
+    names, arrays = read_critical_epsilons(root, ["layer"])
+    assert names == ["a~b"]
+    np.testing.assert_array_equal(arrays["layer"][0], critical)
+
+
+def test_an_upload_that_stops_anywhere_leaves_nothing_that_is_read(
+    root: Root, values: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish(root, values)
+    uploads = len(objects(root)) - 1
+    root.forget("segments", "key")
+    upload = Bucket._upload
+    assert uploads >= 5
+    for last in range(uploads):
+        done = []
+
+        def stopping(self: Bucket, path: Path, name: str, last: int = last, done: list[str] = done) -> None:
+            if len(done) == last:
+                raise KeyboardInterrupt
+            upload(self, path, name)
+            done.append(name)
+
+        monkeypatch.setattr(bucket, "_CONNECTIONS", 1)
+        monkeypatch.setattr(Bucket, "_upload", stopping)
+        with pytest.raises(KeyboardInterrupt):
+            publish(root, values)
+        assert len(objects(root)) == 1 + last
+        assert f"segments/key.zarr/{bucket._MARKERS[-1]}" not in objects(root)
+        monkeypatch.setattr(Bucket, "_upload", upload)
+        artefact = publish(root, values)
+        np.testing.assert_array_equal(GroupReader(root, artefact).read("layer"), values)
+        root.forget("segments", "key")
+
+
+@pytest.mark.parametrize("shard_rows", [4, 6])
+def test_a_missing_cut_or_changed_object_is_named_and_published_anew(
+    root: Root, values: np.ndarray, shard_rows: int
+) -> None:
+    artefact = publish(root, values, shard_rows=shard_rows)
+    intact = objects(root)
+    chunks = [name for name in intact if "/layer/c/" in name]
+    assert len(chunks) == -(-len(values) // shard_rows)
+    for chunk in chunks:
+        content = intact[chunk]
+        flipped = bytearray(content)
+        flipped[len(content) // 2] ^= 1
+        for damaged in (None, b"", content[:3], content[:-3], bytes(flipped)):
+            put(root, chunk, damaged)
+            with pytest.raises(DamagedArtefactError, match=r"array 'layer', rows \d+ to \d"):
+                GroupReader(root, artefact).read("layer")
+        root.forget("segments", "key")
+        assert publish(root, values, shard_rows=shard_rows) == artefact
+        np.testing.assert_array_equal(GroupReader(root, artefact).read("layer"), values)
+
+
+class Picky(GramUnit):
+    """A unit that a record with another digest does not satisfy."""
+
+    def accepts(self, record: dict[str, str]) -> bool:
+        return record["digest"] == "enough"
+
+
+@pytest.mark.parametrize("where", ["folder", "bucket"])
+def test_records_are_kept_looked_up_and_refused_in_a_bucket_as_in_a_folder(
+    where: str, url: str, tmp_path: Path
+) -> None:
+    root = Root.prepare(url if where == "bucket" else tmp_path / "root")
+    cache, unit = Cache(root), GramUnit("one", "layer", (), ())
+    picky = Picky("one", "layer", (), ())
+    record = {"path": "p", "digest": "d"}
+    assert cache.look_up(unit) is None
+    cache.keep(unit, record)
+    name = root.record("grams", unit.key)
+    assert json.loads(json.loads(root.read(name))["result"]) == record
+    assert str(tmp_path).encode() not in root.read(name)
+    assert cache.look_up(unit) == record
+    assert cache.look_up(picky) is None
+    absent = SegmentUnit("label", "n", "final", "c", "a", "d", "e", "layer", 0, 10)
+    assert cache.look_up_all([unit, absent]) == {unit.key: record, absent.key: None}
+    intact = root.read(name).decode()
+    unpickled = json.loads(intact)
+    unpickled["metadata"]["serializer"] = {"type": "pickle"}
+    imported = intact.replace(r"\"path\"", r"\"__class__\"")
+    for text in (
+        intact[:-20],
+        "",
+        "[]",
+        intact.replace("digest", "diggest"),
+        json.dumps(unpickled),
+        imported,
+    ):
+        root.write_text(name, text)
+        assert cache.look_up(unit) is None, text
+    cache.keep(unit, {"path": "p", "digest": "enough"})
+    assert cache.look_up(picky) == {"path": "p", "digest": "enough"}
+    root.forget("grams", unit.key)
+    assert cache.look_up(unit) is None
+
+
+def test_the_same_study_in_a_bucket_gives_identical_results_and_is_reused(
+    tiny_root: Path, url: str, s3: Environment, tmp_path: Path, env: Environment
+) -> None:
+    study, online = write_study(tmp_path, {**TINY, "root": url}), {**env, **s3}
+    assert url in spanmatch("run", study, env=online)
+    root = Root.at(url)
+    there = objects(root)
+    assert (there["similarity.csv"].decode(), there["simple_matches.jsonl"].decode()) == results(tiny_root)
+    assert there["report.html"] == (tiny_root / "report.html").read_bytes()
+    local = {path.relative_to(tiny_root).as_posix() for path in tiny_root.rglob("*") if path.is_file()}
+    assert there.keys() == local
+    assert not any(
+        secret.encode() in content for content in there.values() for secret in CREDENTIALS.values()
+    )
+    segment = next(name for name in there if name.startswith("segments/") and "/c/" in name)
+    put(root, segment, None)
+    spanmatch("run", study, "--epsilon", 0.4, env=online)
+    counts = json.loads(root.read("ledger.json"))
+    assert {stage: each["computed"] for stage, each in counts.items()} == {
+        "networks": 0, "segments": 0, "grams": 0, "profiles": 0, "matches": 4,
+    }  # fmt: skip
+    page = root.read("report.html")
+    put(root, "report.html", None)
+    assert f"report: {url}/report.html" in spanmatch("report", study, env=online)
+    assert root.read("report.html") == page
+
+
+@pytest.mark.parametrize(
+    ("where", "changes", "says"),
+    [
+        ("s3://absent/prefix", {}, "`root` must lie in a bucket that exists, got 's3://absent/prefix'"),
+        (None, {"AWS_ACCESS_KEY_ID": None, "AWS_SECRET_ACCESS_KEY": None}, "set AWS_ACCESS_KEY_ID and"),
+        (None, {"AWS_ENDPOINT_URL": "http://127.0.0.1:1"}, "`root` must be the URL of an object store that"),
+        (None, {"AWS_ENDPOINT_URL": "nonsense"}, "`AWS_ENDPOINT_URL` must begin with http"),
+        ("ftp://host/prefix", {}, "`root` must be a folder or a URL that begins with one of s3://"),
+        ("s3:///prefix", {}, "`root` must name a bucket, got 's3:///prefix'"),
+        ("s3://an-id:a-secret@bucket/prefix", {}, "credentials or options in it; give them in the envir"),
+    ],
+    ids=["bucket", "credentials", "endpoint", "endpoint-form", "scheme", "no-bucket", "secret"],
+)
+def test_a_url_that_cannot_be_used_is_refused_in_one_sentence_and_soon(
+    where: str | None, changes: dict[str, str | None], says: str, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_METADATA_ENDPOINT", "http://127.0.0.1:1")  # where a machine's own would come from
+    for name, value in changes.items():
+        monkeypatch.delenv(name) if value is None else monkeypatch.setenv(name, value)
+    start = time.monotonic()
+    with pytest.raises(ValueError) as refusal:
+        Root.prepare(where or url)
+    assert time.monotonic() - start < 10
+    assert says in str(refusal.value)
+    assert "\n" not in str(refusal.value)
+    assert "a-secret" not in str(refusal.value)
+
+
+def test_a_store_of_a_newer_version_is_refused_and_left_alone(url: str) -> None:
+    root = Root.at(url)
+    put(root, "spanmatch.json", json.dumps({"format": FORMAT + 1}).encode())
+    before = objects(root)
+    with pytest.raises(ValueError, match=rf"storage format {FORMAT} or older, got {FORMAT + 1}"):
+        Root.prepare(url)
+    assert objects(root) == before
+
+
+def test_a_store_that_no_longer_answers_is_not_taken_for_damage(
+    root: Root, values: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    artefact = publish(root, values)
+    gone = GroupReader(root, artefact)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
+    bucket._open.cache_clear()
+    unit = GramUnit("label", "layer", (), ())
+    attempts: list[Callable[[], object]] = [
+        lambda: gone.read("layer"),
+        lambda: GroupReader(root, artefact),
+        lambda: read_checkpoint(root, "key", "final", "digest"),
+        lambda: Cache(root).look_up(unit),
+        lambda: publish(root, values, "further"),
+    ]
+    for attempt in attempts:
+        with pytest.raises(UnusableRootError, match="must be the URL of an object store that answers"):
+            attempt()
+    bucket._open.cache_clear()
+
+
+def test_a_root_travels_as_its_name_alone(root: Root) -> None:
+    sent = pickle.dumps(root)
+    assert len(sent) < 300
+    assert not any(value.encode() in sent for value in CREDENTIALS.values())
+    assert pickle.loads(sent) == root
+
+
+def test_the_command_line_refuses_what_it_cannot_reach(tmp_path: Path, bare_env: Environment) -> None:
+    study = write_study(tmp_path, {**TINY, "root": "s3://bucket/prefix"})
+    offline = {**bare_env, **CREDENTIALS, "AWS_ENDPOINT_URL": "http://127.0.0.1:1"}
+    for command in ("status", "run"):
+        printed = spanmatch(command, study, env=offline, expect=2)
+        assert "`root` must be the URL of an object store that answers, got 's3://bucket/prefix'" in printed
+        assert "Traceback" not in printed
