@@ -10,7 +10,7 @@ import platform
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -63,9 +63,10 @@ class Sizes:
 
     images: int = 256
     epochs: int = 12
+    ways: tuple[Way, ...] = WAYS
 
 
-QUICK = Sizes(images=4, epochs=1)
+QUICK = Sizes(4, 1, WAYS[:2])
 
 
 @dataclass(frozen=True)
@@ -136,13 +137,13 @@ def processor_seconds(work: Callable[[], object]) -> float:
     return time.process_time() - start
 
 
-def rows(subject: Subject, root: Root, runs: int) -> Iterator[tuple[str, ...]]:
+def rows(subject: Subject, root: Root, ways: Sequence[Way], runs: int) -> Iterator[tuple[str, ...]]:
     batches = list(extract(subject.network, subject.layers, subject.images))
     layers = {name: np.concatenate([batch[name] for batch in batches]) for name in subject.layers}
     del batches
     size = sum(values.nbytes for values in layers.values())
     bare_processor = processor_seconds(lambda: forward(subject))
-    for number, way in enumerate(WAYS):
+    for number, way in enumerate(ways):
         key = f"way{number}"
         artefact = write(root, key, layers, way)
 
@@ -180,13 +181,12 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="few images, to see that it works")
     parser.add_argument("--runs", type=int, default=3, help="runs that a median is taken of")
     arguments = parser.parse_args()
+    sizes = QUICK if arguments.quick else Sizes()
     folder = Path(tempfile.mkdtemp(prefix="spanmatch-"))
     try:
         root = Root.prepare(folder)
         table = [
-            row
-            for subject in subjects(QUICK if arguments.quick else Sizes())
-            for row in rows(subject, root, arguments.runs)
+            row for subject in subjects(sizes) for row in rows(subject, root, sizes.ways, arguments.runs)
         ]
     finally:
         shutil.rmtree(folder)

@@ -93,7 +93,8 @@ class Cluster:
                     threads_per_worker=1,
                     processes=True,
                     host="127.0.0.1",
-                    dashboard_address=None,
+                    dashboard_address="127.0.0.1:0",  # with None it is 8787, which another may hold
+                    scheduler_kwargs={"dashboard": False},
                     silence_logs=_SILENT,
                 )
             return Client(self._local, set_as_default=False)

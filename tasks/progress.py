@@ -76,5 +76,9 @@ def call_with_topic(topic: str, function: Callable[..., Any], *args: Any) -> Any
     token = _topic.set(topic)
     try:
         return function(*args)
+    except ValueError as error:
+        # Dask sends what is behind an error with it; where that is no pickle, the error loses its type
+        error.__cause__ = error.__context__ = None
+        raise
     finally:
         _topic.reset(token)
