@@ -105,7 +105,8 @@ def minimal_matches(
     warn_if_too_few_samples(gram)
     state = MatchState(scale(gram))
     label = state.scaled.label(wanted)
-    if label is None or not state.settle(bound, np.arange(state.scaled.size) == label):
+    state.peel(bound)
+    if label is None or not state.alive[label]:
         return MinimalMatches((), complete=True)
     labels = state.labels()
     search = _Search(MatchState(state.scaled.restrict(labels)), int(np.searchsorted(labels, label)), bound)
@@ -153,8 +154,7 @@ class _Search:
     def _maximum_without(self, removed: int) -> Indices | None:
         """Return the maximum match without some labels, or None when `keep` is not in it."""
         state = self._state.copy()
-        for label in _labels(removed).tolist():
-            state.remove(label)
+        state.remove(_labels(removed))
         needed = np.arange(state.scaled.size) == self._keep
         return state.labels() if state.settle(self._epsilon, needed) else None
 

@@ -116,7 +116,9 @@ def _sorted_indices(name: Side, indices: ArrayLike) -> Indices:
         raise TypeError(
             f"`{name}` must hold integers, got dtype {given.dtype}; pass neuron indices, not a mask"
         )
-    unique: Indices = np.unique(given.astype(np.int64))
+    unique: Indices = given.astype(np.int64)
+    if (unique[1:] <= unique[:-1]).any():
+        unique = np.unique(unique)
     if unique.size and unique[0] < 0:
         raise ValueError(f"`{name}` must hold indices of at least 0, got {unique[0]}; count neurons from 0")
     unique.flags.writeable = False

@@ -63,7 +63,7 @@ def minimum_match(gram: GramMatrix, neuron: Neuron) -> Match | None:
     for members in _sides(scaled):
         _check_independent(scaled, members)
     state = MatchState(scaled)
-    state.settle(0.0)
+    state.peel(0.0)
     label = scaled.label(wanted)
     if label is None or not state.alive[label]:
         return None

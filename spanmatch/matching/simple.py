@@ -69,7 +69,7 @@ def simple_matches(
     scaled = scale(gram)
     if profile is None:
         state = MatchState(scaled)
-        state.settle(bound)
+        state.peel(bound)
         labels = state.labels()
     else:
         labels = scaled.labels(profile.maximum_match(bound))
