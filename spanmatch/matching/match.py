@@ -22,7 +22,7 @@ class Match:
     """A pair of neuron sets, one from each network (X', Y' of Def. 1).
 
     Matches compare, hash and order by their content: ``a == b``, ``a <= b`` (is contained in),
-    ``a | b`` (union), ``("x", 3) in a``. An empty match is false.
+    ``a | b`` (union), ``a & b`` (intersection), ``("x", 3) in a``. An empty match is false.
 
     Parameters
     ----------
@@ -65,6 +65,9 @@ class Match:
 
     def __or__(self, other: "Match") -> "Match":
         return Match(np.union1d(self.x, other.x), np.union1d(self.y, other.y))
+
+    def __and__(self, other: "Match") -> "Match":
+        return Match(np.intersect1d(self.x, other.x), np.intersect1d(self.y, other.y))
 
     def __le__(self, other: "Match") -> bool:
         return bool(np.isin(self.x, other.x).all() and np.isin(self.y, other.y).all())
