@@ -141,7 +141,7 @@ def drift(noise, removals=30):
     is_member = np.arange(50) < 40
     span = Span(vectors.T @ vectors, is_member, ~is_member)
     for leaver in range(removals):
-        span.remove(leaver)
+        span.remove(np.array([leaver]))
     left = np.linalg.qr(vectors[:, removals:40])[0]
     expected = np.linalg.norm(vectors[:, 40:] - left @ (left.T @ vectors[:, 40:]), axis=0)
     found = np.sqrt(span.squared[40:])

@@ -8,11 +8,15 @@ from hypothesis import given, settings
 from spanmatch import (
     GramMatrix,
     Match,
+    MinimalMatches,
     SimpleMatch,
+    decompose,
     is_match,
     match_profile,
     maximum_match,
     minimal_match,
+    minimal_matches,
+    minimum_match,
     simple_matches,
 )
 
@@ -62,9 +66,27 @@ def test_by_the_letter_a_dead_neuron_is_a_match_by_itself(gram):
         SimpleMatch(("y", 0), Match([], [0])),
     )
     assert simple_matches(gram, epsilon=0, dead="match") == expected
+    assert decompose(gram, Match([0, 1], [0, 1]), epsilon=0, dead="match") == expected
+    assert decompose(gram, Match([1], []), epsilon=0, dead="match") == expected[1:2]
+    for neuron, found in (("x", 1), Match([1], [])), (("x", 0), Match([0], [1])):
+        assert minimal_matches(gram, neuron, epsilon=0, dead="match") == MinimalMatches(
+            (found,), complete=True
+        )
     for profile in (match_profile(gram), match_profile(gram, dead="match")):
         assert simple_matches(gram, epsilon=0, dead="match", profile=profile) == expected
         assert len(simple_matches(gram, epsilon=0, profile=profile)) == 1
+
+
+def test_by_the_letter_a_dead_neuron_is_its_own_minimum_match(gram):
+    assert minimum_match(gram, ("x", 1), dead="match") == Match([1], [])
+    assert minimum_match(gram, ("x", 0), dead="match") == Match([0], [1])
+    assert minimum_match(gram, ("x", 1)) is None
+
+
+def test_by_default_nothing_is_decomposed_that_holds_a_dead_neuron(gram):
+    with pytest.raises(ValueError, match="`match` must be an ε-match"):
+        decompose(gram, Match([0, 1], [0, 1]), epsilon=0)
+    assert not minimal_matches(gram, ("x", 1), epsilon=0)
 
 
 def test_simple_matches_of_dead_neurons_come_in_the_order_of_neurons():
@@ -100,6 +122,9 @@ def test_other_words_are_refused(gram):
         lambda: is_match(gram, Match([], []), epsilon=0, dead="keep"),
         lambda: minimal_match(gram, ("x", 0), epsilon=0, dead="keep"),
         lambda: simple_matches(gram, epsilon=0, dead="keep"),
+        lambda: minimal_matches(gram, ("x", 0), epsilon=0, dead="keep"),
+        lambda: minimum_match(gram, ("x", 0), dead="keep"),
+        lambda: decompose(gram, Match([], []), epsilon=0, dead="keep"),
     ):
         with pytest.raises(ValueError, match=r'`dead` must be "exclude" or "match", got \'keep\''):
             search()

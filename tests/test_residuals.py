@@ -7,7 +7,15 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from oracle import Oracle, as_set
 
-from spanmatch import GramMatrix, Match, is_match, relative_residuals
+from spanmatch import (
+    GramMatrix,
+    Match,
+    is_match,
+    match_profile,
+    maximum_match,
+    minimal_match,
+    relative_residuals,
+)
 
 
 @pytest.fixture
@@ -95,6 +103,24 @@ def test_bad_arguments_are_refused(gram):
 def test_epsilon_outside_its_range_is_refused(gram, epsilon):
     with pytest.raises(ValueError, match="`epsilon` must be at least 0 and below 1"):
         is_match(gram, Match([], []), epsilon=epsilon)
+
+
+@pytest.mark.parametrize("epsilon", ["small", None, [0.3]])
+def test_epsilon_must_be_a_number(gram, epsilon):
+    with pytest.raises(TypeError, match="`epsilon` must be a number"):
+        maximum_match(gram, epsilon=epsilon)
+
+
+def test_arrays_are_no_gram_matrix():
+    array = np.eye(3)
+    for call in (
+        lambda: match_profile(array),
+        lambda: minimal_match(array, ("x", 0), epsilon=0.3),
+        lambda: relative_residuals(array, onto="x"),
+        lambda: is_match(array, Match([], []), epsilon=0.3),
+    ):
+        with pytest.raises(TypeError, match="`gram` must be a GramMatrix, got ndarray; make one"):
+            call()
 
 
 def test_matches_are_sets():

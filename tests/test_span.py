@@ -32,14 +32,14 @@ def assert_accurate_to_the_last_removal(vectors, n_members, order, slack):
     for leaver in order[:-1]:
         foreseen = span.growth(leaver)
         before = span.squared.copy()
-        span.remove(leaver)
+        span.remove(np.array([leaver]))
         members.remove(leaver)
         expected, weight = least_squares(unit, members, targets)
         allowed = slack + 4e-15 * weight**2
         assert np.all(np.abs(span.squared[targets] - expected) <= allowed)
         if foreseen is not None:
             assert np.all(np.abs((before + foreseen)[targets] - expected) <= allowed)
-    span.remove(order[-1])
+    span.remove(np.array([order[-1]]))
     np.testing.assert_array_equal(span.squared[targets], 1)
 
 
@@ -89,7 +89,7 @@ def test_drift_is_noticed_and_removed(noise, monkeypatch):
     def error():
         span = Span(gram, is_member, ~is_member)
         for leaver in range(30):
-            span.remove(leaver)
+            span.remove(np.array([leaver]))
         expected, _ = least_squares(unit, list(range(30, 40)), list(range(40, 50)))
         return np.abs(span.squared[40:] - expected).max()
 
@@ -106,8 +106,8 @@ def test_nothing_is_computed_afresh_while_all_is_well(monkeypatch):
     span = Span(gram, is_member, ~is_member)
     monkeypatch.setattr(Span, "_factorise", lambda self: pytest.fail("a fresh factorisation"))
     for leaver in range(29):
-        span.remove(leaver)
-        span.drop_target(30 + leaver)
+        span.remove(np.array([leaver]))
+        span.drop_targets(np.array([30 + leaver]))
     expected = 1 - gram[29, 59] ** 2
     assert span.squared[59] == pytest.approx(expected, abs=1e-13)
 
@@ -121,9 +121,9 @@ def test_a_redundant_member_takes_the_place_of_the_one_that_leaves(monkeypatch):
     span = Span(gram, is_member, ~is_member)
     monkeypatch.setattr(Span, "_factorise", lambda self: pytest.fail("a fresh factorisation"))
     for leaver in range(5):
-        span.remove(leaver)
+        span.remove(np.array([leaver]))
         assert span.squared[9:].max() < 1e-12
-    span.remove(5)
+    span.remove(np.array([5]))
     assert span.squared[9:].max() > 1e-6
 
 
@@ -132,13 +132,13 @@ def test_copies_are_independent():
     gram, _ = unit_gram(rng.standard_normal((100, 12)))
     is_member = np.arange(12) < 6
     span = Span(gram, is_member, ~is_member)
-    span.remove(0)
-    span.drop_target(11)
+    span.remove(np.array([0]))
+    span.drop_targets(np.array([11]))
     before = span.squared[6:11].copy()
     twin = span.copy()
     for leaver in (3, 1, 5):
-        twin.remove(leaver)
+        twin.remove(np.array([leaver]))
     np.testing.assert_array_equal(span.squared[6:11], before)
     for leaver in (3, 1, 5):
-        span.remove(leaver)
+        span.remove(np.array([leaver]))
     np.testing.assert_allclose(span.squared[6:11], twin.squared[6:11], rtol=0, atol=1e-15)

@@ -22,13 +22,25 @@ class TooFewSamplesWarning(UserWarning):
 
 def check_epsilon(epsilon: float) -> float:
     """Return `epsilon` as a float, or say why it is none."""
-    value = float(epsilon)
+    try:
+        value = float(epsilon)
+    except (TypeError, ValueError):
+        raise TypeError(f"`epsilon` must be a number, got {epsilon!r}; the paper uses 0.15 to 0.5") from None
     if math.isnan(value) or not 0 <= value < 1:
         raise ValueError(
             f"`epsilon` must be at least 0 and below 1 (it bounds a relative residual), got {epsilon}; "
             "0 asks for exact matches, the paper uses 0.15 to 0.5"
         )
     return value
+
+
+def check_gram(gram: GramMatrix) -> None:
+    """Say what `gram` should be, if it is none."""
+    if not isinstance(gram, GramMatrix):
+        raise TypeError(
+            f"`gram` must be a GramMatrix, got {type(gram).__name__}; make one of two arrays with "
+            "GramMatrix.from_activations(x, y)"
+        )
 
 
 def check_dead(dead: Dead) -> None:
@@ -41,6 +53,7 @@ def check_dead(dead: Dead) -> None:
 
 def check_neuron(gram: GramMatrix, neuron: Neuron, name: str = "neuron") -> Neuron:
     """Return `neuron` with a plain integer index, or say why it names no neuron of `gram`."""
+    check_gram(gram)
     try:
         side, index = neuron
         index = operator.index(index)
@@ -60,6 +73,7 @@ def check_neuron(gram: GramMatrix, neuron: Neuron, name: str = "neuron") -> Neur
 
 def warn_if_too_few_samples(gram: GramMatrix) -> None:
     """Warn the caller of the public function that calls this when the answer cannot mean anything."""
+    check_gram(gram)
     widest = max(gram.n_x, gram.n_y)
     if gram.n_samples > widest:  # and so, all the more, than the rank of either side
         return

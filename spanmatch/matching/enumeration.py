@@ -11,10 +11,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from spanmatch.matching.checks import check_epsilon, check_neuron, warn_if_too_few_samples
+from spanmatch.matching.checks import check_dead, check_epsilon, check_neuron, warn_if_too_few_samples
 from spanmatch.matching.gram import GramMatrix
 from spanmatch.matching.hitting import UnsettledSets
-from spanmatch.matching.match import Indices, Match, Neuron
+from spanmatch.matching.match import Dead, Indices, Match, Neuron, alone
 from spanmatch.matching.minimal import minimal_around
 from spanmatch.matching.scaled import scale
 from spanmatch.matching.state import MatchState
@@ -46,7 +46,13 @@ class MinimalMatches:
 
 
 def minimal_matches(
-    gram: GramMatrix, neuron: Neuron, *, epsilon: float, limit: int = 100, seconds: float | None = None
+    gram: GramMatrix,
+    neuron: Neuron,
+    *,
+    epsilon: float,
+    limit: int = 100,
+    seconds: float | None = None,
+    dead: Dead = "exclude",
 ) -> MinimalMatches:
     """Find all minimal matches of a neuron: the ε-matches around it that contain no smaller one (Def. 9).
 
@@ -63,6 +69,10 @@ def minimal_matches(
     seconds : float, optional
         Start no further step after so long; a step, the search for one minimal match, may take longer. The
         first step is always made. No bound when left out.
+    dead : {"exclude", "match"}
+        Whether dead neurons are in no match, the authors' convention, or in every maximum match, as Def. 1
+        says by the letter. A dead neuron's one minimal match is then itself alone. No other
+        neuron's minimal match holds it.
 
     Returns
     -------
@@ -74,7 +84,7 @@ def minimal_matches(
     ------
     ValueError
         When `epsilon` is outside [0, 1), `limit` is below 1, `seconds` is negative or no number, the
-        neuron's side is neither "x" nor "y", or `gram` has seen no sample.
+        neuron's side is neither "x" nor "y", `dead` is none of the two words, or `gram` has seen no sample.
     IndexError
         When `neuron` does not exist.
     TypeError
@@ -102,10 +112,14 @@ def minimal_matches(
     bound = check_epsilon(epsilon)
     wanted = check_neuron(gram, neuron)
     most, deadline = _check_limit(limit), _deadline(seconds)
+    check_dead(dead)
     warn_if_too_few_samples(gram)
     state = MatchState(scale(gram))
     label = state.scaled.label(wanted)
-    if label is None or not state.settle(bound, np.arange(state.scaled.size) == label):
+    if label is None and dead == "match":
+        return MinimalMatches((alone(wanted),), complete=True)
+    state.peel(bound)
+    if label is None or not state.alive[label]:
         return MinimalMatches((), complete=True)
     labels = state.labels()
     search = _Search(MatchState(state.scaled.restrict(labels)), int(np.searchsorted(labels, label)), bound)
@@ -153,8 +167,7 @@ class _Search:
     def _maximum_without(self, removed: int) -> Indices | None:
         """Return the maximum match without some labels, or None when `keep` is not in it."""
         state = self._state.copy()
-        for label in _labels(removed).tolist():
-            state.remove(label)
+        state.remove(_labels(removed))
         needed = np.arange(state.scaled.size) == self._keep
         return state.labels() if state.settle(self._epsilon, needed) else None
 

@@ -37,12 +37,12 @@ class GramMatrix:
         Samples seen so far.
     """
 
-    def __init__(self, lower: FloatArray, sums: FloatArray, n_samples: int, n_x: int) -> None:
+    def __init__(self, lower: FloatArray, n_samples: int, n_x: int) -> None:
+        # Lower triangle of the Gram matrix of [x y 1]: its last row holds the column sums.
         self._lower = lower
-        self._sums = sums
         self.n_samples = n_samples
         self.n_x = n_x
-        self.n_y = sums.size - n_x
+        self.n_y = len(lower) - 1 - n_x
 
     @classmethod
     def zeros(cls, n_x: int, n_y: int) -> "GramMatrix":
@@ -63,8 +63,8 @@ class GramMatrix:
                 raise ValueError(
                     f"`{name}` must be at least 1, got {count}; a side without neurons matches nothing"
                 )
-        size = n_x + n_y
-        return cls(np.zeros((size, size), order="F"), np.zeros(size), 0, n_x)
+        size = n_x + n_y + 1
+        return cls(np.zeros((size, size), order="F"), 0, n_x)
 
     @classmethod
     def from_activations(cls, x: ArrayLike, y: ArrayLike) -> "GramMatrix":
@@ -128,7 +128,11 @@ class GramMatrix:
             raise ValueError(
                 "`matrix` must be symmetric, got one that is not; pass the `matrix` of a GramMatrix"
             )
-        return cls(np.array(np.tril(whole), order="F"), totals, int(n_samples), int(n_x))
+        lower = np.zeros((totals.size + 1, totals.size + 1), order="F")
+        lower[:-1, :-1] = np.tril(whole)
+        lower[-1, :-1] = totals
+        lower[-1, -1] = n_samples
+        return cls(lower, int(n_samples), int(n_x))
 
     def update(self, x: ArrayLike, y: ArrayLike) -> None:
         """Add a chunk of samples.
@@ -164,42 +168,14 @@ class GramMatrix:
             )
         if len(x) == 0:
             return
-        self._check_range("x", x, self._lower.diagonal()[: self.n_x])
-        self._check_range("y", y, self._lower.diagonal()[self.n_x :])
-        self._add(x, y)
-
-    def _check_range(self, side: Side, chunk: AnyArray, squares: FloatArray) -> None:
-        if _sum_of_squares(chunk) < np.finfo(np.float64).max - squares.max():
-            return
-        smallest = chunk.min(axis=0).astype(np.float64)
-        largest = chunk.max(axis=0).astype(np.float64)
-        peaks = np.maximum(np.abs(smallest), np.abs(largest))
-        broken = np.flatnonzero(~np.isfinite(peaks))
-        if broken.size:
-            value = "NaN" if np.isnan(peaks[broken[0]]) else "infinity"
-            raise ValueError(
-                f"`{side}` must be finite, got {value} in neuron {broken[0]}; "
-                "remove the samples or repair the network"
-            )
-        with np.errstate(over="ignore"):
-            bounds = squares + len(chunk) * peaks**2
-        broken = np.flatnonzero(~np.isfinite(bounds))
-        if broken.size:
-            raise ValueError(
-                f"`{side}` must be small enough for its products to stay finite, got {peaks[broken[0]]:.3g} "
-                f"in neuron {broken[0]}; divide that side by a constant, which changes no match"
-            )
-
-    def _add(self, x: AnyArray, y: AnyArray) -> None:
-        size = self.n_x + self.n_y
-        step = max(64, BLOCK_BYTES // (8 * size))
-        joint = np.empty((min(step, len(x)), size))
-        for start in range(0, len(x), step):
-            block = joint[: min(step, len(x) - start)]
-            block[:, : self.n_x] = x[start : start + step]
-            block[:, self.n_x :] = y[start : start + step]
-            self._sums += block.sum(axis=0)
-            self._lower = dsyrk(1.0, block.T, beta=1.0, c=self._lower, lower=1, overwrite_c=1)
+        with np.errstate(all="ignore"):
+            lower = _add_products(x, y, self._lower.copy(order="F"))
+        # A sum of squares is finite only if all values are: seen here at no cost.
+        if not np.isfinite(lower.diagonal()).all():
+            squares = self._lower.diagonal()
+            _refuse("x", x, squares[: self.n_x])
+            _refuse("y", y, squares[self.n_x : -1])
+        self._lower = lower
         self.n_samples += len(x)
 
     def __add__(self, other: "GramMatrix") -> "GramMatrix":
@@ -211,14 +187,13 @@ class GramMatrix:
                 f"{self.n_x} + {self.n_y} and {other.n_x} + {other.n_y} neurons; "
                 "add chunks of one pair of layers only"
             )
-        return GramMatrix(
-            self._lower + other._lower, self._sums + other._sums, self.n_samples + other.n_samples, self.n_x
-        )
+        return GramMatrix(self._lower + other._lower, self.n_samples + other.n_samples, self.n_x)
 
     @property
     def matrix(self) -> FloatArray:
         """Joint Gram matrix of [x y], (n_x + n_y, n_x + n_y), symmetric; a new array."""
-        whole: FloatArray = self._lower + np.tril(self._lower, -1).T
+        lower = self._lower[:-1, :-1]
+        whole: FloatArray = lower + np.tril(lower, -1).T
         return whole
 
     @property
@@ -239,12 +214,12 @@ class GramMatrix:
     @property
     def sums(self) -> FloatArray:
         """Sum of each neuron's activations, x before y, (n_x + n_y,); a new array."""
-        return self._sums.copy()
+        return self._lower[-1, :-1].copy()
 
     @property
     def norms(self) -> FloatArray:
         """Length of each neuron's activation vector, x before y, (n_x + n_y,)."""
-        lengths: FloatArray = np.sqrt(self._lower.diagonal())
+        lengths: FloatArray = np.sqrt(self._lower.diagonal()[:-1])
         return lengths
 
     @property
@@ -266,15 +241,39 @@ class GramMatrix:
         return f"GramMatrix(n_x={self.n_x}, n_y={self.n_y}, n_samples={self.n_samples})"
 
 
-def _sum_of_squares(chunk: AnyArray) -> float:
-    """Return what is finite only if all values are and their squares add up: at a fifth of the cost of peaks.
+def _refuse(side: Side, chunk: AnyArray, squares: FloatArray) -> None:
+    """Raise when it is this side whose products are not finite."""
+    peaks = np.maximum(
+        np.abs(chunk.min(axis=0).astype(np.float64)), np.abs(chunk.max(axis=0).astype(np.float64))
+    )
+    broken = np.flatnonzero(~np.isfinite(peaks))
+    if broken.size:
+        value = "NaN" if np.isnan(peaks[broken[0]]) else "infinity"
+        raise ValueError(
+            f"`{side}` must be finite, got {value} in neuron {broken[0]}; "
+            "remove the samples or repair the network"
+        )
+    with np.errstate(over="ignore"):
+        bounds = squares + len(chunk) * peaks**2
+    broken = np.flatnonzero(~np.isfinite(bounds))
+    if broken.size:
+        raise ValueError(
+            f"`{side}` must be small enough for its products to stay finite, got {peaks[broken[0]]:.3g} "
+            f"in neuron {broken[0]}; divide that side by a constant, which changes no match"
+        )
 
-    Infinity where the dtype's own arithmetic would not tell.
-    """
-    if chunk.dtype not in (np.float32, np.float64):
-        return np.inf
-    with np.errstate(all="ignore"):
-        return float(np.einsum("ij,ij->", chunk, chunk))
+
+def _add_products(x: AnyArray, y: AnyArray, lower: FloatArray) -> FloatArray:
+    """Add the Gram matrix of [x y 1] to a lower triangle, in place."""
+    size, n_x = len(lower), x.shape[1]
+    rows = min(len(x), max(64, BLOCK_BYTES // (8 * size)))
+    joint = np.ones((rows, size))
+    for start in range(0, len(x), rows):
+        block = joint[: len(x) - start]
+        block[:, :n_x] = x[start : start + rows]
+        block[:, n_x:-1] = y[start : start + rows]
+        lower = dsyrk(1.0, block.T, beta=1.0, c=lower, lower=1, overwrite_c=1)
+    return lower
 
 
 def _activations(side: Side, values: ArrayLike) -> AnyArray:

@@ -22,7 +22,7 @@ class Match:
     """A pair of neuron sets, one from each network (X', Y' of Def. 1).
 
     Matches compare, hash and order by their content: ``a == b``, ``a <= b`` (is contained in),
-    ``a | b`` (union), ``("x", 3) in a``. An empty match is false.
+    ``a | b`` (union), ``a & b`` (intersection), ``("x", 3) in a``. An empty match is false.
 
     Parameters
     ----------
@@ -65,6 +65,9 @@ class Match:
 
     def __or__(self, other: "Match") -> "Match":
         return Match(np.union1d(self.x, other.x), np.union1d(self.y, other.y))
+
+    def __and__(self, other: "Match") -> "Match":
+        return Match(np.intersect1d(self.x, other.x), np.intersect1d(self.y, other.y))
 
     def __le__(self, other: "Match") -> bool:
         return bool(np.isin(self.x, other.x).all() and np.isin(self.y, other.y).all())
@@ -116,7 +119,9 @@ def _sorted_indices(name: Side, indices: ArrayLike) -> Indices:
         raise TypeError(
             f"`{name}` must hold integers, got dtype {given.dtype}; pass neuron indices, not a mask"
         )
-    unique: Indices = np.unique(given.astype(np.int64))
+    unique: Indices = given.astype(np.int64)
+    if (unique[1:] <= unique[:-1]).any():
+        unique = np.unique(unique)
     if unique.size and unique[0] < 0:
         raise ValueError(f"`{name}` must hold indices of at least 0, got {unique[0]}; count neurons from 0")
     unique.flags.writeable = False

@@ -46,7 +46,7 @@ def maximum_match(gram: GramMatrix, *, epsilon: float, dead: Dead = "exclude") -
 
     Notes
     -----
-    Removes the neuron with the largest residual until none is above `epsilon`: Alg. 1 of Wang et al. 2018
+    Removes the neurons with the largest residuals until none is above `epsilon`: Alg. 1 of Wang et al. 2018
     (arXiv 1810.11750) in another order, which does not change the result. Costs O((n_x + n_y)²) flops for
     each neuron removed, after one factorisation.
     """
@@ -54,6 +54,6 @@ def maximum_match(gram: GramMatrix, *, epsilon: float, dead: Dead = "exclude") -
     check_dead(dead)
     warn_if_too_few_samples(gram)
     state = MatchState(scale(gram))
-    state.settle(bound)
+    state.peel(bound)
     found = state.scaled.match(state.labels())
     return found if dead == "exclude" else found | gram.dead

@@ -78,7 +78,8 @@ def minimal_match(
     keep = state.scaled.label(wanted)
     if keep is None and dead == "match":
         return alone(wanted)
-    if keep is None or not state.settle(bound, np.arange(state.scaled.size) == keep):
+    state.peel(bound)
+    if keep is None or not state.alive[keep]:
         return None
     labels = [state.scaled.label(other) for other in tried]
     first = [label for label in labels if label is not None]
@@ -156,11 +157,12 @@ def _without(state: MatchState, label: int, needed: NDArray[np.bool_], epsilon: 
     """
     residuals = state.residuals_without(label)
     if residuals is not None:
-        if np.any(residuals[needed] > epsilon):
+        too_far = residuals > epsilon
+        if (too_far & needed).any():
             return None
-        if np.max(residuals) <= epsilon:
-            state.remove(label)
+        if not too_far.any():
+            state.remove(np.array([label]))
             return state
     trial = state.copy()
-    trial.remove(label)
+    trial.remove(np.array([label]))
     return trial if trial.settle(epsilon, needed) else None

@@ -6,14 +6,14 @@ Apart from the minimal matches, which need neither independence nor epsilon = 0,
 import numpy as np
 from numpy.typing import NDArray
 
-from spanmatch.matching.checks import check_neuron, warn_if_too_few_samples
+from spanmatch.matching.checks import check_dead, check_neuron, warn_if_too_few_samples
 from spanmatch.matching.gram import GramMatrix
-from spanmatch.matching.match import Indices, Match, Neuron, Side
+from spanmatch.matching.match import Dead, Indices, Match, Neuron, Side, alone
 from spanmatch.matching.scaled import RESOLUTION, ScaledGram, independent, scale, solve_lower
 from spanmatch.matching.state import MatchState
 
 
-def minimum_match(gram: GramMatrix, neuron: Neuron) -> Match | None:
+def minimum_match(gram: GramMatrix, neuron: Neuron, *, dead: Dead = "exclude") -> Match | None:
     """Find the smallest exact match that contains a neuron, where each side is independent (Def. 7, Thm. 8).
 
     Parameters
@@ -22,6 +22,10 @@ def minimum_match(gram: GramMatrix, neuron: Neuron) -> Match | None:
         Inner products of the activations of both layers.
     neuron : tuple
         ``("x", i)`` or ``("y", j)``.
+    dead : {"exclude", "match"}
+        Whether dead neurons are in no match, the authors' convention, or in every maximum match, as Def. 1
+        says by the letter. A dead neuron's minimum match is then itself alone. Only live
+        neurons need be independent.
 
     Returns
     -------
@@ -33,7 +37,7 @@ def minimum_match(gram: GramMatrix, neuron: Neuron) -> Match | None:
     ------
     ValueError
         When the live neurons of a side are linearly dependent (a minimum match need not exist then), the
-        neuron's side is neither "x" nor "y", or `gram` has seen no sample.
+        neuron's side is neither "x" nor "y", `dead` is none of the two words, or `gram` has seen no sample.
     IndexError
         When `neuron` does not exist.
     TypeError
@@ -58,13 +62,16 @@ def minimum_match(gram: GramMatrix, neuron: Neuron) -> Match | None:
     off the coefficients is ours.
     """
     wanted = check_neuron(gram, neuron)
+    check_dead(dead)
     warn_if_too_few_samples(gram)
     scaled = scale(gram)
     for members in _sides(scaled):
         _check_independent(scaled, members)
-    state = MatchState(scaled)
-    state.settle(0.0)
     label = scaled.label(wanted)
+    if label is None and dead == "match":
+        return alone(wanted)
+    state = MatchState(scaled)
+    state.peel(0.0)
     if label is None or not state.alive[label]:
         return None
     labels = state.labels()

@@ -112,7 +112,8 @@ def match_profile(gram: GramMatrix, *, dead: Dead = "exclude") -> MatchProfile:
 
     The maximum match only shrinks as epsilon falls. Remove the neuron with the largest current residual,
     again and again: its critical epsilon is the smallest of the residuals so removed, its own included. (For
-    a smaller epsilon no match inside the current set contains it; at that epsilon nothing is removed.)
+    a smaller epsilon no match inside the current set contains it; at that epsilon nothing is removed.) Those
+    whose residuals have reached that smallest one leave together.
 
     Parameters
     ----------
@@ -161,18 +162,13 @@ def match_profile(gram: GramMatrix, *, dead: Dead = "exclude") -> MatchProfile:
     low = level = high = 1.0
     shift = 0.0
     while state.alive.any():
-        residuals = state.residuals()
-        farthest = int(np.argmax(residuals))
+        level, leaving = state.farthest(level)
         lowest, highest = state.intervals()
         shift = max(shift, state.shift())
-        low = min(low, float(cut(lowest[farthest] - shift)))
+        low = min(low, float(cut(lowest[leaving].min() - shift)))
         high = min(high, float(highest.max()) + shift)
-        level = min(level, float(residuals[farthest]))
-        leaving = np.array([farthest]) if level > 0 else state.labels()
         critical[state.scaled.neurons[leaving]] = level, low, high
-        if level == 0:
-            break
-        state.remove(farthest)
+        state.remove(leaving)
     critical.flags.writeable = False
     x, y = critical[: gram.n_x], critical[gram.n_x :]
     return MatchProfile(x[:, 0], y[:, 0], x[:, 1:], y[:, 1:])

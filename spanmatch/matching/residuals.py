@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from spanmatch.matching.certificate import arithmetic_error, entry_error, interval, squared_error
-from spanmatch.matching.checks import check_dead, check_epsilon
+from spanmatch.matching.checks import check_dead, check_epsilon, check_gram
 from spanmatch.matching.gram import FloatArray, GramMatrix
 from spanmatch.matching.match import Dead, Indices, Match, Side
 from spanmatch.matching.scaled import RESOLUTION, ScaledGram, independent, scale, solve_lower
@@ -102,6 +102,7 @@ def _certified(
     gram: GramMatrix, onto: Side, subset: ArrayLike | None
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Return the relative residuals and bounds of the true ones, below and above."""
+    check_gram(gram)
     if onto not in ("x", "y"):
         raise ValueError(f'`onto` must be "x" or "y", got {onto!r}; name the side whose neurons span')
     count = gram.n_x if onto == "x" else gram.n_y
@@ -154,6 +155,7 @@ def is_match(gram: GramMatrix, match: Match, *, epsilon: float, dead: Dead = "ex
     -----
     Costs O(n³) for n neurons in the match. Def. 1 of Wang et al. 2018 (arXiv 1810.11750).
     """
+    check_gram(gram)
     bound = check_epsilon(epsilon)
     check_dead(dead)
     for side, indices, count in (("x", match.x, gram.n_x), ("y", match.y, gram.n_y)):

@@ -69,18 +69,17 @@ def simple_matches(
     scaled = scale(gram)
     if profile is None:
         state = MatchState(scaled)
-        state.settle(bound)
+        state.peel(bound)
         labels = state.labels()
     else:
         labels = scaled.labels(profile.maximum_match(bound))
     found = _cover(scaled.restrict(labels), bound)
-    if dead == "exclude":
-        return found
-    singles = tuple(SimpleMatch(neuron, alone(neuron)) for neuron in gram.dead)
-    return tuple(sorted((*found, *singles), key=lambda simple: simple.neuron))
+    return found if dead == "exclude" else _with_dead(found, gram.dead)
 
 
-def decompose(gram: GramMatrix, match: Match, *, epsilon: float) -> tuple[SimpleMatch, ...]:
+def decompose(
+    gram: GramMatrix, match: Match, *, epsilon: float, dead: Dead = "exclude"
+) -> tuple[SimpleMatch, ...]:
     """Find distinct simple matches inside a given ε-match whose union it is (Thm. 5).
 
     Parameters
@@ -91,6 +90,9 @@ def decompose(gram: GramMatrix, match: Match, *, epsilon: float) -> tuple[Simple
         An ε-match. The empty one is the union of none.
     epsilon : float
         Largest relative residual of a matched neuron, in [0, 1).
+    dead : {"exclude", "match"}
+        Whether dead neurons are in no match, the authors' convention, or in every maximum match, as Def. 1
+        says by the letter. Those in `match` are then a simple match each.
 
     Returns
     -------
@@ -102,7 +104,8 @@ def decompose(gram: GramMatrix, match: Match, *, epsilon: float) -> tuple[Simple
     Raises
     ------
     ValueError
-        When `match` is no ε-match (by `is_match`), `epsilon` is outside [0, 1), or `gram` has seen no sample.
+        When `match` is no ε-match (by `is_match`), `epsilon` is outside [0, 1), `dead` is none of the two
+        words, or `gram` has seen no sample.
     IndexError
         When `match` holds a neuron that `gram` does not have.
 
@@ -118,14 +121,20 @@ def decompose(gram: GramMatrix, match: Match, *, epsilon: float) -> tuple[Simple
     """
     bound = check_epsilon(epsilon)
     warn_if_too_few_samples(gram)
-    if not is_match(gram, match, epsilon=bound):
+    if not is_match(gram, match, epsilon=bound, dead=dead):
         raise ValueError(
             f"`match` must be an ε-match at `epsilon` {epsilon} to have a decomposition, got {match!r} with "
             "a neuron that is farther from the other side's span, or dead; pass maximum_match(...) or one "
             "that is_match accepts"
         )
     scaled = scale(gram)
-    return _cover(scaled.restrict(scaled.labels(match)), bound)
+    found = _cover(scaled.restrict(scaled.labels(match)), bound)
+    return _with_dead(found, match & gram.dead)
+
+
+def _with_dead(found: tuple[SimpleMatch, ...], dead: Match) -> tuple[SimpleMatch, ...]:
+    singles = tuple(SimpleMatch(neuron, alone(neuron)) for neuron in dead)
+    return tuple(sorted((*found, *singles), key=lambda simple: simple.neuron))
 
 
 def _cover(scaled: ScaledGram, epsilon: float) -> tuple[SimpleMatch, ...]:

@@ -1,11 +1,12 @@
-"""Squared residuals of target vectors onto the span of members that leave one at a time.
+"""Squared residuals of target vectors onto the span of members that leave, one or several at a time.
 
 Apart from the two-sided search, because all its numerical care (rank deficiency, drift) is about one span.
 """
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg.blas import dger
+from scipy.linalg.blas import dgemm, dger
+from scipy.linalg.lapack import dpotrf
 
 from spanmatch.matching.certificate import EPS, arithmetic_error, interval, squared_error
 from spanmatch.matching.gram import FloatArray
@@ -29,10 +30,11 @@ class Span:
 
     A basis B of the members is chosen by pivoted Cholesky; the other members are *redundant*. The tableau has
     one row for each basis member and one column for each member or target: P = inv(G_BB) in the columns of
-    the basis, regression coefficients P G_Bj in the others. Removing a basis member k is a sweep: with
-    u = tableau[k] / sqrt(P_kk), every squared residual grows by u² and the tableau loses uᵀu. If a redundant
-    member then has left the span of the basis, it enters the basis by the reverse sweep. Either costs
-    O(rows · columns), and nothing is ever divided by a pivot below `RESOLUTION`, whatever the rank.
+    the basis, regression coefficients P G_Bj in the others. Removing basis members K is a sweep: with L the
+    Cholesky factor of P_KK and U = inv(L) tableau[K], every squared residual grows by the column sums of U²
+    and the tableau loses U_Bᵀ U, U_B being U in the columns of the basis. If a redundant member then has left
+    the span of the basis, it enters the basis by the reverse sweep. Either costs O(rows · columns) for each
+    member, and nothing is ever divided by a pivot below `RESOLUTION`, whatever the rank.
 
     Where cancellation may have left more than `DRIFT_BOUND` in the residuals (members that were nearly
     dependent have left), everything is factorised afresh, at O(n³).
@@ -64,7 +66,7 @@ class Span:
     _row_drift: FloatArray  # by row: error that cancellation may have left in P_ii
     _drift: FloatArray  # by label: the same for `squared`
     _weight: FloatArray  # by label: upper bounds of |w|₁, of no meaning in the basis
-    _weight_age: int  # steps since these were sums
+    _weight_age: int  # steps since these were sums; once `WEIGHTS_AGE`, they are kept up no longer
 
     def __init__(self, gram: FloatArray, members: NDArray[np.bool_], targets: NDArray[np.bool_]) -> None:
         self._gram = gram
@@ -90,9 +92,9 @@ class Span:
         twin._compact()
         return twin
 
-    def drop_target(self, label: int) -> None:
-        """Forget a target."""
-        self._target[label] = False
+    def drop_targets(self, labels: Indices) -> None:
+        """Forget targets."""
+        self._target[labels] = False
         self._compact_if_sparse()
 
     def growth(self, label: int) -> FloatArray | None:
@@ -129,16 +131,18 @@ class Span:
         self.shift = float(shift[self._target].max(initial=0.0))
         return interval(self.squared, error, shift)
 
-    def remove(self, label: int) -> None:
-        """Remove a member."""
-        self._member[label] = False
-        if self._row_of[label] < 0:
-            self._redundant = self._redundant[self._redundant != label]
-        elif not self._member.any():
+    def remove(self, labels: Indices) -> None:
+        """Remove members, at O(rank · columns) for each; those of most of the basis by factorising afresh."""
+        self._member[labels] = False
+        self._redundant = self._redundant[self._member[self._redundant]]
+        leaving = labels[self._row_of[labels] >= 0]
+        if not self._member.any():
             self.squared[self._target] = 1.0
             self._rank = 0
             self._weight_age = WEIGHTS_AGE
-        elif self._leave_basis(label) and self._exchange() and not self._drifted():
+        elif 2 * leaving.size > self._rank:
+            self._factorise()
+        elif leaving.size == 0 or (self._leave_basis(leaving) and self._exchange() and not self._drifted()):
             self._compact_if_sparse()
         else:
             self._factorise()
@@ -165,29 +169,39 @@ class Span:
         self._weight = np.zeros(size)
         self._weight_age = WEIGHTS_AGE
 
-    def _leave_basis(self, label: int) -> bool:
-        row = int(self._row_of[label])
-        pivot = float(self._tableau[row, self._column_of[label]])
-        if pivot < 0.5:  # at least 1 for a unit diagonal: the tableau is lost
-            return False
+    def _leave_basis(self, labels: Indices) -> bool:
+        rows = self._row_of[labels]
         tableau, basis = self._tableau[: self._rank], self._basis[: self._rank]
-        fall = tableau[row] / np.sqrt(pivot)
-        fall_rows = fall[self._column_of[basis]]
+        leaving = tableau[rows]
+        fall, pivots = _half(leaving[:, self._column_of[labels]], leaving)
+        if not (pivots >= 0.5).all():  # at least 1 for a unit diagonal: the tableau is lost
+            return False
+        fall_rows = fall[:, self._column_of[basis]]
         rise = fall**2
-        self.squared[self._columns] += rise
-        self._drift[self._columns] += (EPS * pivot + float(self._row_drift[row]) / pivot) * rise
-        self._row_drift[: self._rank] += EPS * pivot * fall_rows**2
-        self._weight[self._columns] += np.abs(fall) * (np.abs(fall_rows).sum() - 2 * np.sqrt(pivot))
-        self._weight_age += 1
-        _subtract_outer(tableau, fall_rows, fall)
-        last = self._rank - 1
-        tableau[row] = tableau[last]
-        basis[row] = basis[last]
-        self._row_drift[row] = self._row_drift[last]
-        self._row_of[basis[last]] = row
-        self._row_of[label] = -1
-        self._rank = last
+        row_drift = self._row_drift[: self._rank]
+        row_drift += EPS * pivots @ fall_rows**2
+        self.squared[self._columns] += rise.sum(axis=0)
+        self._drift[self._columns] += (EPS * pivots + row_drift[rows] / pivots) @ rise
+        if self._weight_age < WEIGHTS_AGE:
+            staying = np.abs(fall_rows).sum(axis=1) - np.abs(fall_rows[:, rows]).sum(axis=1)
+            self._weight[self._columns] += staying @ np.abs(fall) - np.abs(leaving).sum(axis=0)
+            self._weight_age += 1
+        _subtract_product(tableau, fall_rows, fall)
+        self._drop_rows(rows)
         return True
+
+    def _drop_rows(self, rows: Indices) -> None:
+        """Put rows from the end into the places of those that leave."""
+        basis = self._basis
+        self._row_of[basis[rows]] = -1
+        last = self._rank - rows.size
+        places = rows[rows < last]
+        ends = np.flatnonzero(self._row_of[basis[last : self._rank]] >= 0) + last
+        self._tableau[places] = self._tableau[ends]
+        self._row_drift[places] = self._row_drift[ends]
+        basis[places] = basis[ends]
+        self._row_of[basis[places]] = places
+        self._rank = last
 
     def _exchange(self) -> bool:
         while self._redundant.size:
@@ -214,9 +228,10 @@ class Span:
         schur[self._column_of[basis]] = -weights
         schur[column] = 1.0
         entering = schur / pivot
-        self._weight[self._columns] += np.abs(entering) * (np.abs(weights).sum() + 1)
-        self._weight_age += 1
-        _subtract_outer(tableau, weights, entering)
+        if self._weight_age < WEIGHTS_AGE:
+            self._weight[self._columns] += np.abs(entering) * (np.abs(weights).sum() + 1)
+            self._weight_age += 1
+        _subtract_product(tableau, weights[None], entering[None])
         tableau[:, column] = -weights / pivot
         self._tableau[self._rank] = entering
         self._basis[self._rank] = label
@@ -235,15 +250,15 @@ class Span:
 
     def _drifted(self) -> bool:
         drift = self._row_drift[: self._rank]
-        if (drift > DRIFT_BOUND).any():
+        if drift.max() > DRIFT_BOUND:
             inverse = np.take(self._tableau[: self._rank], self._column_of[self._basis[: self._rank]], axis=1)
             inherent = EPS * (inverse**2).sum(axis=1)
             if (drift > DRIFT_BOUND * inverse.diagonal() + DRIFT_FACTOR * inherent).any():
                 return True
+        if self._drift[self._columns].max() <= DRIFT_BOUND:
+            return False
         watched = np.concatenate((np.flatnonzero(self._target), self._redundant))
         watched = watched[self._drift[watched] > DRIFT_BOUND]
-        if watched.size == 0:
-            return False
         weights = np.take(self._tableau[: self._rank], self._column_of[watched], axis=1)
         inherent = EPS * (weights**2).sum(axis=0)
         return bool((self._drift[watched] > DRIFT_BOUND + DRIFT_FACTOR * inherent).any())
@@ -266,7 +281,19 @@ class Span:
         self._column_of[labels] = np.arange(labels.size)
 
 
-def _subtract_outer(tableau: FloatArray, rows: FloatArray, columns: FloatArray) -> None:
-    """Subtract an outer product in place, in one pass over memory."""
-    if rows.size:
-        dger(-1.0, columns, rows, a=tableau.T, overwrite_a=1)
+def _half(pivots: FloatArray, rows: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return inv(L) rows and the squared diagonal of L, for pivots = L Lᵀ; not a number where that fails."""
+    if len(rows) == 1:
+        return rows / np.sqrt(pivots), pivots[0]
+    factor, failed = dpotrf(pivots, lower=1)
+    if failed:
+        return rows, np.full(len(rows), np.nan)
+    return solve_lower(factor, rows), factor.diagonal() ** 2
+
+
+def _subtract_product(tableau: FloatArray, rows: FloatArray, columns: FloatArray) -> None:
+    """Subtract rowsᵀ columns in place, in one pass over memory."""
+    if len(rows) == 1:
+        dger(-1.0, columns[0], rows[0], a=tableau.T, overwrite_a=1)
+    else:
+        dgemm(-1.0, columns.T, rows.T, beta=1.0, c=tableau.T, trans_b=1, overwrite_c=1)

@@ -80,17 +80,43 @@ class MatchState:
         relative[label] = -1.0
         return relative
 
-    def remove(self, label: int) -> None:
-        """Take a neuron out of play."""
-        own, other = self._span_x, self._span_y
-        if label >= self.scaled.n_x:
-            own, other = other, own
-        self.alive[label] = False
-        own.remove(label)
-        other.drop_target(label)
+    def remove(self, labels: Indices) -> None:
+        """Take neurons out of play."""
+        self.alive[labels] = False
+        from_x, from_y = labels[labels < self.scaled.n_x], labels[labels >= self.scaled.n_x]
+        for own, other, leaving in (
+            (self._span_x, self._span_y, from_x),
+            (self._span_y, self._span_x, from_y),
+        ):
+            if leaving.size:
+                other.drop_targets(leaving)
+                own.remove(leaving)
+
+    def farthest(self, level: float) -> tuple[float, Indices]:
+        """Return which neurons leave next as ε falls from `level`, and the ε below which they do.
+
+        Those with the largest residual; or all above `level`, where the last removals have raised some.
+        """
+        residuals = self.residuals()
+        level = min(level, float(residuals.max()))
+        return level, np.flatnonzero(residuals >= level)
+
+    def peel(self, epsilon: float) -> None:
+        """Take neurons out of play until what is left is the maximum match.
+
+        Goes exactly as the profile does, and stops where ε is reached: so both decide alike, to the last bit.
+        """
+        level = 1.0
+        while self.alive.any():
+            level, leaving = self.farthest(level)
+            if level <= epsilon:
+                return
+            self.remove(leaving)
 
     def settle(self, epsilon: float, needed: NDArray[np.bool_] | None = None) -> bool:
         """Take neurons out of play until what is left is an ε-match, its largest (Alg. 1).
+
+        As `peel`, in fewer and larger steps, so that rounding differs.
 
         Parameters
         ----------
@@ -105,13 +131,13 @@ class MatchState:
             Whether all `needed` labels stayed.
         """
         while True:
-            residuals = self.residuals()
-            farthest = int(np.argmax(residuals)) if residuals.size else -1
-            if farthest < 0 or residuals[farthest] <= epsilon:
-                return True
-            if needed is not None and np.any(residuals[needed] > epsilon):
+            too_far = self.residuals() > epsilon
+            if needed is not None and (too_far & needed).any():
                 return False
-            self.remove(farthest)
+            leaving = np.flatnonzero(too_far)
+            if leaving.size == 0:
+                return True
+            self.remove(leaving)
 
     def _relative(self, squared: FloatArray) -> FloatArray:
         squared[squared <= RESOLUTION] = 0.0
