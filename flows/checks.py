@@ -53,7 +53,9 @@ def look_up(study: Study, root: Root | None = None) -> Setting:
     memory = None if root is None else root.cache / "settings" / question
     if memory is not None and (remembered := _remembered(memory)) is not None:
         return remembered
-    setting = Setting(_layers(study.architecture, tuple(study.layers)), *_digests(study.dataset))
+    setting = Setting(
+        _layers(study.architecture, study.dataset, tuple(study.layers)), *_digests(study.dataset)
+    )
     if root is not None and memory is not None and root.path.exists():
         root.write_text(memory, json.dumps(setting._asdict()))
     return setting
@@ -84,20 +86,15 @@ def _digests(dataset: str) -> tuple[str, str]:
 
 
 @cache
-def _layers(architecture: str, wanted: tuple[str, ...]) -> tuple[str, ...]:
-    from spanmatch.networks.activations import default_layers, layer_names  # torch: seconds
-    from spanmatch.networks.architectures import build
+def _layers(architecture: str, dataset: str, wanted: tuple[str, ...]) -> tuple[str, ...]:
+    from spanmatch.networks.architectures import build  # torch: seconds to import
+    from spanmatch.networks.data import load_dataset
+    from spanmatch.networks.layers import choose, list_layers
 
-    network = build(architecture)
-    known = layer_names(network)
-    chosen: set[str] = set()
-    for name in wanted:
-        if name == "default":
-            chosen.update(default_layers(network))
-        else:
-            _require("layers", name, known)
-            chosen.add(name)
-    return tuple(name for name in known if name in chosen)
+    training = load_dataset(dataset).training
+    shape = training.pixels.shape[1:]
+    network = build(architecture, shape, int(training.labels.max()) + 1)
+    return choose(list_layers(network, shape), wanted)
 
 
 def _require(argument: str, name: str, known: Collection[str]) -> None:

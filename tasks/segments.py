@@ -77,11 +77,14 @@ def extract_segment(root: Root, unit: SegmentUnit) -> SegmentRecord:
     from spanmatch.networks.activations import NonFiniteActivationsError, extract  # torch: seconds to import
     from spanmatch.networks.architectures import build
     from spanmatch.networks.data import load_dataset
-    from spanmatch.networks.training import load_weights
+    from spanmatch.networks.weights import fit_weights
 
     weights = read_checkpoint(root, unit.network_key, unit.checkpoint, unit.checkpoint_digest)
-    network = load_weights(build(unit.architecture), weights)
-    images = load_dataset(unit.dataset).held_out.slice(unit.start, unit.stop)
+    dataset = load_dataset(unit.dataset)
+    shape = dataset.held_out.pixels.shape[1:]
+    classes = int(dataset.training.labels.max()) + 1
+    network = fit_weights(build(unit.architecture, shape, classes), weights)
+    images = dataset.held_out.slice(unit.start, unit.stop)
     target = root.artefact("segments", unit.key)
     with root.publish(target) as folder:
         layers = _LayerWriter(GroupWriter(folder, {"image_ids": list(images.ids)}), len(images))
@@ -109,9 +112,9 @@ class _LayerWriter:
         self._images = images
         self._rows: dict[str, int] = {}
         self._written: dict[str, int] = defaultdict(int)
-        self._waiting: dict[str, NDArray[np.float32]] = {}
+        self._waiting: dict[str, NDArray[Any]] = {}
 
-    def append(self, layer: str, values: NDArray[np.float32]) -> None:
+    def append(self, layer: str, values: NDArray[Any]) -> None:
         if layer not in self._rows:
             _, positions, neurons = values.shape
             self._rows[layer] = max(1, _CHUNK_SAMPLES // positions)
