@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 from torch import nn
 
 from spanmatch.networks.data import Images
-from spanmatch.networks.forward import Forward, Site, faithful
+from spanmatch.networks.forward import Forward, faithful
 from spanmatch.networks.layers import UnusableLayerError, by_position, known_layer, layout_problem, probe
 from spanmatch.networks.positions import Positions, check_positions, select_positions
+from spanmatch.networks.sites import Site
 from spanmatch.networks.training import deterministic
 
 Activations = NDArray[Any]

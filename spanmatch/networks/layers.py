@@ -11,7 +11,8 @@ from fnmatch import fnmatchcase
 import torch
 from torch import nn
 
-from spanmatch.networks.forward import Forward, Site, faithful, forward_of
+from spanmatch.networks.forward import Forward, faithful, forward_of
+from spanmatch.networks.sites import Site
 
 DEFAULT = "default"
 """The outputs of every activation function."""
