@@ -154,6 +154,24 @@ def test_one_value_that_is_not_finite_is_found(bad: float) -> None:
             next(batches)
 
 
+class Large(nn.Module):
+    """Says that it has 40 million numbers for each image, and takes no memory for them."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = functional.relu(x).flatten(1)
+        return x[:, :, None].expand(-1, -1, 10**7)[:, :, 0]
+
+
+def test_batches_are_small_where_layers_are_large() -> None:
+    def sizes(network: nn.Module, **options) -> list[int]:
+        batches = extract(network, ["relu"], images(40, 1, 2, 2), **options)
+        return [len(batch["relu"]) for batch in batches]
+
+    assert sizes(Scaled(1.0)) == [32, 8]
+    assert sizes(Large()) == [3] * 13 + [1]  # of 160 MB
+    assert sizes(Large(), batch_size=20) == [20, 20]
+
+
 def test_neither_images_nor_torch_are_changed() -> None:
     class InPlace(nn.Module):
         def forward(self, x: torch.Tensor) -> torch.Tensor:

@@ -82,19 +82,6 @@ def test_a_network_that_cannot_be_traced_is_seen_through_hooks() -> None:
     assert not any(module._forward_hooks or module._forward_pre_hooks for module in network.modules())
 
 
-class Choosy(nn.Module):
-    """Takes one way for noise and zeros, another for images that are bright."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.dark = nn.Linear(4, 2)
-        self.bright = nn.Linear(4, 2)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        x = x.flatten(1)
-        return self.bright(x) if x.min() > 50 else self.dark(x)
-
-
 class Asking(nn.Module):
     """Asks whether its input is a tensor, which no tracer's stand-in is."""
 
@@ -133,6 +120,19 @@ def test_padded_tokens_stay_positions() -> None:
         alone = network.encoder.layers[0](torch.from_numpy(some.pixels[:, 0, :3])).numpy()
     np.testing.assert_allclose(found["encoder.layers.0"][:, :3], alone, atol=1e-5)
     assert found["encoder.layers.1.relu"].shape == (4, 5, 8)
+
+
+class Choosy(nn.Module):
+    """Takes one way for noise and zeros, another for images that are bright."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.dark = nn.Linear(4, 2)
+        self.bright = nn.Linear(4, 2)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = x.flatten(1)
+        return self.bright(x) if x.min() > 50 else self.dark(x)
 
 
 def test_a_layer_that_is_not_reached_is_named() -> None:
