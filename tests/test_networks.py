@@ -6,12 +6,14 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from spanmatch.networks.activations import NonFiniteActivationsError, default_layers, extract, layer_names
-from spanmatch.networks.architectures import ARCHITECTURES, build
-from spanmatch.networks.catalogue import ARCHITECTURE_NAMES, HELD_OUT_IMAGES
+from spanmatch.networks.activations import NonFiniteActivationsError, extract
+from spanmatch.networks.architectures import build
+from spanmatch.networks.catalogue import HELD_OUT_IMAGES
 from spanmatch.networks.data import DATASETS, Dataset, Images, load_dataset
+from spanmatch.networks.layers import choose, list_layers
 from spanmatch.networks.recipe import Recipe
-from spanmatch.networks.training import accuracy, load_weights, train
+from spanmatch.networks.training import accuracy, deterministic, train
+from spanmatch.networks.weights import fit_weights
 
 QUICK = Recipe(epochs=1, batch_size=64, learning_rate=0.1, momentum=0.9, weight_decay=5e-4)
 
@@ -21,8 +23,7 @@ def digits() -> Dataset:
     return load_dataset("digits")
 
 
-def test_the_catalogue_tells_the_truth() -> None:
-    assert set(ARCHITECTURE_NAMES) == set(ARCHITECTURES)
+def test_the_catalogue_tells_the_truth_of_data_sets() -> None:
     assert set(HELD_OUT_IMAGES) == set(DATASETS)
     for name, count in HELD_OUT_IMAGES.items():
         assert len(load_dataset(name).held_out) == count
@@ -74,7 +75,7 @@ def test_training_leaves_torch_as_it_was(digits: Dataset) -> None:
 
 def test_accuracy_is_that_of_the_weights(digits: Dataset) -> None:
     final = train("vgg9-digits", digits, 0, QUICK)["final"]
-    network = load_weights(build("vgg9-digits"), final.weights)
+    network = fit_weights(build("vgg9-digits", (1, 8, 8), 10), final.weights)
     with torch.no_grad():
         predicted = network(torch.from_numpy(digits.held_out.pixels)).argmax(dim=1).numpy()
     assert final.accuracy == pytest.approx((predicted == digits.held_out.labels).mean(), abs=0.002)
@@ -83,9 +84,9 @@ def test_accuracy_is_that_of_the_weights(digits: Dataset) -> None:
 
 def test_activations_are_those_of_a_hand_written_forward_pass(digits: Dataset) -> None:
     weights = train("vgg9-digits", digits, 0, QUICK)["final"].weights
-    network = load_weights(build("vgg9-digits"), weights)
+    network = fit_weights(build("vgg9-digits", (1, 8, 8), 10), weights)
     images = digits.held_out.slice(0, 50)
-    layers = default_layers(network)
+    layers = choose(list_layers(network, (1, 8, 8)), ["default"])
     batches = list(extract(network, layers, images, batch_size=16))
     assert [len(batch[layers[0]]) for batch in batches] == [16, 16, 16, 2]
 
@@ -111,23 +112,27 @@ def test_activations_are_those_of_a_hand_written_forward_pass(digits: Dataset) -
         z = (z @ tensors[f"{name}.weight"].T + tensors[f"{name}.bias"]).clamp(min=0)
         expected[f"classifier.relu{number}"] = z[:, None, :]
 
-    assert list(expected) == layers
+    assert tuple(expected) == layers
     for layer, values in expected.items():
         found = np.concatenate([batch[layer] for batch in batches])
         np.testing.assert_allclose(found, values.numpy(), atol=2e-5, err_msg=layer)
 
 
-def test_every_layer_can_be_named() -> None:
-    names = layer_names(build("vgg9-digits"))
-    assert names[0] == "block1.conv1"
-    assert names[-1] == "classifier.logits"
-    assert len(names) == len(set(names))
+def test_the_network_of_a_seed_is_what_it_was_before_other_architectures_came() -> None:
+    with deterministic(5):
+        weights = build("vgg9-digits", (1, 8, 8), 10).state_dict()
+    sums = [weights[name].abs().sum().item() for name in ("block1.conv1.weight", "classifier.logits.weight")]
+    assert sums == pytest.approx([13.14743423461914, 92.76611328125], rel=1e-5)
 
 
 def test_a_layer_that_is_not_finite_is_named(digits: Dataset) -> None:
-    network = build("vgg9-digits").eval()
+    network = build("vgg9-digits", (1, 8, 8), 10).eval()
     fc = network.get_submodule("classifier.fc1")
     assert isinstance(fc, nn.Linear)
     fc.bias.data[3] = float("inf")
     with pytest.raises(NonFiniteActivationsError, match=r"layer 'classifier\.relu1' gave NaN or infinity"):
-        list(extract(network, default_layers(network), digits.held_out.slice(0, 2)))
+        list(
+            extract(
+                network, choose(list_layers(network, (1, 8, 8)), ["default"]), digits.held_out.slice(0, 2)
+            )
+        )

@@ -1,20 +1,40 @@
-"""Activations of named layers: which layers there are, and their values as (images, positions, neurons).
+"""Activations of layers: their values as (images, positions, neurons), a batch of images at a time.
 
 Apart because it reads networks and never changes them.
 """
 
+import math
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
-from torchvision.models.feature_extraction import NodePathTracer, create_feature_extractor
 
 from spanmatch.networks.data import Images
+from spanmatch.networks.forward import Forward, faithful
+from spanmatch.networks.layers import (
+    Layer,
+    UnusableLayerError,
+    by_position,
+    known_layer,
+    layout_problem,
+    probe,
+)
+from spanmatch.networks.positions import Positions, check_positions, select_positions
+from spanmatch.networks.sites import Site
 from spanmatch.networks.training import deterministic
 
-_ACTIVATION_MODULES = (nn.ReLU, nn.LeakyReLU, nn.ELU, nn.GELU, nn.SiLU, nn.Tanh, nn.Sigmoid)
+Activations = NDArray[Any]
+"""Of float32 or float16."""
+
+_DTYPES = ("float32", "float16")
+# The fastest of 16, 32, 64 and 128 for VGG16 and ResNet18 at 32 × 32 on one thread.
+_BATCH_IMAGES = 32
+# Outputs of a batch, small beside a worker's memory.
+_BATCH_BYTES = 512 * 2**20
 
 
 class NonFiniteActivationsError(ValueError):
@@ -28,67 +48,156 @@ class NonFiniteActivationsError(ValueError):
         return f"layer {self.layer!r} gave NaN or infinity"
 
 
-def layer_names(network: nn.Module) -> list[str]:
-    """Names of a network's layers in the order of its forward pass, call sites of one module told apart."""
-    return list(_traced(network))
+class Float16OverflowError(ValueError):
+    """A layer's activations are finite, but too large for float16. ``layer`` names it."""
 
-
-def default_layers(network: nn.Module) -> list[str]:
-    """Names of the outputs of every activation function, in the order of the forward pass."""
-    return [name for name, module in _traced(network).items() if isinstance(module, _ACTIVATION_MODULES)]
+    def __init__(self, layer: str, largest: float) -> None:
+        super().__init__(
+            f"`dtype` must be 'float32' for layer {layer!r}: it gave {largest:.3g}, and float16 ends at 65504"
+        )
+        self.layer = layer
 
 
 def extract(
-    network: nn.Module, layers: Sequence[str], images: Images, batch_size: int = 128
-) -> Iterator[dict[str, NDArray[np.float32]]]:
+    network: nn.Module,
+    layers: Sequence[str],
+    images: Images,
+    *,
+    positions: Positions = "all",
+    position_seed: int = 0,
+    dtype: Literal["float32", "float16"] = "float32",
+    batch_size: int | None = None,
+    device: str = "cpu",
+) -> Iterator[dict[str, Activations]]:
     """Yield the activations of layers, a batch of images at a time.
+
+    The bits of a layer's activations depend on weights, images, `batch_size` and the kind of device; not on
+    the layers beside it. The forward pass ends at the last layer that is wanted, where it can be traced.
 
     Parameters
     ----------
     network
-        In evaluation mode.
+        Set to evaluation and moved to the device here.
     layers
-        Names out of `layer_names`.
+        Names out of `list_layers`.
     images
         What goes through the network, in their order.
+    positions
+        ``all``; a number of positions drawn for each image without replacement, the same for every network
+        (all where a layer has fewer); or ``mean``, over all positions.
+    position_seed
+        Seed of the draw.
+    dtype
+        Of the arrays that are yielded.
     batch_size
-        Images in one forward pass.
+        Images in one forward pass. By default 32, or fewer where the outputs of all layers together, wanted
+        or not, would take more than 512 MiB.
+    device
+        ``cpu`` or ``cuda``: where the forward pass runs. The arrays are always in the host's memory.
 
     Yields
     ------
     dict
-        For each layer an array (images, positions, neurons): a convolution's channels are its neurons
-        and its map the positions; a dense layer has one position.
+        For each layer an array (images, positions, neurons), with memory of its own: a convolution's
+        channels are its neurons and its map the positions; a dense layer has one position; a token is a
+        position.
 
     Raises
     ------
+    ValueError
+        If an argument is not as above, before any image passes through the network.
+    UnusableLayerError
+        If a layer gives no tensor of activations.
     NonFiniteActivationsError
         If a value is NaN or infinite.
+    Float16OverflowError
+        If a finite value is infinite in float16.
     """
-    extractor = create_feature_extractor(network, list(layers)).eval()
+    check_positions(positions)
+    if dtype not in _DTYPES:
+        raise ValueError(f"`dtype` must be one of: {', '.join(_DTYPES)}; got {dtype!r}")
+    if batch_size is not None and batch_size < 1:
+        raise ValueError(f"`batch_size` must be at least 1, got {batch_size}")
+    if not layers or not len(images):
+        raise ValueError(f"`layers` and `images` must not be empty, got {len(layers)} and {len(images)}")
+    where = _device(device)
+    with deterministic():
+        forward, known = probe(network.to(where), images.slice(0, 1).pixels.shape[1:], where)
+    for name in layers:
+        known_layer(known, name)
+    forward.until(layers)
+    take = _Taking(positions, position_seed, dtype)
+    size = batch_size or _batch_size(known)
+    return _batches(forward, tuple(layers), images, take, batch_size=size, device=where)
+
+
+@dataclass(frozen=True)
+class _Taking:
+    """How a layer's output becomes an array in the host's memory."""
+
+    positions: Positions
+    position_seed: int
+    dtype: str
+
+    def __call__(self, layer: str, output: object, image_ids: Sequence[str]) -> Activations:
+        problem = layout_problem(output, len(image_ids))
+        if problem or not isinstance(output, torch.Tensor):
+            raise UnusableLayerError(layer, problem)
+        low, high = (float(bound) for bound in torch.aminmax(output))  # NaN comes through
+        if not (math.isfinite(low) and math.isfinite(high)):
+            raise NonFiniteActivationsError(layer)
+        values = select_positions(by_position(output), self.positions, image_ids, self.position_seed)
+        # always a copy: the next operation may work in place. NumPy's, because torch fills new memory with
+        # NaN while its algorithms are deterministic
+        array: Activations = np.empty(values.shape, dtype=self.dtype)
+        torch.from_numpy(array).copy_(values)
+        largest = max(-low, high)
+        if largest > float(np.finfo(array.dtype).max) and not np.isfinite(array).all():
+            raise Float16OverflowError(layer, largest)
+        return array
+
+
+def _batches(
+    forward: Forward,
+    layers: tuple[str, ...],
+    images: Images,
+    take: _Taking,
+    *,
+    batch_size: int,
+    device: torch.device,
+) -> Iterator[dict[str, Activations]]:
     for start in range(0, len(images), batch_size):
-        pixels = torch.from_numpy(images.slice(start, start + batch_size).pixels)
-        with deterministic(), torch.inference_mode():
-            outputs = extractor(pixels)
+        batch = images.slice(start, start + batch_size)
+        taken: dict[str, Activations] = {}
+
+        def keep(
+            site: Site,
+            output: object,
+            ids: Sequence[str] = batch.ids,
+            taken: dict[str, Activations] = taken,
+        ) -> None:
+            if site.name in layers:
+                taken[site.name] = take(site.name, output, ids)
+
+        # a copy: the network may work on its input in place
+        pixels = torch.tensor(batch.pixels, device=device)
+        with deterministic(), faithful(), torch.inference_mode():
+            forward(pixels, keep)
         for layer in layers:
-            if not torch.isfinite(outputs[layer]).all():
-                raise NonFiniteActivationsError(layer)
-        yield {layer: _by_position(outputs[layer]) for layer in layers}
+            if layer not in taken:
+                raise UnusableLayerError(layer, f"nothing for images {start} to {start + len(batch) - 1}")
+        yield {layer: taken[layer] for layer in layers}
 
 
-def _by_position(output: torch.Tensor) -> NDArray[np.float32]:
-    """Lay out (images, channels, height, width) or (images, units) as (images, positions, neurons)."""
-    by_position = output.flatten(start_dim=2).movedim(1, 2) if output.ndim > 2 else output.unsqueeze(1)
-    return by_position.contiguous().numpy()
+def _batch_size(layers: Sequence[Layer]) -> int:
+    """Return a size that depends on all layers, so that bits do not depend on which are wanted."""
+    image_bytes = sum(4 * layer.positions * layer.neurons for layer in layers)
+    return max(1, min(_BATCH_IMAGES, _BATCH_BYTES // max(1, image_bytes)))
 
 
-def _traced(network: nn.Module) -> dict[str, nn.Module | None]:
-    """Every named node of the traced forward pass, with the module it calls, if it calls one."""
-    tracer = NodePathTracer()
-    tracer.trace(network.eval())
-    modules = dict(network.named_modules())
-    return {
-        name: modules.get(str(node.target)) if node.op == "call_module" else None
-        for node, name in tracer.node_to_qualname.items()
-        if node.op in {"call_module", "call_function", "call_method"}
-    }
+def _device(name: str) -> torch.device:
+    if name not in {"cpu", "cuda"}:
+        raise ValueError(f"`device` must be 'cpu' or 'cuda', got {name!r}")
+    if name == "cuda" and not torch.cuda.is_available():
+        raise ValueError("`device` must be 'cpu' where torch finds no CUDA device, got 'cuda'; take 'cpu'")
+    return torch.device(name)

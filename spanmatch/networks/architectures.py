@@ -3,85 +3,77 @@
 Apart from training because extraction rebuilds a network from its name and weights alone.
 """
 
-from collections import OrderedDict
-from collections.abc import Callable, Sequence
+import math
+import re
 
 from torch import nn
 
+from spanmatch.networks.catalogue import check_architecture, is_factory
+from spanmatch.networks.factories import from_factory, imagenet
+from spanmatch.networks.resnet import cifar_resnet, projected_resnet
+from spanmatch.networks.scaling import Shape
+from spanmatch.networks.vgg import cifar_vgg, vgg9_digits
 
-def vgg(
-    *,
-    stages: Sequence[Sequence[int]],
-    hidden: Sequence[int],
-    in_channels: int,
-    image_size: int,
-    classes: int,
-) -> nn.Sequential:
-    """Build a batch-normalised VGG: stages of 3 × 3 convolutions, each halved in size, then dense layers.
+_NAME = re.compile(r"(?P<family>[a-z]+)(?P<depth>\d+)(?P<norm>-bn)?")
+
+
+def build(architecture: str, shape: tuple[int, ...], classes: int, width: float = 1.0) -> nn.Module:
+    """Build the untrained network of an architecture; its weights come from torch's generator.
 
     Parameters
     ----------
-    stages
-        Channels of each convolution, stage by stage; their activations are ``block<stage>.relu<number>``.
-    hidden
-        Widths of the hidden dense layers, whose activations are ``classifier.relu<number>``.
-    in_channels, image_size, classes
-        Shape of an image (square) and the number of classes.
-    """
-    blocks: OrderedDict[str, nn.Module] = OrderedDict()
-    channels, size = in_channels, image_size
-    for stage, widths in enumerate(stages, start=1):
-        block: OrderedDict[str, nn.Module] = OrderedDict()
-        for number, width in enumerate(widths, start=1):
-            block[f"conv{number}"] = nn.Conv2d(channels, width, kernel_size=3, padding=1, bias=False)
-            block[f"norm{number}"] = nn.BatchNorm2d(width)
-            block[f"relu{number}"] = nn.ReLU()
-            channels = width
-        block["pool"] = nn.MaxPool2d(2)
-        blocks[f"block{stage}"] = nn.Sequential(block)
-        size //= 2
-    classifier: OrderedDict[str, nn.Module] = OrderedDict(flatten=nn.Flatten())
-    features = channels * size * size
-    for number, width in enumerate(hidden, start=1):
-        classifier[f"fc{number}"] = nn.Linear(features, width)
-        classifier[f"relu{number}"] = nn.ReLU()
-        features = width
-    classifier["logits"] = nn.Linear(features, classes)
-    blocks["classifier"] = nn.Sequential(classifier)
-    network = nn.Sequential(blocks)
-    network.apply(_initialise)
-    return network
-
-
-def vgg9_digits() -> nn.Sequential:
-    """Build a VGG of six convolutions and three dense layers for 8 × 8 grey digits."""
-    return vgg(
-        stages=((16, 16), (32, 32), (64, 64)), hidden=(64, 64), in_channels=1, image_size=8, classes=10
-    )
-
-
-ARCHITECTURES: dict[str, Callable[[], nn.Module]] = {"vgg9-digits": vgg9_digits}
-
-
-def build(architecture: str) -> nn.Module:
-    """Build the untrained network of an architecture; its weights come from torch's generator.
+    architecture
+        A name out of `catalogue.ARCHITECTURE_NAMES`, or ``package.module:factory`` for one's own: the
+        factory is imported and called, with `classes` and `shape` as keywords where its signature names
+        them.
+    shape
+        (channels, height, width) of an image.
+    classes
+        Number of classes that the network tells apart.
+    width
+        Multiplies the number of channels of every layer, rounded. Only 1 for ImageNet forms and factories.
 
     Raises
     ------
     ValueError
-        If the name is unknown.
+        If the name is unknown, the images do not fit, the width cannot be had, or a factory fails.
     """
-    if architecture not in ARCHITECTURES:
-        known = ", ".join(sorted(ARCHITECTURES))
-        message = f"`architecture` must be one of: {known}; got {architecture!r}"
+    _check(architecture, shape, classes, width)
+    channels, rows, columns = shape
+    if is_factory(architecture):
+        return from_factory(architecture, (channels, rows, columns), classes)
+    if architecture.endswith("-imagenet"):
+        return imagenet(architecture, (channels, rows, columns), classes)
+    return _by_family(architecture, (channels, rows, columns), classes, width)
+
+
+def _check(architecture: str, shape: tuple[int, ...], classes: int, width: float) -> None:
+    check_architecture(architecture)
+    if len(shape) != 3 or min(shape) < 1:
+        message = f"`shape` must be (channels, height, width) of an image, got {shape}"
         raise ValueError(message)
-    return ARCHITECTURES[architecture]()
+    if classes < 1:
+        message = f"`classes` must be at least 1, got {classes}"
+        raise ValueError(message)
+    if not (math.isfinite(width) and width > 0):
+        message = f"`width` must be a positive number, got {width}"
+        raise ValueError(message)
+    if width != 1 and (is_factory(architecture) or architecture.endswith("-imagenet")):
+        message = (
+            f"`width` must be 1 for {architecture!r}, got {width}; take an architecture in CIFAR form, or a "
+            "factory that builds the width itself"
+        )
+        raise ValueError(message)
 
 
-def _initialise(module: nn.Module) -> None:
-    """He's initialisation for ReLU networks, as VGG with batch normalisation uses it."""
-    if isinstance(module, nn.Conv2d):
-        nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
-    elif isinstance(module, nn.Linear):
-        nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
-        nn.init.zeros_(module.bias)
+def _by_family(architecture: str, shape: Shape, classes: int, width: float) -> nn.Module:
+    if architecture == "vgg9-digits":
+        return vgg9_digits(shape, classes, width)
+    name = _NAME.fullmatch(architecture)
+    assert name is not None
+    family, depth = name["family"], int(name["depth"])
+    if family == "vgg":
+        return cifar_vgg(depth, shape, classes, width, norm=name["norm"] is not None)
+    if architecture in {"resnet18", "resnet34"}:
+        return projected_resnet(depth, shape, classes, width)
+    return cifar_resnet(depth, shape, classes, width, shortcuts=family == "resnet")

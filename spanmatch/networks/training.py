@@ -6,18 +6,15 @@ Apart because it is the only part that draws random numbers.
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import nn
 
 from spanmatch.networks.architectures import build
 from spanmatch.networks.data import Dataset, Images
 from spanmatch.networks.recipe import Recipe
-
-Weights = dict[str, NDArray[Any]]
+from spanmatch.networks.weights import Weights
 
 _EVALUATION_BATCH = 256
 
@@ -47,7 +44,8 @@ def train(
         Called with the number of finished epochs after each.
     """
     with deterministic(seed):
-        network = build(architecture)
+        shape = dataset.training.pixels.shape[1:]
+        network = build(architecture, shape, int(dataset.training.labels.max()) + 1)
         initial = _checkpoint(network, dataset.held_out)
         optimiser = torch.optim.SGD(
             network.parameters(),
@@ -72,12 +70,6 @@ def train(
             on_epoch(epoch + 1)
         final = _checkpoint(network, dataset.held_out)
     return {"initial": initial, "final": final}
-
-
-def load_weights(network: nn.Module, weights: Weights) -> nn.Module:
-    """Put weights into a network and set it to evaluation; return it."""
-    network.load_state_dict({name: torch.from_numpy(values) for name, values in weights.items()})
-    return network.eval()
 
 
 def accuracy(network: nn.Module, images: Images) -> float:

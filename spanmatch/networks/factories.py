@@ -1,0 +1,83 @@
+"""Networks that are not ours: torchvision's in ImageNet form, and anybody's ``package.module:factory``.
+
+Apart because somebody else's code runs here, and its failures must be told from ours.
+"""
+
+import importlib
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import torchvision
+from torch import nn
+
+from spanmatch.networks.scaling import Shape, refuse_shape
+
+# The size to which five halvings reduce to one position.
+_SMALLEST_IMAGENET_IMAGE = 32
+
+
+def imagenet(architecture: str, shape: Shape, classes: int) -> nn.Module:
+    """Build torchvision's network of a name like ``vgg16-bn-imagenet``, without trained weights."""
+    if shape[0] != 3 or min(shape[1:]) < _SMALLEST_IMAGENET_IMAGE:
+        rule = f"(3, height, width) with height and width at least {_SMALLEST_IMAGENET_IMAGE}"
+        refuse_shape(
+            architecture, rule, shape, "give the images three channels and resize them, usually to 224 × 224"
+        )
+    name = architecture.removesuffix("-imagenet").replace("-", "_")
+    network: nn.Module = torchvision.models.get_model(name, weights=None, num_classes=classes)
+    return network
+
+
+def from_factory(architecture: str, shape: Shape, classes: int) -> nn.Module:
+    """Import ``package.module:factory`` and return the module that it makes.
+
+    The factory is called with `classes` and `shape` as keywords where its signature names them.
+
+    Raises
+    ------
+    ValueError
+        If it does not import, cannot be called, raises, or returns no ``torch.nn.Module``.
+    """
+    factory = _load(architecture)
+    try:
+        network = factory(**_accepted(factory, {"shape": shape, "classes": classes}))
+    except Exception as error:
+        raise _refused(
+            architecture, "a factory that returns a network", f"it raised {_why(error)}"
+        ) from error
+    if not isinstance(network, nn.Module):
+        got = f"it returned {type(network).__name__}"
+        raise _refused(architecture, "a factory that returns a torch.nn.Module", got)
+    return network
+
+
+def _load(architecture: str) -> Callable[..., object]:
+    module, _, name = architecture.partition(":")
+    try:
+        factory = getattr(importlib.import_module(module), name)
+    except Exception as error:
+        got = f"it does not import: {_why(error)}; put its folder on PYTHONPATH, for every worker too"
+        raise _refused(architecture, "a factory that can be imported", got) from error
+    if not callable(factory):
+        raise _refused(architecture, "a factory that can be called", f"it is {type(factory).__name__}")
+    return factory  # type: ignore[no-any-return]
+
+
+def _accepted(factory: Callable[..., object], offered: dict[str, Any]) -> dict[str, Any]:
+    try:
+        named = inspect.signature(factory).parameters
+    except ValueError:  # some callables written in C have none
+        return {}
+    positional = inspect.Parameter.POSITIONAL_ONLY
+    return {
+        name: value for name, value in offered.items() if name in named and named[name].kind != positional
+    }
+
+
+def _why(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"
+
+
+def _refused(architecture: str, rule: str, got: str) -> ValueError:
+    return ValueError(f"`architecture` must name {rule}, but of {architecture!r} {got}")

@@ -1,0 +1,74 @@
+"""Which positions of a map are samples: all, some drawn for each image, or their mean.
+
+Apart because the draw must be the same for every network, on every machine and in every batch.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+Positions = int | Literal["all", "mean"]
+
+
+def check_positions(positions: Positions) -> None:
+    """See that `positions` can be had.
+
+    Raises
+    ------
+    ValueError
+        If not.
+    """
+    if positions in ("all", "mean"):
+        return
+    if isinstance(positions, bool) or not isinstance(positions, int) or positions < 1:
+        message = f"`positions` must be 'all', 'mean' or a number of at least 1, got {positions!r}"
+        raise ValueError(message)
+
+
+def draw_positions(image_ids: Sequence[str], total: int, wanted: int, seed: int) -> NDArray[np.int64]:
+    """Draw positions for each image, in ascending order and none twice.
+
+    The draw depends on `seed`, the image's id and `total` alone: every network with maps of that size has the
+    same positions, and more of them contain fewer. The stream is Philox's raw one, which is the same in
+    every version of NumPy.
+
+    Parameters
+    ----------
+    image_ids
+        One for each image.
+    total
+        Positions that there are.
+    wanted
+        Positions to draw, at most `total`.
+    seed
+        Another gives other positions.
+
+    Returns
+    -------
+    array of int64
+        (images, wanted).
+    """
+    drawn = np.empty((len(image_ids), wanted), dtype=np.int64)
+    for row, image_id in enumerate(image_ids):
+        key = hashlib.sha256(f"{seed}\n{total}\n{image_id}".encode()).digest()[:16]
+        ranks = np.random.Philox(key=int.from_bytes(key, "little")).random_raw(total)
+        drawn[row] = np.sort(np.argpartition(ranks, wanted - 1)[:wanted])
+    return drawn
+
+
+def select_positions(
+    values: torch.Tensor, positions: Positions, image_ids: Sequence[str], seed: int
+) -> torch.Tensor:
+    """Return the wanted positions of activations (images, positions, neurons)."""
+    total = values.shape[1]
+    if positions == "mean":
+        return values.mean(dim=1, keepdim=True, dtype=torch.float32)
+    if positions == "all" or positions >= total:
+        return values
+    drawn = torch.from_numpy(draw_positions(image_ids, total, positions, seed)).to(values.device)
+    rows = torch.arange(len(values), device=values.device).unsqueeze(1)
+    return values[rows, drawn]

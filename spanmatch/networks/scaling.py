@@ -1,0 +1,41 @@
+"""What the families of architectures share: shapes of images, widths, and He's initialisation.
+
+Apart so that a family's file holds its structure alone.
+"""
+
+from collections.abc import Sequence
+from typing import NoReturn, TypeVar
+
+from torch import nn
+
+Shape = tuple[int, int, int]
+"""(channels, height, width) of one image."""
+
+Network = TypeVar("Network", bound=nn.Module)
+
+
+def scaled(channels: Sequence[int], width: float) -> list[int]:
+    """Return numbers of channels times `width`, rounded, each at least 1."""
+    return [max(1, round(number * width)) for number in channels]
+
+
+def initialise(network: Network) -> Network:
+    """Give a network He's initialisation for ReLU, drawn from torch's generator; return it."""
+    network.apply(_initialise)
+    return network
+
+
+def refuse_shape(architecture: str, rule: str, shape: Sequence[int], remedy: str) -> NoReturn:
+    """Raise the error for images that an architecture does not take."""
+    message = f"`shape` of the images for {architecture!r} must be {rule}; got {tuple(shape)}; {remedy}"
+    raise ValueError(message)
+
+
+def _initialise(module: nn.Module) -> None:
+    if isinstance(module, nn.Conv2d):
+        nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)
+    elif isinstance(module, nn.Linear):
+        nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+        nn.init.zeros_(module.bias)
