@@ -33,7 +33,7 @@ class NetworkUnit(Unit):
     """One network to train."""
 
     stage: ClassVar[Stage] = "networks"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
 
     seed: int
     architecture: str
@@ -61,8 +61,9 @@ def train_network(root: Root, unit: NetworkUnit) -> NetworkRecord:
     from spanmatch.networks.data import load_dataset  # torch and scikit-learn take seconds to import
     from spanmatch.networks.training import train
 
-    checkpoints = train(
+    trained = train(
         unit.architecture,
+        1.0,
         load_dataset(unit.dataset),
         unit.seed,
         unit.recipe,
@@ -71,8 +72,14 @@ def train_network(root: Root, unit: NetworkUnit) -> NetworkRecord:
     records: dict[str, CheckpointRecord] = {}
     target = root.artefact("networks", unit.key)
     with root.publish(target) as folder:
-        for name, checkpoint in checkpoints.items():
-            metadata = {"checkpoint": name, "accuracy": checkpoint.accuracy, **unit.identity()}
+        for name, checkpoint in trained.checkpoints.items():
+            metadata = {
+                "checkpoint": name,
+                "epoch": checkpoint.epoch,
+                "accuracy": checkpoint.accuracy,
+                "loss": checkpoint.loss,
+                **unit.identity(),
+            }
             digest = write_checkpoint(folder, name, checkpoint.weights, metadata)
             records[name] = {"digest": digest, "accuracy": checkpoint.accuracy}
     digest = json_digest({name: record["digest"] for name, record in records.items()})

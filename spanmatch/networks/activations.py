@@ -12,7 +12,7 @@ from torch import nn
 from torchvision.models.feature_extraction import NodePathTracer, create_feature_extractor
 
 from spanmatch.networks.data import Images
-from spanmatch.networks.training import deterministic
+from spanmatch.networks.devices import deterministic
 
 _ACTIVATION_MODULES = (nn.ReLU, nn.LeakyReLU, nn.ELU, nn.GELU, nn.SiLU, nn.Tanh, nn.Sigmoid)
 

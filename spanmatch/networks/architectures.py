@@ -63,8 +63,17 @@ def vgg9_digits() -> nn.Sequential:
 ARCHITECTURES: dict[str, Callable[[], nn.Module]] = {"vgg9-digits": vgg9_digits}
 
 
-def build(architecture: str) -> nn.Module:
+def build(
+    architecture: str, shape: tuple[int, ...] = (1, 8, 8), classes: int = 10, width: float = 1.0
+) -> nn.Module:
     """Build the untrained network of an architecture; its weights come from torch's generator.
+
+    Parameters
+    ----------
+    architecture
+        One of `ARCHITECTURES`.
+    shape, classes, width
+        Shape of an image, number of classes, and what multiplies the number of channels.
 
     Raises
     ------
@@ -74,6 +83,12 @@ def build(architecture: str) -> nn.Module:
     if architecture not in ARCHITECTURES:
         known = ", ".join(sorted(ARCHITECTURES))
         message = f"`architecture` must be one of: {known}; got {architecture!r}"
+        raise ValueError(message)
+    if (shape, classes, width) != ((1, 8, 8), 10, 1.0):
+        message = (
+            f"`architecture` must fit shape {shape}, {classes} classes and width {width}, "
+            f"got {architecture!r}, which takes 1 × 8 × 8 images in 10 classes at width 1; take another"
+        )
         raise ValueError(message)
     return ARCHITECTURES[architecture]()
 
