@@ -59,11 +59,11 @@ def run_session(study: Study, console: Console) -> None:
 @contextmanager
 def _faults() -> Iterator[None]:
     """Keep a fault of ours, which wants a traceback, apart from what the user can mend."""
-    from tasks.segments import UnusableActivationsError
+    from tasks.unit import MendableError
 
     try:
         yield
-    except UnusableActivationsError:
+    except MendableError:
         raise
     except (ValueError, TypeError) as error:
         raise RuntimeError("the run failed; what it has computed is kept") from error

@@ -10,7 +10,7 @@ from storage.checkpoints import write_checkpoint
 from storage.digests import json_digest
 from storage.root import Root, Stage
 from tasks.progress import advance
-from tasks.unit import Unit
+from tasks.unit import MendableError, Unit
 
 
 class CheckpointRecord(TypedDict):
@@ -57,18 +57,28 @@ class NetworkUnit(Unit):
 
 
 def train_network(root: Root, unit: NetworkUnit) -> NetworkRecord:
-    """Train the network and publish its checkpoints."""
-    from spanmatch.networks.data import load_dataset  # torch and scikit-learn take seconds to import
-    from spanmatch.networks.training import train
+    """Train the network and publish its checkpoints.
 
-    trained = train(
-        unit.architecture,
-        1.0,
-        load_dataset(unit.dataset),
-        unit.seed,
-        unit.recipe,
-        on_epoch=lambda _: advance("networks"),
-    )
+    Raises
+    ------
+    MendableError
+        If the training diverges, or an image file is damaged.
+    """
+    # torch and scikit-learn take seconds to import
+    from spanmatch.networks.data import UnreadableImageError, load_dataset
+    from spanmatch.networks.training import NonFiniteLossError, train
+
+    try:
+        trained = train(
+            unit.architecture,
+            1.0,
+            load_dataset(unit.dataset),
+            unit.seed,
+            unit.recipe,
+            on_epoch=lambda _: advance("networks"),
+        )
+    except (NonFiniteLossError, UnreadableImageError) as error:
+        raise MendableError(f"training {unit.label}: {error}") from None
     records: dict[str, CheckpointRecord] = {}
     target = root.artefact("networks", unit.key)
     with root.publish(target) as folder:

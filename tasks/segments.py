@@ -12,13 +12,13 @@ from storage.arrays import GroupWriter
 from storage.checkpoints import read_checkpoint
 from storage.root import Root, Stage
 from tasks.progress import advance
-from tasks.unit import Unit
+from tasks.unit import MendableError, Unit
 
 # Samples in one chunk of a stored layer: 16 MiB at 512 float32 neurons, small beside a worker's memory.
 _CHUNK_SAMPLES = 8192
 
 
-class UnusableActivationsError(ValueError):
+class UnusableActivationsError(MendableError):
     """A network's activations are not finite: nothing can be said of its representation."""
 
 
@@ -71,12 +71,14 @@ def extract_segment(root: Root, unit: SegmentUnit) -> SegmentRecord:
     ------
     UnusableActivationsError
         If a layer gives NaN or infinity.
+    MendableError
+        If an image file is damaged.
     DamagedArtefactError
         If the checkpoint is not what was written.
     """
     from spanmatch.networks.activations import NonFiniteActivationsError, extract  # torch: seconds to import
     from spanmatch.networks.architectures import build
-    from spanmatch.networks.data import load_dataset
+    from spanmatch.networks.data import UnreadableImageError, load_dataset
     from spanmatch.networks.training import load_weights
 
     weights = read_checkpoint(root, unit.network_key, unit.checkpoint, unit.checkpoint_digest)
@@ -96,6 +98,8 @@ def extract_segment(root: Root, unit: SegmentUnit) -> SegmentRecord:
                 "`training.learning_rate`, or leave that seed out"
             )
             raise UnusableActivationsError(message) from None
+        except UnreadableImageError as error:
+            raise MendableError(f"{unit.label}: {error}") from None
         layers.flush()
         digest = layers.writer.finish()
     return {"path": root.relative(target), "digest": digest, "layers": layers.writer.array_digests()}

@@ -14,6 +14,10 @@ from storage.digests import json_digest
 from storage.root import Stage
 
 
+class MendableError(ValueError):
+    """What only computing a unit shows, and the user can mend: said in one sentence, without a traceback."""
+
+
 @dataclass(frozen=True)
 class Unit(ABC):
     """One unit of one stage.
