@@ -14,7 +14,7 @@ from pathlib import Path
 import spanmatch.networks
 from flows.setting import Setting
 from flows.study import Study
-from spanmatch.networks.catalogue import ARCHITECTURE_NAMES, HELD_OUT_IMAGES
+from spanmatch.networks.catalogue import ARCHITECTURE_NAMES, held_out_images, require_dataset
 from storage.digests import file_digest, json_digest
 from storage.places import UnusableRootError
 from storage.root import Root
@@ -28,10 +28,10 @@ def check_names(study: Study) -> None:
     ValueError
         If not.
     """
-    _require("dataset", study.dataset, HELD_OUT_IMAGES)
+    require_dataset(study.dataset)
     _require("architecture", study.architecture, ARCHITECTURE_NAMES)
-    most = HELD_OUT_IMAGES[study.dataset]
-    if study.images > most:
+    most = held_out_images(study.dataset)
+    if most is not None and study.images > most:
         message = (
             f"`images` must be at most {most} (the held-out images of {study.dataset!r}), "
             f"got {study.images}; take fewer"
@@ -74,7 +74,7 @@ def _remembered(root: Root, memory: str) -> Setting | None:
 def _code_digest() -> str:
     """Digest of all that names of layers and digests of data depend on, without importing it."""
     folder = Path(spanmatch.networks.__file__).parent
-    sources = {path.name: file_digest(path) for path in folder.glob("*.py")}
+    sources = {str(path.relative_to(folder)): file_digest(path) for path in folder.rglob("*.py")}
     return json_digest([sources, [version(name) for name in ("torch", "torchvision", "scikit-learn")]])
 
 

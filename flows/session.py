@@ -62,11 +62,11 @@ def run_session(study: Study, console: Console) -> None:
 def _faults() -> Iterator[None]:
     """Keep a fault of ours, which wants a traceback, apart from what the user can mend."""
     from storage.places import UnusableRootError
-    from tasks.segments import UnusableActivationsError
+    from tasks.unit import MendableError
 
     try:
         yield
-    except (UnusableActivationsError, UnusableRootError):
+    except (MendableError, UnusableRootError):
         raise
     except (ValueError, TypeError) as error:
         raise RuntimeError("the run failed; what it has computed is kept") from error

@@ -10,7 +10,7 @@ from storage.checkpoints import write_checkpoint
 from storage.digests import json_digest
 from storage.root import Root, Stage
 from tasks.progress import advance
-from tasks.unit import Unit
+from tasks.unit import MendableError, Unit
 
 
 class CheckpointRecord(TypedDict):
@@ -33,7 +33,7 @@ class NetworkUnit(Unit):
     """One network to train."""
 
     stage: ClassVar[Stage] = "networks"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
 
     seed: int
     architecture: str
@@ -57,22 +57,39 @@ class NetworkUnit(Unit):
 
 
 def train_network(root: Root, unit: NetworkUnit) -> NetworkRecord:
-    """Train the network and publish its checkpoints."""
-    from spanmatch.networks.data import load_dataset  # torch and scikit-learn take seconds to import
-    from spanmatch.networks.training import train
+    """Train the network and publish its checkpoints.
 
-    checkpoints = train(
-        unit.architecture,
-        load_dataset(unit.dataset),
-        unit.seed,
-        unit.recipe,
-        on_epoch=lambda _: advance("networks"),
-    )
+    Raises
+    ------
+    MendableError
+        If the training diverges, or an image file is damaged.
+    """
+    # torch and scikit-learn take seconds to import
+    from spanmatch.networks.data import UnreadableImageError, load_dataset
+    from spanmatch.networks.training import NonFiniteLossError, train
+
+    try:
+        trained = train(
+            unit.architecture,
+            1.0,
+            load_dataset(unit.dataset),
+            unit.seed,
+            unit.recipe,
+            on_epoch=lambda _: advance("networks"),
+        )
+    except (NonFiniteLossError, UnreadableImageError) as error:
+        raise MendableError(f"training {unit.label}: {error}") from None
     records: dict[str, CheckpointRecord] = {}
     target = root.artefact("networks", unit.key)
     with root.publish(target) as folder:
-        for name, checkpoint in checkpoints.items():
-            metadata = {"checkpoint": name, "accuracy": checkpoint.accuracy, **unit.identity()}
+        for name, checkpoint in trained.checkpoints.items():
+            metadata = {
+                "checkpoint": name,
+                "epoch": checkpoint.epoch,
+                "accuracy": checkpoint.accuracy,
+                "loss": checkpoint.loss,
+                **unit.identity(),
+            }
             digest = write_checkpoint(folder, name, checkpoint.weights, metadata)
             records[name] = {"digest": digest, "accuracy": checkpoint.accuracy}
     digest = json_digest({name: record["digest"] for name, record in records.items()})

@@ -86,3 +86,7 @@ def _damage(rng, side, kind):
         side[:, victim] = -side[:, model]
     else:
         side[:, victim] = np.delete(side, victim, axis=1).sum(axis=1)
+
+
+def random_bytes(*shape: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)

@@ -8,6 +8,13 @@ import numpy as np
 import pytest
 from conftest import DIGITS, TINY, Environment, free_port, spanmatch, write_study
 
+from spanmatch.networks.architectures import build
+from spanmatch.networks.data import load_dataset
+from storage.checkpoints import write_checkpoint
+from storage.root import Root
+from tasks.segments import SegmentUnit, extract_segment
+from tasks.unit import MendableError
+
 DIGITS_SIZE = 599
 
 
@@ -149,14 +156,40 @@ def test_a_report_without_results_is_refused(tmp_path: Path, bare_env: Environme
     refused("report", DIGITS, "--root", tmp_path / "root", env=bare_env, says=says, folder=tmp_path)
 
 
-def test_nan_in_activations_names_the_network_and_the_layer(tmp_path: Path, env: Environment) -> None:
+def test_nan_in_training_names_the_network_and_the_step(tmp_path: Path, env: Environment) -> None:
     training = {**TINY["training"], "learning_rate": 1e30}
     study = write_study(tmp_path, {**TINY, "training": training, "checkpoints": ["final"]})
     printed = spanmatch("run", study, "--root", tmp_path / "root", env=env, expect=2)
-    assert re.search(r"the activations of seed [01] · final · images \d+-\d+ must be finite", printed)
-    assert "layer 'block3.relu2' gave NaN or infinity" in printed
+    assert re.search(
+        r"training seed [01]: the loss must be finite, got nan in step 2 of epoch 1; lower", printed
+    )
     assert "Traceback" not in printed
     assert not (tmp_path / "root" / "similarity.csv").exists()
+
+
+def test_nan_in_activations_names_the_network_and_the_layer(tmp_path: Path) -> None:
+    root = Root.prepare(tmp_path / "root")
+    weights = {name: values.numpy() for name, values in build("vgg9-digits").state_dict().items()}
+    weights["block3.norm2.bias"][3] = np.nan
+    with root.publish(root.artefact("networks", "key")) as folder:
+        digest = write_checkpoint(folder, "final", weights, {})
+    unit = SegmentUnit(
+        label="seed 0 · final · images 0-9",
+        network_key="key",
+        checkpoint="final",
+        checkpoint_digest=digest,
+        architecture="vgg9-digits",
+        dataset="digits",
+        dataset_digest=load_dataset("digits").held_out.digest,
+        layers=("block3.relu2",),
+        start=0,
+        stop=10,
+    )
+    with pytest.raises(
+        MendableError, match=r"the activations of seed 0 .* must be finite.*'block3.relu2' gave NaN"
+    ):
+        extract_segment(root, unit)
+    assert not root.artefact("segments", unit.key).exists()
 
 
 def save(folder: Path, name: str, values: object, **options: Any) -> Path:

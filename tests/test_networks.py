@@ -8,11 +8,11 @@ from torch.nn import functional
 
 from spanmatch.networks.activations import NonFiniteActivationsError, extract
 from spanmatch.networks.architectures import build
-from spanmatch.networks.catalogue import HELD_OUT_IMAGES
-from spanmatch.networks.data import DATASETS, Dataset, Images, load_dataset
+from spanmatch.networks.data import Dataset, Images, load_dataset
+from spanmatch.networks.evaluation import evaluate
 from spanmatch.networks.layers import choose, list_layers
 from spanmatch.networks.recipe import Recipe
-from spanmatch.networks.training import accuracy, deterministic, train
+from spanmatch.networks.training import train
 from spanmatch.networks.weights import fit_weights
 
 QUICK = Recipe(epochs=1, batch_size=64, learning_rate=0.1, momentum=0.9, weight_decay=5e-4)
@@ -23,10 +23,6 @@ def digits() -> Dataset:
     return load_dataset("digits")
 
 
-def test_the_catalogue_tells_the_truth_of_data_sets() -> None:
-    assert set(HELD_OUT_IMAGES) == set(DATASETS)
-    for name, count in HELD_OUT_IMAGES.items():
-        assert len(load_dataset(name).held_out) == count
 
 
 def test_digits_are_split_once_with_stable_ids(digits: Dataset) -> None:
@@ -38,22 +34,11 @@ def test_digits_are_split_once_with_stable_ids(digits: Dataset) -> None:
     assert {*digits.held_out.labels.tolist()} == set(range(10))
 
 
-def test_the_digest_sees_ids_labels_and_pixels(digits: Dataset) -> None:
-    images = digits.held_out
-    other = [
-        Images(images.pixels + np.float32(1e-6), images.labels, images.ids),
-        Images(images.pixels, images.labels[::-1], images.ids),
-        Images(images.pixels, images.labels, images.ids[::-1]),
-        images.slice(0, 10),
-    ]
-    assert len({each.digest for each in [images, *other]}) == 5
-
-
 def test_training_repeats_to_the_bit_whatever_ran_before(digits: Dataset) -> None:
-    first = train("vgg9-digits", digits, 3, QUICK)
+    first = train("vgg9-digits", 1.0, digits, 3, QUICK).checkpoints
     torch.rand(7)
-    again = train("vgg9-digits", digits, 3, QUICK)
-    other = train("vgg9-digits", digits, 4, QUICK)
+    again = train("vgg9-digits", 1.0, digits, 3, QUICK).checkpoints
+    other = train("vgg9-digits", 1.0, digits, 4, QUICK).checkpoints
     for moment in ("initial", "final"):
         assert all(
             np.array_equal(values, again[moment].weights[name])
@@ -67,23 +52,23 @@ def test_training_repeats_to_the_bit_whatever_ran_before(digits: Dataset) -> Non
 
 def test_training_leaves_torch_as_it_was(digits: Dataset) -> None:
     before = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled(), torch.get_rng_state()
-    train("vgg9-digits", digits, 0, QUICK)
+    train("vgg9-digits", 1.0, digits, 0, QUICK)
     assert torch.get_num_threads() == before[0]
     assert torch.are_deterministic_algorithms_enabled() == before[1]
     assert torch.equal(torch.get_rng_state(), before[2])
 
 
 def test_accuracy_is_that_of_the_weights(digits: Dataset) -> None:
-    final = train("vgg9-digits", digits, 0, QUICK)["final"]
+    final = train("vgg9-digits", 1.0, digits, 0, QUICK).checkpoints["final"]
     network = fit_weights(build("vgg9-digits", (1, 8, 8), 10), final.weights)
     with torch.no_grad():
         predicted = network(torch.from_numpy(digits.held_out.pixels)).argmax(dim=1).numpy()
     assert final.accuracy == pytest.approx((predicted == digits.held_out.labels).mean(), abs=0.002)
-    assert accuracy(network, digits.held_out) == final.accuracy
+    assert evaluate(network, digits.held_out) == (final.accuracy, final.loss)
 
 
 def test_activations_are_those_of_a_hand_written_forward_pass(digits: Dataset) -> None:
-    weights = train("vgg9-digits", digits, 0, QUICK)["final"].weights
+    weights = train("vgg9-digits", 1.0, digits, 0, QUICK).checkpoints["final"].weights
     network = fit_weights(build("vgg9-digits", (1, 8, 8), 10), weights)
     images = digits.held_out.slice(0, 50)
     layers = choose(list_layers(network, (1, 8, 8)), ["default"])

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from spanmatch.networks.data import Images
+from spanmatch.networks.devices import deterministic
 from spanmatch.networks.forward import Forward, faithful
 from spanmatch.networks.layers import (
     Layer,
@@ -25,7 +26,6 @@ from spanmatch.networks.layers import (
 )
 from spanmatch.networks.positions import Positions, check_positions, select_positions
 from spanmatch.networks.sites import Site
-from spanmatch.networks.training import deterministic
 
 Activations = NDArray[Any]
 """Of float32 or float16."""

@@ -33,6 +33,13 @@ def build(architecture: str, shape: tuple[int, ...], classes: int, width: float 
     width
         Multiplies the number of channels of every layer, rounded. Only 1 for ImageNet forms and factories.
 
+    Parameters
+    ----------
+    architecture
+        One of `ARCHITECTURES`.
+    shape, classes, width
+        Shape of an image, number of classes, and what multiplies the number of channels.
+
     Raises
     ------
     ValueError

@@ -16,7 +16,15 @@ ARCHITECTURE_NAMES = (
     *_CIFAR_RESNET,
     *(f"{name}-imagenet" for name in _VGG + _RESNET),
 )
-HELD_OUT_IMAGES = {"digits": 599}
+HELD_OUT_IMAGES = {
+    "digits": 599,
+    "mnist": 10_000,
+    "fashion-mnist": 10_000,
+    "cifar10": 10_000,
+    "cifar100": 10_000,
+    "imagenet": 50_000,
+}
+FOLDER_PREFIX = "folder:"
 
 
 def is_factory(architecture: str) -> bool:
@@ -50,3 +58,30 @@ def check_architecture(architecture: str) -> None:
             f"{guess}Your own is named 'package.module:factory'"
         )
         raise ValueError(message)
+
+
+def require_dataset(name: str) -> None:
+    """See that a data set's name is known, ``folder:PATH`` or ``package.module:factory``.
+
+    Raises
+    ------
+    ValueError
+        If not.
+    """
+    if name in HELD_OUT_IMAGES:
+        return
+    before, colon, after = name.partition(":")
+    if colon and before and after:
+        return
+    near = difflib.get_close_matches(name, HELD_OUT_IMAGES, n=1)
+    remedy = f"; did you mean {near[0]!r}?" if near else ""
+    message = (
+        f"`dataset` must be one of: {', '.join(HELD_OUT_IMAGES)}, folder:PATH, package.module:factory; "
+        f"got {name!r}{remedy}"
+    )
+    raise ValueError(message)
+
+
+def held_out_images(dataset: str) -> int | None:
+    """Return how many held-out images a data set has, or None where only loading it tells."""
+    return HELD_OUT_IMAGES.get(dataset)

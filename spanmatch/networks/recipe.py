@@ -1,14 +1,30 @@
-"""How a network is trained, as plain numbers.
+"""How a network is trained and which moments of it are kept, as plain numbers and names.
 
 Apart from training so that planning a study does not load torch.
 """
 
+import math
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Literal
+
+Schedule = Literal["one-cycle", "step"]
+Augmentation = Literal["crop", "flip"]
+
+CHECKPOINTS = ("initial", "best", "final")
+
+# One-cycle: how the rate rises and falls, as torch's OneCycleLR has it by default.
+_RISING_SHARE = 0.3
+_FIRST_DIVISOR = 25.0
+_LAST_DIVISOR = 1e4
+# Step: what each milestone multiplies the rate with.
+_DROP = 0.1
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a network is trained: SGD with momentum and weight decay on a one-cycle schedule.
+    """How a network is trained: SGD with momentum and weight decay.
 
     Attributes
     ----------
@@ -18,6 +34,18 @@ class Recipe:
         The schedule's highest.
     momentum, weight_decay
         As in stochastic gradient descent.
+    schedule
+        ``"one-cycle"``: a rise and a fall, for short trainings; ``"step"``: a tenth after each milestone.
+    milestones
+        Of ``"step"``: numbers of finished epochs; None for half and three quarters of them.
+    augment
+        ``"crop"``: a random window of the image padded with black by an eighth of its height (4 pixels of
+        32) on each side; ``"flip"``: left and right exchanged for half of the images. None by default.
+
+    Raises
+    ------
+    ValueError
+        If a name is unknown or a milestone is no epoch of the training.
     """
 
     epochs: int
@@ -25,3 +53,68 @@ class Recipe:
     learning_rate: float
     momentum: float
     weight_decay: float
+    schedule: Schedule = "one-cycle"
+    milestones: tuple[int, ...] | None = None
+    augment: tuple[Augmentation, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.schedule not in ("one-cycle", "step"):
+            raise ValueError(f'`schedule` must be "one-cycle" or "step", got {self.schedule!r}')
+        if not {"crop", "flip"}.issuperset(self.augment):
+            raise ValueError(f'`augment` must hold "crop", "flip", both or none, got {list(self.augment)}')
+        if self.milestones is None:
+            return
+        if self.schedule == "one-cycle":
+            message = (
+                f"`milestones` must be left out with the one-cycle schedule, got {list(self.milestones)}; "
+                "set `schedule` to step"
+            )
+            raise ValueError(message)
+        if any(not 1 <= milestone < self.epochs for milestone in self.milestones):
+            message = (
+                f"`milestones` must lie between 1 and {self.epochs - 1}, before the last of {self.epochs} "
+                f"epochs, got {list(self.milestones)}"
+            )
+            raise ValueError(message)
+
+    def rate(self, step: int, steps_per_epoch: int) -> float:
+        """Return the learning rate of a step, counted from 0 over the whole training."""
+        if self.schedule == "step":
+            return self.learning_rate * _DROP ** sum(
+                step >= milestone * steps_per_epoch for milestone in self._milestones()
+            )
+        last = self.epochs * steps_per_epoch - 1
+        top = _RISING_SHARE * (last + 1) - 1
+        first_rate = self.learning_rate / _FIRST_DIVISOR
+        if step <= top and top > 0:
+            return _cosine(first_rate, self.learning_rate, step / top)
+        top = max(top, 0.0)
+        share = (step - top) / (last - top) if last > top else 0.0
+        return _cosine(self.learning_rate, first_rate / _LAST_DIVISOR, share)
+
+    def _milestones(self) -> set[int]:
+        if self.milestones is not None:
+            return set(self.milestones)
+        return {milestone for milestone in (self.epochs // 2, self.epochs * 3 // 4) if milestone}
+
+
+def require_checkpoints(names: Iterable[str], epochs: int) -> None:
+    """See that checkpoints are ``initial``, ``best``, ``final`` or ``epoch<k>`` with k in 1 to `epochs`.
+
+    Raises
+    ------
+    ValueError
+        If one is not.
+    """
+    for name in names:
+        found = re.fullmatch(r"epoch([1-9][0-9]*)", name)
+        if name not in CHECKPOINTS and not (found and int(found[1]) <= epochs):
+            message = (
+                f"`checkpoints` must be {', '.join(CHECKPOINTS)} or epoch1 to epoch{epochs} (the training's "
+                f"last), got {name!r}"
+            )
+            raise ValueError(message)
+
+
+def _cosine(start: float, end: float, share: float) -> float:
+    return end + (start - end) / 2 * (1 + math.cos(math.pi * share))

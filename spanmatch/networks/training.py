@@ -3,103 +3,176 @@
 Apart because it is the only part that draws random numbers.
 """
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+import json
+from collections.abc import Callable, Collection
+from dataclasses import asdict
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from spanmatch.networks.architectures import build
+from spanmatch.networks.batches import batches
 from spanmatch.networks.data import Dataset, Images
-from spanmatch.networks.recipe import Recipe
-from spanmatch.networks.weights import Weights
+from spanmatch.networks.devices import deterministic, resolve_device
+from spanmatch.networks.evaluation import Evaluation, evaluate
+from spanmatch.networks.outcome import Checkpoint, Epoch, Trained
+from spanmatch.networks.recipe import Recipe, require_checkpoints
+from spanmatch.networks.resume import ResumeStore, State, weights_of
 
-_EVALUATION_BATCH = 256
+# Looking at a loss makes a CUDA device wait, so it is looked at a few steps later.
+_STEPS_BETWEEN_CHECKS = 20
 
 
-@dataclass(frozen=True)
-class Checkpoint:
-    """A network's weights at one moment, with its accuracy on the held-out images (0 to 1)."""
-
-    weights: Weights
-    accuracy: float
+class NonFiniteLossError(ValueError):
+    """The loss became NaN or infinite: nothing can be learnt from there on."""
 
 
 def train(
     architecture: str,
+    width: float,
     dataset: Dataset,
     seed: int,
     recipe: Recipe,
-    on_epoch: Callable[[int], None] = lambda _: None,
-) -> dict[str, Checkpoint]:
-    """Train a network; return its checkpoints *initial* and *final*.
+    *,
+    keep: Collection[str] = ("initial", "final"),
+    device: str = "cpu",
+    mixed_precision: bool = False,
+    resume: ResumeStore | None = None,
+    on_epoch: Callable[[Epoch], None] = lambda _: None,
+) -> Trained:
+    """Train a network; return its checkpoints and history.
 
     Parameters
     ----------
-    architecture, dataset, seed, recipe
-        What determines the weights: the same four give the same bits on one kind of processor.
+    architecture, width, dataset, seed, recipe
+        What determines the weights: the same five give the same bits on one kind of device.
+    keep
+        Checkpoints to return: ``initial`` (untrained), ``epoch<k>`` (after k epochs), ``best`` (after the
+        epoch of the highest held-out accuracy, the first of equals), ``final``.
+    device
+        ``"auto"``, ``"cpu"`` or ``"cuda"``.
+    mixed_precision
+        Compute in bfloat16 what bears it; on CUDA only. Accuracies and losses on held-out images are always
+        those of float32.
+    resume
+        Where the state is saved after every epoch. A training of the same arguments that finds one there
+        goes on from it, to the same bits.
     on_epoch
-        Called with the number of finished epochs after each.
+        Called after each epoch, and at the start for those that are resumed.
+
+    Raises
+    ------
+    NonFiniteLossError
+        If the loss becomes NaN or infinite.
+    ValueError
+        If an argument breaks its rule.
     """
-    with deterministic(seed):
-        shape = dataset.training.pixels.shape[1:]
-        network = build(architecture, shape, int(dataset.training.labels.max()) + 1)
-        initial = _checkpoint(network, dataset.held_out)
+    place = resolve_device(device)
+    _require(dataset, recipe, keep, mixed_precision=mixed_precision, device=place)
+    with deterministic(seed, place):
+        network = build(architecture, dataset.training.shape, dataset.classes, width).to(place)
         optimiser = torch.optim.SGD(
             network.parameters(),
             lr=recipe.learning_rate,
             momentum=recipe.momentum,
             weight_decay=recipe.weight_decay,
         )
-        steps = -(-len(dataset.training) // recipe.batch_size)
-        schedule = torch.optim.lr_scheduler.OneCycleLR(
-            optimiser, max_lr=recipe.learning_rate, epochs=recipe.epochs, steps_per_epoch=steps
+        question = {
+            "network": [architecture, width, seed, place, mixed_precision],
+            "dataset": [dataset.name, len(dataset.training), len(dataset.held_out)],
+            "recipe": asdict(recipe),
+            "keep": sorted(keep),
+        }
+        state = State(network, optimiser, place, json.loads(json.dumps(question)))
+        if resume is not None:
+            state.restore(resume)
+        for done in state.history:
+            on_epoch(done)
+        if not state.history:
+            _keep(state, keep, recipe, evaluate(network, dataset.held_out, place))
+        for epoch in range(len(state.history) + 1, recipe.epochs + 1):
+            loss = _epoch(state, dataset.training, recipe, epoch, mixed_precision=mixed_precision)
+            found = evaluate(network, dataset.held_out, place)
+            if not np.isfinite(found.loss):
+                raise NonFiniteLossError(
+                    _not_finite(found.loss, f"on held-out images after epoch {epoch}", recipe)
+                )
+            rate = optimiser.param_groups[0]["lr"]
+            state.history.append(Epoch(epoch, rate, loss, found.loss, found.accuracy))
+            _keep(state, keep, recipe, found)
+            if resume is not None:
+                state.save(resume)
+            on_epoch(state.history[-1])
+    return Trained(state.checkpoints, tuple(state.history))
+
+
+def _epoch(state: State, images: Images, recipe: Recipe, epoch: int, *, mixed_precision: bool) -> float:
+    """Pass over the training images once; return the mean loss."""
+    network, optimiser, device = state.network, state.optimiser, state.device
+    steps = -(-len(images) // recipe.batch_size)
+    losses = torch.zeros(steps, device=device)
+    network.train()
+    for step, (pixels, labels) in enumerate(batches(images, recipe, ahead=device == "cuda")):
+        for group in optimiser.param_groups:
+            group["lr"] = recipe.rate((epoch - 1) * steps + step, steps)
+        with torch.autocast(device, torch.bfloat16, enabled=mixed_precision):
+            logits = network(torch.from_numpy(pixels).to(device))
+        loss = nn.functional.cross_entropy(logits.float(), torch.from_numpy(labels).to(device))
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        losses[step] = loss.detach()
+        if step % _STEPS_BETWEEN_CHECKS == 0 or step == steps - 1:
+            _require_finite(losses[: step + 1].cpu().numpy(), epoch, recipe)
+    return float(losses.double().mean())
+
+
+def _keep(state: State, keep: Collection[str], recipe: Recipe, found: Evaluation) -> None:
+    """Keep the weights under every name that this moment has and that is asked for."""
+    epoch = len(state.history)
+    names = {f"epoch{epoch}"} if epoch else {"initial"}
+    if epoch == recipe.epochs:
+        names.add("final")
+    earlier = [done.held_out_accuracy for done in state.history[:-1]]
+    if epoch and found.accuracy > max(earlier, default=-1.0):
+        names.add("best")
+    if names := names.intersection(keep):
+        checkpoint = Checkpoint(weights_of(state.network), found.accuracy, found.loss, epoch)
+        state.checkpoints |= dict.fromkeys(names, checkpoint)
+
+
+def _require(
+    dataset: Dataset, recipe: Recipe, keep: Collection[str], *, mixed_precision: bool, device: str
+) -> None:
+    require_checkpoints(keep, recipe.epochs)
+    if mixed_precision and device != "cuda":
+        raise ValueError(f"`mixed_precision` must be false without a CUDA device, got true on {device!r}")
+    if len(dataset.training) % recipe.batch_size == 1:
+        message = (
+            "`batch_size` must not leave a last batch of one image, which batch normalisation cannot take, "
+            f"got {recipe.batch_size} for {len(dataset.training)} images; take one more"
         )
-        pixels = torch.from_numpy(dataset.training.pixels)
-        labels = torch.from_numpy(dataset.training.labels)
-        for epoch in range(recipe.epochs):
-            network.train()
-            for batch in torch.randperm(len(pixels)).split(recipe.batch_size):
-                loss = nn.functional.cross_entropy(network(pixels[batch]), labels[batch])
-                optimiser.zero_grad()
-                loss.backward()
-                optimiser.step()
-                schedule.step()
-            on_epoch(epoch + 1)
-        final = _checkpoint(network, dataset.held_out)
-    return {"initial": initial, "final": final}
+        raise ValueError(message)
+    if recipe.augment and len(dataset.training.shape) != 3:
+        message = (
+            f"`augment` must be empty for what is no image, got {list(recipe.augment)} for samples of shape "
+            f"{dataset.training.shape}"
+        )
+        raise ValueError(message)
 
 
-def accuracy(network: nn.Module, images: Images) -> float:
-    """Share of images that a network classifies rightly, in [0, 1]."""
-    network.eval()
-    right = 0
-    with torch.inference_mode():
-        for start in range(0, len(images), _EVALUATION_BATCH):
-            batch = images.slice(start, start + _EVALUATION_BATCH)
-            predicted = network(torch.from_numpy(batch.pixels)).argmax(dim=1).numpy()
-            right += int(np.count_nonzero(predicted == batch.labels))
-    return right / len(images)
+def _require_finite(losses: NDArray[np.float32], epoch: int, recipe: Recipe) -> None:
+    wrong = np.flatnonzero(~np.isfinite(losses))
+    if len(wrong):
+        raise NonFiniteLossError(
+            _not_finite(float(losses[wrong[0]]), f"in step {wrong[0] + 1} of epoch {epoch}", recipe)
+        )
 
 
-@contextmanager
-def deterministic(seed: int = 0) -> Iterator[None]:
-    """Run torch on one thread, from a seed, with deterministic algorithms; put everything back after."""
-    threads = torch.get_num_threads()
-    algorithms = torch.are_deterministic_algorithms_enabled()
-    torch.set_num_threads(1)
-    torch.use_deterministic_algorithms(mode=True)
-    try:
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            yield
-    finally:
-        torch.use_deterministic_algorithms(mode=algorithms)
-        torch.set_num_threads(threads)
-
-
-def _checkpoint(network: nn.Module, held_out: Images) -> Checkpoint:
-    weights = {name: values.detach().numpy().copy() for name, values in network.state_dict().items()}
-    return Checkpoint(weights, accuracy(network, held_out))
+def _not_finite(loss: float, when: str, recipe: Recipe) -> str:
+    return (
+        f"the loss must be finite, got {loss} {when}; lower `learning_rate` ({recipe.learning_rate:g}), "
+        "or look for images that are wrong"
+    )

@@ -1,0 +1,107 @@
+"""Batches of training images: shuffled, augmented and preprocessed.
+
+Apart from training because it is all that touches pixels. It is NumPy on whole batches, and no data loader:
+images in memory need no workers, and worker processes cannot be started from a Dask worker. Where files are
+decoded for a CUDA device, threads decode the next batch while the device computes.
+"""
+
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import NDArray
+
+from spanmatch.networks.data import Images
+from spanmatch.networks.recipe import Recipe
+
+Batch = tuple[NDArray[np.float32], NDArray[np.int64]]
+
+# One part in so many of an image's height is what crop may shift it by: 4 rows of 32.
+_CROP_SHARE = 8
+_MOST_THREADS = 8
+
+
+def batches(images: Images, recipe: Recipe, *, ahead: bool) -> Iterator[Batch]:
+    """Yield one epoch's batches, (pixels, labels); all that is random is drawn first, from torch's generator.
+
+    Parameters
+    ----------
+    images, recipe
+        What is trained on, and batch size and augmentation.
+    ahead
+        Prepare a batch while the one before is in use, files on several threads.
+    """
+    order = torch.randperm(len(images)).numpy()
+    shifts = flips = None
+    if "crop" in recipe.augment:
+        most = images.shape[1] // _CROP_SHARE
+        shifts = torch.randint(-most, most + 1, (len(images), 2)).numpy()
+    if "flip" in recipe.augment:
+        flips = torch.randint(0, 2, (len(images),)).numpy().astype(bool)
+
+    def prepared(start: int) -> Batch:
+        stop = start + recipe.batch_size
+        index = order[start:stop]
+        raw: NDArray[Any] = images.raw(index, _threads(ahead))
+        if shifts is not None:
+            raw = cropped(raw, shifts[start:stop])
+        if flips is not None:
+            raw = flipped(raw, flips[start:stop])
+        return images.standardised(raw), images.labels[index]
+
+    return _yielded(prepared, range(0, len(images), recipe.batch_size), ahead)
+
+
+def ordered_batches(images: Images, size: int, *, ahead: bool) -> Iterator[Batch]:
+    """Yield batches in the images' own order, as they are.
+
+    Parameters
+    ----------
+    images, size
+        What is passed through a network, and images in a batch.
+    ahead
+        As in `batches`.
+    """
+
+    def prepared(start: int) -> Batch:
+        index = np.arange(start, min(start + size, len(images)))
+        return images.standardised(images.raw(index, _threads(ahead))), images.labels[index]
+
+    return _yielded(prepared, range(0, len(images), size), ahead)
+
+
+def cropped(images: NDArray[Any], shifts: NDArray[np.int64]) -> NDArray[Any]:
+    """Cut a window of its own size out of each image padded with zeros.
+
+    ``shifts``, (n, 2), says how far down and right the window lies from where the image is.
+    """
+    most = int(np.abs(shifts).max())
+    padded = np.pad(images, ((0, 0), (0, 0), (most, most), (most, most)))
+    windows = sliding_window_view(padded, images.shape[2:], axis=(2, 3))
+    return windows[np.arange(len(images)), :, shifts[:, 0] + most, shifts[:, 1] + most]
+
+
+def flipped(images: NDArray[Any], chosen: NDArray[np.bool_]) -> NDArray[Any]:
+    """Exchange left and right of the chosen images."""
+    return np.where(chosen[:, np.newaxis, np.newaxis, np.newaxis], images[..., ::-1], images)
+
+
+def _threads(ahead: bool) -> int:
+    return min(_MOST_THREADS, os.cpu_count() or 1) if ahead else 1
+
+
+def _yielded(prepared: Callable[[int], Batch], starts: range, ahead: bool) -> Iterator[Batch]:
+    if not ahead:
+        yield from map(prepared, starts)
+        return
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        waiting = pool.submit(prepared, starts[0])
+        for start in starts[1:]:
+            batch = waiting.result()
+            waiting = pool.submit(prepared, start)
+            yield batch
+        yield waiting.result()

@@ -1,0 +1,22 @@
+"""Data sets: images with stable ids, split into training and held-out images, loaded by name.
+
+Apart from training because extraction needs the held-out images alone, and their digest names them.
+"""
+
+from spanmatch.networks.data.files import ImageFiles, UnreadableImageError
+from spanmatch.networks.data.folders import image_folder
+from spanmatch.networks.data.images import Dataset, Images
+from spanmatch.networks.data.load import load_dataset
+from spanmatch.networks.data.places import DatasetNotFoundError
+from spanmatch.networks.data.preprocessing import Preprocessing
+
+__all__ = [
+    "Dataset",
+    "DatasetNotFoundError",
+    "ImageFiles",
+    "Images",
+    "Preprocessing",
+    "UnreadableImageError",
+    "image_folder",
+    "load_dataset",
+]

@@ -1,0 +1,39 @@
+"""Somebody's own data set, from a function of theirs.
+
+Apart because it runs code that is not ours, and says clearly whose fault it is.
+"""
+
+import importlib
+
+from spanmatch.networks.data.images import Dataset
+
+
+def custom_dataset(name: str) -> Dataset:
+    """Call ``package.module:factory`` and return the `Dataset` it returns.
+
+    Raises
+    ------
+    ValueError
+        If it cannot be imported.
+    TypeError
+        If it returns something else.
+    """
+    module_name, _, attribute = name.partition(":")
+    try:
+        factory = getattr(importlib.import_module(module_name), attribute)
+    except (ImportError, AttributeError) as error:
+        message = (
+            f"`dataset` must be package.module:factory that can be imported, got {name!r} ({error}); install "
+            "the package, or put its folder on PYTHONPATH"
+        )
+        raise ValueError(message) from None
+    if not callable(factory):
+        raise TypeError(f"`dataset` must name a function, got {name!r}, which is {type(factory).__name__}")
+    dataset = factory()
+    if not isinstance(dataset, Dataset):
+        message = (
+            f"`dataset` must name a function that returns spanmatch.networks.data.Dataset, got {name!r}, "
+            f"which returned {type(dataset).__name__}"
+        )
+        raise TypeError(message)
+    return dataset

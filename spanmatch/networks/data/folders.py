@@ -1,0 +1,155 @@
+"""Any folder of images, a folder for each class; ImageNet is one.
+
+Apart because what is in a folder must be found out, where a published data set is known.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from torchvision.datasets import ImageFolder
+
+from spanmatch.networks.data.files import ImageFiles, Mode, different_sizes, image_header
+from spanmatch.networks.data.images import Dataset, Images
+from spanmatch.networks.data.preprocessing import Preprocessing
+
+GREY = Preprocessing(mean=(0.5,), deviation=(0.5,))
+COLOUR = Preprocessing(mean=(0.485, 0.456, 0.406), deviation=(0.229, 0.224, 0.225))
+IMAGENET = Preprocessing(mean=COLOUR.mean, deviation=COLOUR.deviation, resize=256, crop=224)
+_IMAGENET_TRAINING, _IMAGENET_HELD_OUT = 1_281_167, 50_000
+_HELD_OUT_EVERY = 5
+
+Samples = list[tuple[str, int]]
+
+
+def image_folder(
+    folder: Path, *, name: str | None = None, preprocessing: Preprocessing | None = None
+) -> Dataset:
+    """Load a folder of images: ``train/CLASS/IMAGE`` and ``val/CLASS/IMAGE``, or ``CLASS/IMAGE``.
+
+    In the second layout every fifth image of each class, in the order of their names, is held out.
+
+    Parameters
+    ----------
+    folder
+        Where the images are. Their ids are their paths inside it.
+    name
+        What to call the data set; the folder's own name if None.
+    preprocessing
+        By default pixels are standardised with ImageNet's means and deviations, or for grey images to
+        [-1, 1], and keep their size.
+
+    Raises
+    ------
+    UnreadableImageError
+        If a file is no image. Only headers are read here: damage further in is found when the image is used.
+    ValueError
+        If the folder is missing or empty, the two parts differ in classes, or the images in size.
+    """
+    parts = [folder / part for part in ("train", "val")]
+    if all(part.is_dir() for part in parts):
+        (training, classes), (held_out, held_out_classes) = map(_listed, parts)
+        if classes != held_out_classes:
+            odd = sorted(set(classes) ^ set(held_out_classes))
+            message = (
+                f"`dataset` must have the same class folders in train and val, got {odd[0]!r} in one of them "
+                f"alone in {str(folder)!r}; add or remove it"
+            )
+            raise ValueError(message)
+    else:
+        samples, classes = _listed(folder)
+        training, held_out = _split(samples, len(classes))
+    mode = _mode(training + held_out, preprocessing)
+    chosen = preprocessing or (GREY if mode == "L" else COLOUR)
+
+    def images(samples: Samples) -> Images:
+        paths = tuple(Path(path) for path, _ in samples)
+        ids = tuple(path.relative_to(folder).as_posix() for path in paths)
+        labels = np.array([label for _, label in samples], dtype=np.int64)
+        return Images(ImageFiles(paths, mode), labels, ids, chosen)
+
+    if not held_out:
+        message = (
+            f"`dataset` must have {_HELD_OUT_EVERY} images in some class, every fifth of which is held out, "
+            f"got fewer in {str(folder)!r}; add images, or folders train and val"
+        )
+        raise ValueError(message)
+    return Dataset(name or folder.name, images(training), images(held_out), len(classes))
+
+
+def imagenet(folder: Path) -> Dataset:
+    """Load ImageNet (ILSVRC 2012) from ``imagenet/train`` and ``imagenet/val`` under `folder`.
+
+    Raises
+    ------
+    ValueError
+        If it is not there, or not whole.
+    """
+    place = folder / "imagenet"
+    remedy = (
+        "get the archives from image-net.org (they need an account) and unpack them there with "
+        "torchvision.datasets.ImageNet(root, split='train') and split='val'"
+    )
+    if not all((place / part).is_dir() for part in ("train", "val")):
+        raise ValueError(
+            f"`dataset` 'imagenet' must be in {str(place)!r} (train and val), got none; {remedy}"
+        )
+    dataset = image_folder(place, name="imagenet", preprocessing=IMAGENET)
+    counts = (len(dataset.training), len(dataset.held_out))
+    if counts != (_IMAGENET_TRAINING, _IMAGENET_HELD_OUT):
+        message = (
+            f"`dataset` 'imagenet' must be whole ({_IMAGENET_TRAINING} images in train, "
+            f"{_IMAGENET_HELD_OUT} in val), got {counts[0]} and {counts[1]} in {str(place)!r}; {remedy}, "
+            "or name a part of it as folder:PATH"
+        )
+        raise ValueError(message)
+    return dataset
+
+
+def folder_stamp(folder: Path) -> tuple[int, ...]:
+    """When a folder of images and the folders in it last gained or lost something."""
+    places = [folder, *sorted(folder.glob("*/")), *sorted(folder.glob("*/*/"))]
+    return tuple(place.stat().st_mtime_ns for place in places if place.is_dir())
+
+
+def _listed(folder: Path) -> tuple[Samples, list[str]]:
+    """List a folder of class folders: paths with the class's number, and the classes' names."""
+    try:
+        found = ImageFolder(folder)
+    except OSError as error:
+        reason = " ".join(str(error).split())
+        message = (
+            f"`dataset` must be a folder of class folders with images in each, got {str(folder)!r} "
+            f"({reason}); give folder:PATH with PATH/CLASS/IMAGE, or PATH/train/CLASS/IMAGE and "
+            "PATH/val/CLASS/IMAGE"
+        )
+        raise ValueError(message) from None
+    return found.samples, found.classes
+
+
+def _split(samples: Samples, classes: int) -> tuple[Samples, Samples]:
+    """Hold out every fifth image of each class."""
+    training: Samples = []
+    held_out: Samples = []
+    seen = [0] * classes
+    for path, label in samples:
+        seen[label] += 1
+        (training if seen[label] % _HELD_OUT_EVERY else held_out).append((path, label))
+    return training, held_out
+
+
+def _mode(samples: Sequence[tuple[str, int]], preprocessing: Preprocessing | None) -> Mode:
+    """Grey where all images are; see that they have one size where preprocessing does not make it so."""
+    if preprocessing is not None and preprocessing.one_size:
+        return "L" if len(preprocessing.mean) == 1 else "RGB"
+    paths = [Path(path) for path, _ in samples]
+    first, size = image_header(paths[0])
+    grey = first == "L"
+    for path in paths[1:]:
+        mode, other = image_header(path)
+        if other != size:
+            raise ValueError(different_sizes(paths[0], size, path, other))
+        grey = grey and mode == "L"
+    if preprocessing is not None:
+        return "L" if len(preprocessing.mean) == 1 else "RGB"
+    return "L" if grey else "RGB"

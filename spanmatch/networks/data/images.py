@@ -1,0 +1,192 @@
+"""Images with labels and stable ids, and a data set of two lots of them.
+
+Apart because they are all that training and extraction know of data. Pixels are kept as bytes, or as
+files, and turned into float32 a slice at a time: a whole CIFAR-10 as float32 takes 740 MB.
+"""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spanmatch.networks.data.files import ImageFiles
+from spanmatch.networks.data.preprocessing import Preprocessing
+
+Raw = NDArray[np.uint8] | NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class Images:
+    """Images with their labels and ids.
+
+    Attributes
+    ----------
+    stored
+        Bytes (n_images, channels, height, width), or files; or float32 (n_images, ...) that need no
+        preprocessing.
+    labels
+        (n_images,), int64.
+    ids
+        One stable name for each image.
+    preprocessing
+        What makes pixels of bytes; None where `stored` is float32.
+
+    Raises
+    ------
+    TypeError
+        If an array's type is another.
+    ValueError
+        If there are no images, or as many labels or ids as images are missing.
+    """
+
+    stored: Raw | ImageFiles
+    labels: NDArray[np.int64]
+    ids: tuple[str, ...]
+    preprocessing: Preprocessing | None = None
+
+    def __post_init__(self) -> None:
+        if isinstance(self.stored, np.ndarray):
+            _require_type("stored", self.stored, np.uint8, np.float32)
+        _require_type("labels", self.labels, np.int64)
+        stored = len(self.stored.paths if isinstance(self.stored, ImageFiles) else self.stored)
+        counts = (stored, len(self.labels), len(self.ids))
+        if stored == 0 or len(set(counts)) > 1:
+            message = (
+                "`stored`, `labels` and `ids` must be as many and at least one, got "
+                f"{counts[0]}, {counts[1]} and {counts[2]}; give each image a label and an id"
+            )
+            raise ValueError(message)
+        if (self.preprocessing is None) != self._is_float:
+            got = "none" if self.preprocessing is None else "one for float32"
+            message = f"`preprocessing` must be given for bytes and files, and not for float32, got {got}"
+            raise ValueError(message)
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @property
+    def in_files(self) -> bool:
+        """Whether reading images means decoding files."""
+        return isinstance(self.stored, ImageFiles)
+
+    @cached_property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of one preprocessed image, (channels, height, width)."""
+        return self.raw(np.array([0])).shape[1:]
+
+    @property
+    def pixels(self) -> NDArray[np.float32]:
+        """All images preprocessed, (n_images, channels, height, width): computed anew, so take a slice."""
+        return self.standardised(self.raw(np.arange(len(self))))
+
+    @cached_property
+    def digest(self) -> str:
+        """Digest of ids, labels, stored pixels (the files' bytes) and preprocessing."""
+        preprocessing = None if self.preprocessing is None else asdict(self.preprocessing)
+        digest = hashlib.sha256(json.dumps([preprocessing, self.ids]).encode())
+        digest.update(np.ascontiguousarray(self.labels, dtype="<i8").data)
+        if isinstance(self.stored, ImageFiles):
+            digest.update(self.stored.content())
+        else:
+            little = self.stored.dtype.newbyteorder("<")
+            digest.update(f"{little.str}{self.stored.shape}".encode())
+            digest.update(np.ascontiguousarray(self.stored, dtype=little).data)
+        return digest.hexdigest()
+
+    def slice(self, start: int, stop: int) -> "Images":
+        """Return images `start` to `stop`, without a copy."""
+        stored = (
+            self.stored.slice(start, stop) if isinstance(self.stored, ImageFiles) else self.stored[start:stop]
+        )
+        return Images(stored, self.labels[start:stop], self.ids[start:stop], self.preprocessing)
+
+    def raw(self, index: Sequence[int] | NDArray[np.int64], threads: int = 1) -> Raw:
+        """Return some images resized, cropped and padded but not standardised: bytes, or float32 as it is.
+
+        Parameters
+        ----------
+        index
+            Positions of the images.
+        threads
+            How many files are decoded at once.
+        """
+        if isinstance(self.stored, ImageFiles):
+            assert self.preprocessing is not None
+            framing = self.preprocessing
+            return framing.padded(self.stored.read(index, framing.cut, threads))
+        if self.preprocessing is None:
+            return self.stored[index]
+        return self.preprocessing.framed(self.stored[index].astype(np.uint8, copy=False))
+
+    def standardised(self, raw: Raw) -> NDArray[np.float32]:
+        """Turn what `raw` returned into what a network sees."""
+        if self.preprocessing is None:
+            return raw.astype(np.float32, copy=False)
+        return self.preprocessing.standardised(raw.astype(np.uint8, copy=False))
+
+    @property
+    def _is_float(self) -> bool:
+        return isinstance(self.stored, np.ndarray) and self.stored.dtype == np.float32
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """A data set split into training and held-out images.
+
+    Attributes
+    ----------
+    name
+        What people call it.
+    training, held_out
+        What networks are trained on, and what they are judged and compared on.
+    classes
+        Number of classes; labels run from 0 to below it.
+
+    Raises
+    ------
+    ValueError
+        If the two parts differ in shape, share an id, hold NaN, or a label is out of range.
+    """
+
+    name: str
+    training: Images
+    held_out: Images
+    classes: int
+
+    def __post_init__(self) -> None:
+        if self.training.shape != self.held_out.shape:
+            message = (
+                f"training and held-out images must have one shape, got {self.training.shape} and "
+                f"{self.held_out.shape} in {self.name!r}"
+            )
+            raise ValueError(message)
+        for images in (self.training, self.held_out):
+            lowest, highest = images.labels.min(), images.labels.max()
+            if lowest < 0 or highest >= self.classes:
+                message = (
+                    f"`labels` must lie in [0, {self.classes}), the classes of {self.name!r}, got "
+                    f"{lowest} to {highest}"
+                )
+                raise ValueError(message)
+            if isinstance(images.stored, np.ndarray) and not np.isfinite(images.stored).all():
+                raise ValueError(f"`stored` must be finite, got NaN or infinity in {self.name!r}")
+        ids = self.training.ids + self.held_out.ids
+        if len(set(ids)) < len(ids):
+            raise ValueError(f"`ids` must differ, got repeated ones in {self.name!r}; number the images")
+
+    @cached_property
+    def digest(self) -> str:
+        """Digest of both parts and the number of classes."""
+        parts = f"{self.training.digest} {self.held_out.digest} {self.classes}"
+        return hashlib.sha256(parts.encode()).hexdigest()
+
+
+def _require_type(name: str, array: NDArray[Any], *types: type[np.generic]) -> None:
+    if array.dtype not in types:
+        known = " or ".join(np.dtype(one).name for one in types)
+        raise TypeError(f"`{name}` must be {known}, got {array.dtype}; convert it with .astype")

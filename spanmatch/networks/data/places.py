@@ -1,0 +1,91 @@
+"""Where data sets are looked for, and how one that is not there is fetched.
+
+Apart because it is the only part of networks that may use the network. What arrives is checked by
+torchvision against published checksums, beside the place it belongs, and put there by one rename.
+"""
+
+import logging
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from urllib.request import Request, urlopen
+
+FOLDER_VARIABLE = "SPANMATCH_DATA"
+_DEFAULT_FOLDER = "~/.cache/spanmatch/data"
+_ANSWER_SECONDS = 10
+
+_log = logging.getLogger(__name__)
+
+
+class DatasetNotFoundError(ValueError):
+    """A data set is in none of the places where it is looked for, and cannot be fetched."""
+
+
+def data_folder(folder: str | None = None) -> Path:
+    """Return where data sets are: `folder`, else ``$SPANMATCH_DATA``, else ``~/.cache/spanmatch/data``."""
+    return Path(folder or os.environ.get(FOLDER_VARIABLE) or _DEFAULT_FOLDER).expanduser().absolute()
+
+
+def fetch(
+    name: str, place: Path, addresses: Sequence[str], download: Callable[[Path], object], remedy: str
+) -> None:
+    """Download a data set to ``place``, or leave nothing there.
+
+    Parameters
+    ----------
+    name
+        The data set's.
+    place
+        The folder that it fills.
+    addresses
+        Where it comes from. Nothing is downloaded before one of them has answered within ten seconds.
+    download
+        Given a folder, downloads into it a folder called as ``place`` is, and checks it.
+    remedy
+        What to do by hand.
+
+    Raises
+    ------
+    DatasetNotFoundError
+        If it cannot be had.
+    """
+    aside: str | None = None
+    try:
+        _first_answering(addresses)
+        _log.warning("data set %r is not in %s: downloading it from %s", name, place, addresses[0])
+        place.parent.mkdir(parents=True, exist_ok=True)
+        aside = tempfile.mkdtemp(dir=place.parent, prefix=f".{place.name}-")
+        download(Path(aside))
+        if not place.exists():  # another process may have been faster
+            (Path(aside) / place.name).rename(place)
+    except (OSError, RuntimeError) as error:
+        reason = " ".join(str(error).split())
+        message = (
+            f"`dataset` {name!r} must be in {str(place)!r} or be downloaded, got neither "
+            f"({addresses[0]}: {reason}); {remedy}, or set {FOLDER_VARIABLE} to the folder that holds "
+            f"{place.name!r}"
+        )
+        raise DatasetNotFoundError(message) from None
+    finally:
+        if aside is not None:
+            shutil.rmtree(aside, ignore_errors=True)
+
+
+def _first_answering(addresses: Sequence[str]) -> None:
+    """See that one of some addresses answers.
+
+    Raises
+    ------
+    OSError
+        If none does: what the last of them said.
+    """
+    for number, address in enumerate(addresses, start=1):
+        try:
+            request = Request(address, method="HEAD")  # noqa: S310 - torchvision's addresses
+            with urlopen(request, timeout=_ANSWER_SECONDS):  # noqa: S310
+                return
+        except OSError:
+            if number == len(addresses):
+                raise

@@ -1,0 +1,106 @@
+"""Resuming: the whole state of a training after an epoch, as arrays and JSON.
+
+Apart because it says what a training's future depends on: weights, momentum, generators, what was kept. The
+schedule's position is the number of the epoch.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Protocol
+
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from spanmatch.networks.devices import random_state, set_random_state
+from spanmatch.networks.outcome import Checkpoint, Epoch
+from spanmatch.networks.weights import Weights
+
+Arrays = Mapping[str, NDArray[Any]]
+Values = Mapping[str, Any]
+
+
+class ResumeStore(Protocol):
+    """Keeps the newest state of one training; the caller's, so that networks know no storage."""
+
+    def save(self, epoch: int, arrays: dict[str, NDArray[Any]], values: dict[str, Any]) -> None:
+        """Replace what is kept, as a whole or not at all: arrays by name, and JSON values."""
+
+    def load(self) -> tuple[int, Arrays, Values] | None:
+        """Return what was saved last, or None."""
+
+
+@dataclass
+class State:
+    """All that a training's future depends on, while it runs.
+
+    Attributes
+    ----------
+    network, optimiser, device
+        What is trained, with what, where.
+    question
+        What the training was asked for, as JSON: a state saved for another question is not taken.
+    checkpoints, history
+        What has been kept so far.
+    """
+
+    network: nn.Module
+    optimiser: torch.optim.Optimizer
+    device: str
+    question: dict[str, Any]
+    checkpoints: dict[str, Checkpoint] = field(default_factory=dict)
+    history: list[Epoch] = field(default_factory=list)
+
+    def save(self, store: ResumeStore) -> None:
+        """Hand the state to a store."""
+        arrays = {f"network/{name}": values for name, values in weights_of(self.network).items()}
+        for name, parameter in self.network.named_parameters():
+            momentum = self.optimiser.state[parameter].get("momentum_buffer")
+            if momentum is not None:
+                arrays[f"momentum/{name}"] = momentum.cpu().numpy().copy()
+        for name, generator in random_state(self.device).items():
+            arrays[f"random/{name}"] = generator.numpy().copy()
+        checkpoints = {}
+        for label, kept in self.checkpoints.items():
+            arrays |= {f"checkpoint/{label}/{name}": values for name, values in kept.weights.items()}
+            checkpoints[label] = {"accuracy": kept.accuracy, "loss": kept.loss, "epoch": kept.epoch}
+        values = {
+            "question": self.question,
+            "checkpoints": checkpoints,
+            "history": [asdict(epoch) for epoch in self.history],
+        }
+        store.save(len(self.history), arrays, values)
+
+    def restore(self, store: ResumeStore) -> None:
+        """Take over what a store has of this training, if anything."""
+        found = store.load()
+        if found is None or found[2]["question"] != self.question:
+            return
+        _, arrays, values = found
+        set_weights(self.network, _below("network", arrays))
+        momentum = _below("momentum", arrays)
+        for name, parameter in self.network.named_parameters():
+            if name in momentum:
+                buffer = torch.tensor(momentum[name], device=self.device)
+                self.optimiser.state[parameter]["momentum_buffer"] = buffer
+        set_random_state({name: torch.tensor(state) for name, state in _below("random", arrays).items()})
+        self.checkpoints = {
+            label: Checkpoint(_below(f"checkpoint/{label}", arrays), **kept)
+            for label, kept in values["checkpoints"].items()
+        }
+        self.history = [Epoch(**epoch) for epoch in values["history"]]
+
+
+def weights_of(network: nn.Module) -> Weights:
+    """Copy a network's parameters and buffers."""
+    return {name: values.detach().cpu().numpy().copy() for name, values in network.state_dict().items()}
+
+
+def set_weights(network: nn.Module, weights: Weights) -> None:
+    """Put parameters and buffers into a network, wherever it is."""
+    network.load_state_dict({name: torch.tensor(values) for name, values in weights.items()})
+
+
+def _below(prefix: str, arrays: Arrays) -> Weights:
+    start = f"{prefix}/"
+    return {name.removeprefix(start): values for name, values in arrays.items() if name.startswith(start)}
