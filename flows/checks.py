@@ -1,27 +1,40 @@
-"""Checks of a study that need more than the study: names, image counts, layers, root, scheduler.
+"""Checks of a study that need more than the study: names, images, layers, weights, other studies, device.
 
 Apart from the model because they look at what is installed and at the world; all of them come before any
 work, the quick ones first.
 """
 
-import difflib
+import importlib.util
 import json
-from collections.abc import Collection
+from collections.abc import Mapping
+from dataclasses import asdict
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import spanmatch.networks
-from flows.setting import Setting
-from flows.study import Study
-from spanmatch.networks.catalogue import ARCHITECTURE_NAMES, held_out_images, require_dataset
+from flows.comparisons import comparisons
+from flows.setting import OtherStudy, Setting
+from flows.study import Study, read_study
+from spanmatch.networks.catalogue import (
+    HELD_OUT_IMAGES,
+    check_architecture,
+    held_out_images,
+    is_factory,
+    require_dataset,
+)
 from storage.digests import file_digest, json_digest
 from storage.places import UnusableRootError
 from storage.root import Root
 
+if TYPE_CHECKING:
+    from spanmatch.networks.data import Dataset
+    from spanmatch.networks.layers import Layer
+
 
 def check_names(study: Study) -> None:
-    """See that data set and architecture exist and that there are enough images. Takes no time.
+    """See that data set and architecture are known and that there are enough images. Takes no time.
 
     Raises
     ------
@@ -29,41 +42,172 @@ def check_names(study: Study) -> None:
         If not.
     """
     require_dataset(study.dataset)
-    _require("architecture", study.architecture, ARCHITECTURE_NAMES)
-    most = held_out_images(study.dataset)
-    if most is not None and study.images > most:
-        message = (
-            f"`images` must be at most {most} (the held-out images of {study.dataset!r}), "
-            f"got {study.images}; take fewer"
-        )
-        raise ValueError(message)
+    check_architecture(study.architecture)
+    _require_images(study, held_out_images(study.dataset))
+    if not study.others:
+        comparisons(study, {})
+
+
+def is_plain(study: Study) -> bool:
+    """Tell whether nothing can be wrong with the study that `check_names` does not see."""
+    return (
+        study.dataset == "digits"
+        and study.architecture == "vgg9-digits"
+        and study.width == 1
+        and study.layers == ["default"]
+        and not (study.weights or study.others or study.training.mixed_precision)
+        and study.device != "cuda"
+    )
 
 
 def look_up(study: Study, root: Root | None = None) -> Setting:
-    """Resolve the study's layers and digest its data.
+    """Resolve the study's layers, and digest its data, weights and code.
 
     Loads torch and the data, which takes seconds, unless `root` remembers the answer from an earlier run
     with the same code and the same versions of the packages that it depends on.
 
     Raises
     ------
-    ValueError
-        If a layer is unknown.
+    ValueError, TypeError
+        If the study asks for what there is not, or what does not fit together.
     """
-    question = json_digest([study.dataset, study.architecture, study.layers, _code_digest()])
-    memory = f"cache/settings/{question}"
-    if root is not None and (remembered := _remembered(root, memory)) is not None:
+    _check_device(study)
+    weights = {name: _weights_digest(name, path) for name, path in study.weights.items()}
+    question = [study.dataset, study.data_folder, study.architecture, study.width, study.layers, weights]
+    memory = f"cache/settings/{json_digest([*question, _code_digest()])}"
+    lasting = study.dataset in HELD_OUT_IMAGES and not is_factory(study.architecture) and not study.others
+    if root is not None and lasting and (remembered := _remembered(root, memory)) is not None:
+        _require_images(study, remembered.held_out)
         return remembered
-    setting = Setting(_layers(study.architecture, tuple(study.layers)), *_digests(study.dataset))
-    if root is not None and root.exists:
-        root.write_text(memory, json.dumps(setting._asdict()))
+    setting = _looked_up(study, weights)
+    if root is not None and lasting and root.exists:
+        root.write_text(memory, json.dumps(asdict(setting)))
     return setting
+
+
+def _looked_up(study: Study, weights: Mapping[str, str]) -> Setting:
+    from spanmatch.networks.data import load_dataset  # torch and scikit-learn: seconds
+    from spanmatch.networks.layers import choose
+
+    dataset = load_dataset(study.dataset, study.data_folder)
+    _require_images(study, len(dataset.held_out))
+    known = _layers(study, dataset)
+    others = {name: _other(name, path, dataset) for name, path in study.others.items()}
+    chosen = _shared(study, choose(known, study.layers), known, others)
+    comparisons(study, {name: other.study for name, (other, _) in others.items()})
+    return Setting(
+        layers=chosen,
+        dataset_digest=dataset.digest,
+        held_out_digest=dataset.held_out.digest,
+        held_out=len(dataset.held_out),
+        code=_module_digest(study.architecture),
+        weights=weights,
+        others={name: other for name, (other, _) in others.items()},
+    )
+
+
+def _layers(study: Study, dataset: "Dataset") -> "tuple[Layer, ...]":
+    """Build the study's network, see that it can be trained or takes its weights, and list its layers."""
+    from spanmatch.networks.architectures import build
+    from spanmatch.networks.layers import list_layers
+    from spanmatch.networks.training import require_trainable
+    from spanmatch.networks.weights import WeightsError, fit_weights, read_weights
+
+    network = build(study.architecture, dataset.held_out.shape, dataset.classes, study.width)
+    if study.seeds:
+        require_trainable(dataset, study.training.recipe())
+    for name, path in study.weights.items():
+        try:
+            fit_weights(network, read_weights(Path(path).expanduser()))
+        except WeightsError as error:
+            raise ValueError(f"{error} (of {name!r})") from None
+    return list_layers(network, dataset.held_out.shape)
+
+
+def _other(name: str, path: str, dataset: "Dataset") -> "tuple[OtherStudy, tuple[Layer, ...]]":
+    from spanmatch.networks.data import load_dataset
+
+    study = read_study(Path(path).expanduser())
+    theirs = load_dataset(study.dataset, study.data_folder)
+    if theirs.held_out.shape != dataset.held_out.shape:
+        raise ValueError(
+            f"`others` must be trained on images of shape {dataset.held_out.shape}, as these are, got "
+            f"{theirs.held_out.shape} in {name!r} ({path}); compare studies of one kind of image"
+        )
+    layers = _layers(study, theirs)
+    return OtherStudy(study, theirs.digest, _module_digest(study.architecture)), layers
+
+
+def _shared(
+    study: Study,
+    chosen: tuple[str, ...],
+    known: "tuple[Layer, ...]",
+    others: "Mapping[str, tuple[OtherStudy, tuple[Layer, ...]]]",
+) -> tuple[str, ...]:
+    """Return those of the chosen layers that all studies have; refuse named ones that one has not."""
+    positions = {layer.name: layer.positions for layer in known}
+    for name, (_, layers) in others.items():
+        theirs = {layer.name: layer for layer in layers if not layer.problem}
+        missing = [layer for layer in chosen if layer not in theirs]
+        named = [layer for layer in missing if layer in study.layers]
+        if named or len(missing) == len(chosen):
+            raise ValueError(
+                f"`layers` must be there in the networks of {name!r} too, got {(named or missing)[0]!r}, "
+                f"which is not one of: {', '.join(theirs)}; name layers that both have"
+            )
+        chosen = tuple(layer for layer in chosen if layer in theirs)
+        for layer in chosen:
+            if theirs[layer].positions != positions[layer] and study.positions != "mean":
+                raise ValueError(
+                    f"`layers` must have as many positions in both networks, got {positions[layer]} and "
+                    f"{theirs[layer].positions} of {layer!r} in {name!r}; set `positions` to mean, or leave "
+                    "that layer out"
+                )
+    return chosen
+
+
+def _require_images(study: Study, held_out: int | None) -> None:
+    if held_out is not None and study.images > held_out:
+        raise ValueError(
+            f"`images` must be at most {held_out} (the held-out images of {study.dataset!r}), "
+            f"got {study.images}; take fewer"
+        )
+
+
+def _check_device(study: Study) -> None:
+    """See that this machine has the device that is asked for; of another scheduler's only its workers know."""
+    if study.scheduler is not None or (study.device != "cuda" and not study.training.mixed_precision):
+        return
+    from spanmatch.networks.devices import resolve_device  # torch: seconds
+
+    if resolve_device(study.device) == "cpu" and study.training.mixed_precision:
+        raise ValueError(
+            "`mixed_precision` must be false without a CUDA device, got true; leave it out, or see to the GPU"
+        )
+
+
+def _weights_digest(name: str, path: str) -> str:
+    try:
+        return file_digest(Path(path).expanduser())
+    except OSError as error:
+        raise ValueError(
+            f"`weights` must be files that can be read, got {path!r} for {name!r} ({error.strerror}); "
+            "paths start from the current folder"
+        ) from None
+
+
+def _module_digest(architecture: str) -> str:
+    """Digest of the source of somebody's own module; what that imports is not looked at."""
+    if not is_factory(architecture):
+        return ""
+    found = importlib.util.find_spec(architecture.partition(":")[0])
+    return "" if found is None or found.origin is None else file_digest(Path(found.origin))
 
 
 def _remembered(root: Root, memory: str) -> Setting | None:
     try:
         found = json.loads(root.read(memory))
-        return Setting(tuple(found["layers"]), found["dataset_digest"], found["held_out_digest"])
+        return Setting(**{**found, "layers": tuple(found["layers"])})
     except UnusableRootError:
         raise
     except (OSError, ValueError, KeyError, TypeError):
@@ -74,39 +218,5 @@ def _remembered(root: Root, memory: str) -> Setting | None:
 def _code_digest() -> str:
     """Digest of all that names of layers and digests of data depend on, without importing it."""
     folder = Path(spanmatch.networks.__file__).parent
-    sources = {str(path.relative_to(folder)): file_digest(path) for path in folder.rglob("*.py")}
+    sources = {str(path.relative_to(folder)): file_digest(path) for path in sorted(folder.rglob("*.py"))}
     return json_digest([sources, [version(name) for name in ("torch", "torchvision", "scikit-learn")]])
-
-
-@cache
-def _digests(dataset: str) -> tuple[str, str]:
-    from spanmatch.networks.data import load_dataset  # scikit-learn takes a second to import
-
-    loaded = load_dataset(dataset)
-    return loaded.digest, loaded.held_out.digest
-
-
-@cache
-def _layers(architecture: str, wanted: tuple[str, ...]) -> tuple[str, ...]:
-    from spanmatch.networks.activations import default_layers, layer_names  # torch: seconds
-    from spanmatch.networks.architectures import build
-
-    network = build(architecture)
-    known = layer_names(network)
-    chosen: set[str] = set()
-    for name in wanted:
-        if name == "default":
-            chosen.update(default_layers(network))
-        else:
-            _require("layers", name, known)
-            chosen.add(name)
-    return tuple(name for name in known if name in chosen)
-
-
-def _require(argument: str, name: str, known: Collection[str]) -> None:
-    if name in known:
-        return
-    near = difflib.get_close_matches(name, known, n=1)
-    remedy = f"did you mean {near[0]!r}? " if near else ""
-    message = f"`{argument}` must be one of: {', '.join(known)}; got {name!r}; {remedy}".rstrip("; ")
-    raise ValueError(message)

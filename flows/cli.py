@@ -1,9 +1,10 @@
-"""The command line: ``spanmatch run | status | report | match``.
+"""The command line: ``spanmatch run | status | report | layers | match``.
 
 Dask's worker processes import this module too, so whatever is slow to load is imported by the command that
 needs it.
 """
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -89,6 +90,19 @@ def report(study: _Study, root: _Root = None) -> None:
 
 
 @app.command()
+def layers(study: _Study) -> None:
+    """List the layers of a study's network, with their shapes; marked are those that it compares."""
+    from flows.study import read_study
+
+    with _refusals():
+        wanted = read_study(study)
+        from flows.layers import layers_of
+        from flows.screen import show_layers
+
+        show_layers(console, wanted, *layers_of(wanted))
+
+
+@app.command()
 def match(
     x: Annotated[Path, typer.Argument(metavar="X.npy", help="(samples, neurons) of one network.")],
     y: Annotated[Path, typer.Argument(metavar="Y.npy", help="(samples, neurons) of the other.")],
@@ -132,7 +146,8 @@ def _is_interrupt(error: BaseException | None) -> bool:
 
 
 def main() -> None:
-    """Enter the command line."""
+    """Enter the command line; modules of one's own are found in the current folder too, after all others."""
+    sys.path.append(str(Path.cwd()))
     app()
 
 

@@ -4,13 +4,14 @@ Apart from running, so that `status` and `run` walk the same plan. Each function
 what stands on records that are not there yet.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from itertools import combinations, product
+from collections import defaultdict
+from collections.abc import Callable, Collection, Mapping
+from itertools import chain, product
 from typing import Any, NamedTuple
 
+from flows.comparisons import Checkpoint, Comparison, Network, comparisons, networks
 from flows.setting import Setting
 from flows.study import Study
-from spanmatch.networks.recipe import Recipe
 from storage.arrays import Artefact
 from storage.root import Stage
 from tasks.grams import GramUnit, SegmentLayer
@@ -21,34 +22,16 @@ from tasks.segments import SegmentUnit
 from tasks.unit import Unit
 
 
-class Checkpoint(NamedTuple):
-    """A network at a moment of its training."""
-
-    seed: int
-    moment: str
-
-    @property
-    def label(self) -> str:
-        """What tables and reports call it."""
-        return f"seed{self.seed}-{self.moment}"
-
-
-def moment_of(label: str) -> str:
-    """Return the moment out of a checkpoint's label."""
-    return label.partition("-")[2]
-
-
 class Pair(NamedTuple):
     """One layer in two networks."""
 
     layer: str
-    x: Checkpoint
-    y: Checkpoint
+    compared: Comparison
 
     @property
     def label(self) -> str:
         """What task runs and messages call it."""
-        return f"{self.layer} · seed {self.x.seed} ~ seed {self.y.seed} · {self.x.moment}"
+        return f"{self.layer} · {self.compared.shown}"
 
 
 class SegmentName(NamedTuple):
@@ -72,7 +55,7 @@ class Done(NamedTuple):
 
 
 # Which units a stage has, each under what it stands for in the study.
-Networks = dict[int, NetworkUnit]
+Networks = dict[str, NetworkUnit]
 Segments = dict[SegmentName, SegmentUnit]
 Grams = dict[Pair, GramUnit]
 Profiles = dict[Pair, ProfileUnit]
@@ -85,7 +68,7 @@ Complete = Callable[[Stage, Mapping[Any, Unit]], dict[Any, Done]]
 class Outcome(NamedTuple):
     """The records of every stage."""
 
-    networks: dict[int, Done]
+    networks: dict[str, Done]
     segments: dict[SegmentName, Done]
     grams: dict[Pair, Done]
     profiles: dict[Pair, Done]
@@ -102,69 +85,97 @@ def walk(study: Study, setting: Setting, complete: Complete) -> Outcome:
     return Outcome(networks, segments, grams, profiles, matches)
 
 
-def checkpoints(study: Study) -> list[Checkpoint]:
-    """Return every network at every moment."""
-    return [Checkpoint(seed, moment) for moment in study.checkpoints for seed in study.seeds]
+def others(setting: Setting) -> dict[str, Study]:
+    """Return the other studies by name."""
+    return {name: other.study for name, other in setting.others.items()}
 
 
-def pairs(study: Study, layers: Sequence[str]) -> list[Pair]:
-    """Return every layer in every two networks, at each moment."""
-    return [
-        Pair(layer, Checkpoint(x, moment), Checkpoint(y, moment))
-        for moment in study.checkpoints
-        for x, y in combinations(study.seeds, 2)
-        for layer in layers
-    ]
+def compared(study: Study, setting: Setting) -> list[Comparison]:
+    """Return the checkpoints that are compared."""
+    return comparisons(study, others(setting))
+
+
+def checkpoints(study: Study, setting: Setting) -> list[Checkpoint]:
+    """Return every network at every moment that is compared."""
+    return list(dict.fromkeys(chain.from_iterable(compared(study, setting))))
+
+
+def pairs(study: Study, setting: Setting) -> list[Pair]:
+    """Return every layer of every comparison."""
+    return [Pair(layer, one) for one in compared(study, setting) for layer in setting.layers]
 
 
 def totals(study: Study, setting: Setting) -> dict[Stage, int]:
     """Return how many jobs each stage has when everything is done: one for the layers of a forward pass."""
-    compared = len(pairs(study, setting.layers))
+    everything = len(pairs(study, setting))
+    moments = checkpoints(study, setting)
     return {
-        "networks": len(study.seeds),
-        "segments": len(checkpoints(study)) * len(study.segments()),
-        "grams": compared,
-        "profiles": compared,
-        "matches": compared * len(study.epsilons),
+        "networks": len({checkpoint.network for checkpoint in moments}),
+        "segments": len(moments) * len(study.segments()),
+        "grams": everything,
+        "profiles": everything,
+        "matches": everything * len(study.epsilons),
     }
 
 
 def network_units(study: Study, setting: Setting) -> Networks:
-    """One network for each seed."""
-    recipe = Recipe(**study.training.model_dump())
-    return {
-        seed: NetworkUnit(
-            label=f"seed {seed}",
-            seed=seed,
-            architecture=study.architecture,
-            dataset=study.dataset,
-            dataset_digest=setting.dataset_digest,
-            recipe=recipe,
-        )
-        for seed in study.seeds
-    }
+    """One network for each that is compared: to be trained, or to be taken over from its file."""
+    known = networks(study, others(setting))
+    wanted: dict[str, set[str]] = defaultdict(set)
+    for checkpoint in checkpoints(study, setting):
+        wanted[checkpoint.network].add(checkpoint.moment)
+    return {name: _network_unit(known[name], setting, wanted[name]) for name in wanted}
 
 
-def segment_units(study: Study, setting: Setting, networks: Mapping[int, Done]) -> Segments:
+def _network_unit(network: Network, setting: Setting, wanted: Collection[str]) -> NetworkUnit:
+    study = network.study
+    looked_up = setting if network.other is None else setting.others[network.other]
+    return NetworkUnit(
+        label=network.shown,
+        seed=network.seed,
+        architecture=study.architecture,
+        code=looked_up.code,
+        width=study.width,
+        dataset=study.dataset,
+        data_folder=study.data_folder,
+        dataset_digest=looked_up.dataset_digest,
+        recipe=None if network.seed is None else study.training.recipe(),
+        weights=study.weights.get(network.own_name) if network.seed is None else None,
+        weights_digest=setting.weights[network.own_name] if network.seed is None else None,
+        keep=tuple(sorted(wanted)),
+        device=study.device,
+        mixed_precision=study.training.mixed_precision,
+    )
+
+
+def segment_units(study: Study, setting: Setting, done: Mapping[str, Done]) -> Segments:
     """One segment for each checkpoint, range of images and layer."""
     units: Segments = {}
-    for checkpoint in checkpoints(study):
-        if checkpoint.seed not in networks:
+    planned = network_units(study, setting)
+    for checkpoint in checkpoints(study, setting):
+        if checkpoint.network not in done:
             continue
-        network = networks[checkpoint.seed]
+        network, record = planned[checkpoint.network], done[checkpoint.network].record
         for (start, stop), layer in product(study.segments(), setting.layers):
-            forward = f"seed {checkpoint.seed} · {checkpoint.moment} · images {start}-{stop - 1}"
+            forward = f"{network.label} · {checkpoint.moment} · images {start}-{stop - 1}"
             units[SegmentName(layer, checkpoint, start)] = SegmentUnit(
                 label=f"{forward} · {layer}",
-                network_key=network.unit.key,
+                network_key=network.key,
                 checkpoint=checkpoint.moment,
-                checkpoint_digest=network.record["checkpoints"][checkpoint.moment]["digest"],
-                architecture=study.architecture,
+                checkpoint_digest=record["checkpoints"][checkpoint.moment]["digest"],
+                architecture=network.architecture,
+                code=network.code,
+                width=network.width,
                 dataset=study.dataset,
+                data_folder=study.data_folder,
                 dataset_digest=setting.held_out_digest,
                 layer=layer,
                 start=start,
                 stop=stop,
+                positions=study.positions,
+                positions_seed=study.positions_seed,
+                dtype=study.dtype,
+                device=study.device,
             )
     return units
 
@@ -184,13 +195,13 @@ def gram_units(study: Study, setting: Setting, segments: Mapping[SegmentName, Do
         pair: GramUnit(
             label=pair.label,
             layer=pair.layer,
-            x=side(pair.layer, pair.x),
-            y=side(pair.layer, pair.y),
+            x=side(pair.layer, pair.compared.x),
+            y=side(pair.layer, pair.compared.y),
         )
-        for pair in pairs(study, setting.layers)
+        for pair in pairs(study, setting)
         if all(
             SegmentName(pair.layer, checkpoint, start) in segments
-            for checkpoint, start in product((pair.x, pair.y), starts)
+            for checkpoint, start in product(pair.compared, starts)
         )
     }
 

@@ -5,10 +5,13 @@ Apart from running because `spanmatch report` needs no run.
 
 from typing import Any
 
-from flows.plan import Outcome, Pair, moment_of
+from flows import comparisons
+from flows.comparisons import Checkpoint
+from flows.plan import Outcome, Pair
 from spanmatch.reporting import (
     Comparison,
     CriticalEpsilons,
+    EpochRow,
     NetworkRow,
     SimilarityRow,
     SimpleMatchRow,
@@ -38,19 +41,27 @@ def collect(root: Root, study: str, outcome: Outcome, ledger: dict[str, dict[str
     critical = []
     for pair, done in outcome.profiles.items():
         profile = read_profile(root, done.artefact)
-        critical.append(CriticalEpsilons(pair.layer, pair.x.label, pair.y.label, profile.x, profile.y))
-    networks = [
-        NetworkRow(seed, moment, checkpoint["accuracy"])
-        for seed, done in outcome.networks.items()
-        for moment, checkpoint in done.record["checkpoints"].items()
-    ]
+        x, y = (checkpoint.label for checkpoint in pair.compared)
+        critical.append(CriticalEpsilons(pair.layer, x, y, profile.x, profile.y))
     return StudyResults(
         study=study,
         layers=tuple(dict.fromkeys(pair.layer for pair in outcome.grams)),
         comparisons=tuple(
-            dict.fromkeys(Comparison(pair.x.label, pair.y.label, pair.x.moment) for pair in outcome.grams)
+            _comparison(*compared) for compared in {pair.compared: None for pair in outcome.grams}
         ),
-        networks=tuple(networks),
+        networks=tuple(_network_rows(outcome)),
+        training=tuple(
+            EpochRow(
+                network=name,
+                epoch=epoch["epoch"],
+                learning_rate=epoch["learning_rate"],
+                training_loss=epoch["training_loss"],
+                held_out_loss=epoch["held_out_loss"],
+                accuracy=epoch["held_out_accuracy"],
+            )
+            for name, done in outcome.networks.items()
+            for epoch in done.record["history"]
+        ),
         similarity=tuple(similarity),
         simple_matches=tuple(simple),
         critical_epsilons=tuple(critical),
@@ -74,8 +85,9 @@ def read_results(root: Root, study: str) -> StudyResults:
     return StudyResults(
         study=study,
         layers=layers,
-        comparisons=tuple(Comparison(x, y, moment_of(x)) for x, y in pairs),
+        comparisons=tuple(_comparison(*map(Checkpoint.of_label, pair)) for pair in pairs),
         networks=tuple(NetworkRow(**row) for row in files.read_json(root, files.NETWORKS)),
+        training=tuple(EpochRow(**row) for row in files.read_lines(root, files.TRAINING)),
         similarity=tuple(similarity),
         simple_matches=tuple(
             _parsed_simple_match(row) for row in files.read_lines(root, files.SIMPLE_MATCHES)
@@ -89,11 +101,28 @@ def read_results(root: Root, study: str) -> StudyResults:
     )
 
 
+def _comparison(x: Checkpoint, y: Checkpoint) -> Comparison:
+    return Comparison(x.label, y.label, comparisons.Comparison(x, y).group)
+
+
+def _network_rows(outcome: Outcome) -> list[NetworkRow]:
+    """Return the checkpoints that were compared, in the order of the networks."""
+    compared = {checkpoint for pair in outcome.grams for checkpoint in pair.compared}
+    return [
+        NetworkRow(name, moment, checkpoint["accuracy"], checkpoint["loss"], checkpoint["epoch"])
+        for name, done in outcome.networks.items()
+        for moment, checkpoint in sorted(
+            done.record["checkpoints"].items(), key=lambda item: item[1]["epoch"]
+        )
+        if Checkpoint(name, moment) in compared
+    ]
+
+
 def _similarity_row(pair: Pair, document: MatchDocument) -> SimilarityRow:
     return SimilarityRow(
         layer=pair.layer,
-        checkpoint_x=pair.x.label,
-        checkpoint_y=pair.y.label,
+        checkpoint_x=pair.compared.x.label,
+        checkpoint_y=pair.compared.y.label,
         epsilon=document["epsilon"],
         similarity=document["similarity"],
         matched_x=len(document["x"]),
@@ -110,8 +139,8 @@ def _simple_match_rows(pair: Pair, document: MatchDocument) -> list[SimpleMatchR
     return [
         SimpleMatchRow(
             layer=pair.layer,
-            checkpoint_x=pair.x.label,
-            checkpoint_y=pair.y.label,
+            checkpoint_x=pair.compared.x.label,
+            checkpoint_y=pair.compared.y.label,
             epsilon=document["epsilon"],
             neuron=(simple["neuron"][0], simple["neuron"][1]),
             x=tuple(simple["x"]),

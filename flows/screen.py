@@ -3,18 +3,23 @@
 Apart from the commands because it only draws.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from flows.comparisons import shown_network
 from flows.status import StageStatus
 from flows.study import Study
 from spanmatch.reporting import StudyResults, SummaryTable, summary_rows
 from storage.results import REPORT
 from storage.root import Root, Stage
+
+if TYPE_CHECKING:
+    from spanmatch.networks.layers import Layer
 
 _WORK: dict[Stage, str] = {
     "networks": "train networks (epochs)",
@@ -78,8 +83,9 @@ def show_summary(console: Console, results: StudyResults, root: Root) -> None:
         console.print(_summary_table(table))
     for warning in _too_few_samples(results):
         console.print(f"[yellow]{warning}[/]", highlight=False, soft_wrap=True)
-    final = [f"seed {row.seed} {row.accuracy:.1%}" for row in results.networks if row.checkpoint == "final"]
-    console.print(f"accuracy on held-out images: {', '.join(final)}", highlight=False)
+    latest = {row.network: row for row in results.networks}  # the last of each is its latest checkpoint
+    judged = [f"{shown_network(name)} {row.accuracy:.1%}" for name, row in latest.items()]
+    console.print(f"accuracy on held-out images: {', '.join(judged)}", highlight=False)
     work = ", ".join(
         f"{stage} {counts['computed']} computed {counts['reused']} reused"
         for stage, counts in results.ledger.items()
@@ -95,6 +101,17 @@ def show_status(console: Console, study: Study, stages: Sequence[StageStatus]) -
         table.add_column(column, justify="left" if column == "stage" else "right")
     for stage in stages:
         table.add_row(stage.stage, str(stage.done), str(stage.total - stage.done))
+    console.print(table)
+
+
+def show_layers(console: Console, study: Study, layers: "Sequence[Layer]", compared: Collection[str]) -> None:
+    """Show every layer with its shape, and which of them the study compares."""
+    table = Table(title=f"layers of {study.architecture}", title_justify="left")
+    for column in ("layer", "kind", "neurons", "positions", "compared"):
+        table.add_column(column, justify="right" if column in ("neurons", "positions") else "left")
+    for layer in layers:
+        sizes = ("–", "–") if layer.problem else (str(layer.neurons), str(layer.positions))
+        table.add_row(layer.name, layer.kind, *sizes, "yes" if layer.name in compared else "")
     console.print(table)
 
 

@@ -31,7 +31,7 @@ def run_session(study: Study, console: Console) -> None:
     checks.check_names(study)
     root = Root.at(study.root)
     root.check()
-    if study.layers != ["default"]:
+    if not checks.is_plain(study):
         checks.look_up(study, root)
     if study.scheduler is not None:
         from tasks.cluster import check_scheduler

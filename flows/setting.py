@@ -3,12 +3,47 @@
 Apart from the plan so that checks of a study load little.
 """
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from flows.study import Study
 
 
-class Setting(NamedTuple):
-    """What a study refers to by name, looked up: its layers, and the digests of its data."""
+@dataclass(frozen=True)
+class Setting:
+    """What a study refers to by name, looked up.
+
+    Attributes
+    ----------
+    layers
+        Layers that are compared, in the order of the forward pass.
+    dataset_digest
+        Digest of the images that networks train on, those held out included.
+    held_out_digest
+        Digest of the images whose activations are compared.
+    held_out
+        How many of these there are.
+    code
+        Digest of the module that builds the networks where that is the user's own, otherwise empty.
+    weights
+        For each network that is trained already the digest of its file.
+    others
+        The other studies by name, each with its own setting.
+    """
 
     layers: tuple[str, ...]
     dataset_digest: str
     held_out_digest: str
+    held_out: int
+    code: str = ""
+    weights: Mapping[str, str] = field(default_factory=dict)
+    others: Mapping[str, "OtherStudy"] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class OtherStudy:
+    """Another study whose networks are compared, with the same digests."""
+
+    study: Study
+    dataset_digest: str
+    code: str

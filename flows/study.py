@@ -5,15 +5,28 @@ loading torch is checked here; `flows.checks` does the rest.
 """
 
 import difflib
+import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, StrictInt, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StrictInt,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_core import ErrorDetails
 
-CheckpointName = Literal["initial", "final"]
+from spanmatch.networks.recipe import Augmentation, Recipe, Schedule, require_checkpoints
+
+Compared = Literal["networks", "checkpoints", "others"]
+_COMPARED: tuple[Compared, ...] = get_args(Compared)
+_NAME = r"[a-z0-9]+(-[a-z0-9]+)*"
 
 
 class _Strict(BaseModel):
@@ -21,40 +34,82 @@ class _Strict(BaseModel):
 
 
 class Training(_Strict):
-    """How each network is trained: SGD with momentum on a one-cycle schedule."""
+    """How each network is trained: SGD with momentum on a one-cycle or step schedule."""
 
     epochs: Annotated[StrictInt, Field(ge=1)] = Field(12, description="Passes over the training images.")
     batch_size: Annotated[StrictInt, Field(ge=2)] = Field(64, description="Images in one step.")
-    learning_rate: Annotated[float, Field(gt=0)] = Field(
-        0.1, description="Highest of the one-cycle schedule."
-    )
+    learning_rate: Annotated[float, Field(gt=0)] = Field(0.1, description="Highest of the schedule.")
     momentum: Annotated[float, Field(ge=0, lt=1)] = Field(0.9, description="Momentum of SGD.")
     weight_decay: Annotated[float, Field(ge=0)] = Field(5e-4, description="Weight decay of SGD.")
+    schedule: Schedule = Field(
+        "one-cycle", description="one-cycle for short trainings; step, the paper's, for long ones."
+    )
+    milestones: list[StrictInt] | None = Field(
+        None, description="Of step: epochs after which the rate falls to a tenth; half and three quarters."
+    )
+    augment: list[Augmentation] = Field([], description="Random changes of training images: crop, flip.")
+    mixed_precision: bool = Field(False, description="Train in 16 bits where the device gains by it.")
+
+    @field_validator("augment")
+    @classmethod
+    def _different_augmentations(cls, augment: list[Augmentation]) -> list[Augmentation]:
+        _refuse_repeats(augment)
+        return sorted(augment)
+
+    @model_validator(mode="after")
+    def _sound(self) -> "Training":
+        self.recipe()
+        return self
+
+    def recipe(self) -> Recipe:
+        """Return what determines the weights, beside seed, architecture and data."""
+        values = self.model_dump(exclude={"mixed_precision"})
+        milestones = None if self.milestones is None else tuple(sorted(self.milestones))
+        return Recipe(**{**values, "milestones": milestones, "augment": tuple(self.augment)})
 
 
 class Study(_Strict):
     """What is compared: which networks, when in training, in which layers, on which images, at which ε."""
 
     name: str = Field(
-        pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$",
+        pattern=f"^{_NAME}$",
         max_length=60,
         description="Names the study's runs and artefacts: lower-case letters, digits and single dashes.",
     )
-    dataset: str = Field(description="Data set, by name.")
-    architecture: str = Field(description="Architecture of every network, by name.")
+    dataset: str = Field(
+        description="Data set: a name, folder:PATH for a folder of images, or package.module:factory."
+    )
+    data_folder: str | None = Field(
+        None,
+        description="Where data sets are looked for; none for $SPANMATCH_DATA or ~/.cache/spanmatch/data.",
+    )
+    architecture: str = Field(description="Architecture of every network: a name, or package.module:factory.")
+    width: Annotated[float, Field(gt=0)] = Field(1.0, description="Multiplies the number of channels.")
     seeds: list[Annotated[StrictInt, Field(ge=0, lt=2**63)]] = Field(
-        description="Random seeds, at least two different ones; one network is trained from each."
+        [], description="Random seeds, all different; one network is trained from each."
+    )
+    weights: dict[Annotated[str, Field(pattern=f"^{_NAME}$")], str] = Field(
+        {}, description="Networks that are trained already: a name for each, and its file of weights."
+    )
+    others: dict[Annotated[str, Field(pattern=f"^{_NAME}$")], str] = Field(
+        {}, description="Other studies whose networks are compared with these: a name for each, and its file."
     )
     training: Training = Field(default_factory=Training, description="How each network is trained.")
-    checkpoints: list[CheckpointName] = Field(
+    checkpoints: list[str] = Field(
         ["initial", "final"],
         min_length=1,
-        description="Moments of training at which the networks are compared, each seed with each other.",
+        description="Moments of training that are compared: initial, best, final, epoch1, epoch2, …",
+    )
+    compare: list[str] = Field(
+        ["networks"],
+        min_length=1,
+        description="`networks`: every two, at each checkpoint; `checkpoints`: each network with itself at "
+        "every two; `others`: each with each of the other studies'; or a pair, seed0-final ~ seed1-best.",
     )
     layers: list[str] = Field(
         ["default"],
         min_length=1,
-        description="Layers by name; `default` stands for the output of every activation function.",
+        description="Layers by name or pattern (block2.*); `default`: the output of every activation function.",
     )
     images: Annotated[StrictInt, Field(ge=1)] = Field(
         description="Number of held-out images whose activations are compared."
@@ -62,33 +117,64 @@ class Study(_Strict):
     segment_images: Annotated[StrictInt, Field(ge=1)] = Field(
         1000, description="Images in one stored segment of activations: what is resumed and repaired."
     )
-    positions: Literal["all"] = Field("all", description="Positions of a feature map that are samples.")
+    positions: Literal["all", "mean"] | Annotated[StrictInt, Field(ge=1)] = Field(
+        "all",
+        description="Positions of a feature map that are samples: all, so many drawn for each image, or mean.",
+    )
+    positions_seed: Annotated[StrictInt, Field(ge=0)] = Field(
+        0, description="Seed that positions are drawn from."
+    )
+    dtype: Literal["float32", "float16"] = Field("float32", description="How activations are stored.")
     epsilons: list[float] = Field(
         min_length=1, description="Tolerances ε of the matches, each at least 0 and below 1."
     )
-    root: str = Field(min_length=1, description="Folder for everything the study computes.")
+    root: str = Field(
+        min_length=1,
+        description="Folder or URL (s3://bucket/prefix) for everything the study computes.",
+    )
+    device: Literal["auto", "cpu", "cuda"] = Field(
+        "auto", description="Where networks run: a GPU if there is one, the CPU, or a GPU for certain."
+    )
     scheduler: str | None = Field(
         None, description="Address of a Dask scheduler, such as tcp://host:8786; none starts a local cluster."
     )
 
     @field_validator("seeds")
     @classmethod
-    def _two_different_seeds(cls, seeds: list[int]) -> list[int]:
-        if len(seeds) < 2:
-            raise ValueError(f"must hold at least two seeds to compare, got {seeds}; add one")
+    def _different_seeds(cls, seeds: list[int]) -> list[int]:
         _refuse_repeats(seeds)
         return sorted(seeds)
 
     @field_validator("checkpoints")
     @classmethod
-    def _different_checkpoints(cls, checkpoints: list[CheckpointName]) -> list[CheckpointName]:
+    def _different_checkpoints(cls, checkpoints: list[str]) -> list[str]:
         _refuse_repeats(checkpoints)
         return checkpoints
 
-    @field_validator("layers", mode="before")
+    @field_validator("layers", "compare", mode="before")
     @classmethod
-    def _one_layer_or_several(cls, layers: object) -> object:
-        return [layers] if isinstance(layers, str) else layers
+    def _one_or_several(cls, values: object) -> object:
+        return [values] if isinstance(values, str) else values
+
+    @field_validator("positions", mode="before")
+    @classmethod
+    def _positions_known(cls, positions: object) -> object:
+        number = isinstance(positions, int) and not isinstance(positions, bool) and positions >= 1
+        if positions not in ("all", "mean") and not number:
+            raise ValueError(f"must be all, mean or a number of positions from 1, got {positions!r}")
+        return positions
+
+    @field_validator("compare")
+    @classmethod
+    def _comparisons(cls, compare: list[str]) -> list[str]:
+        for one in compare:
+            if one not in _COMPARED and not re.fullmatch(r"\s*\S+\s*~\s*\S+\s*", one):
+                raise ValueError(
+                    f"must hold {', '.join(_COMPARED)}, or pairs such as 'seed0-final ~ seed1-best', "
+                    f"got {one!r}"
+                )
+        _refuse_repeats(compare)
+        return compare
 
     @field_validator("layers")
     @classmethod
@@ -105,6 +191,29 @@ class Study(_Strict):
                     f"must lie in [0, 1), got {epsilon}; at 1 everything matches, the paper uses 0.15 to 0.5"
                 )
         return sorted({abs(epsilon) for epsilon in epsilons})
+
+    @model_validator(mode="after")
+    def _something_to_compare(self) -> "Study":
+        networks = len(self.seeds) + len(self.weights)
+        if self.compare == ["networks"] and networks < 2:
+            raise ValueError(
+                f"`seeds` must hold at least two seeds to compare, got {self.seeds}; add one, or `weights`, "
+                "or say in `compare` what else to compare"
+            )
+        if networks == 0:
+            raise ValueError("`seeds` must hold a seed, or `weights` a network, got neither; add one")
+        if "checkpoints" in self.compare and len(self.checkpoints) < 2:
+            raise ValueError(
+                "`checkpoints` must hold at least two to compare a network with itself, got "
+                f"{self.checkpoints}"
+            )
+        if ("others" in self.compare) != bool(self.others):
+            raise ValueError(
+                f"`others` must name studies exactly when `compare` has others, got {self.others} and "
+                f"{self.compare}"
+            )
+        require_checkpoints(self.checkpoints, self.training.epochs)
+        return self
 
     def segments(self) -> list[tuple[int, int]]:
         """Ranges of images, (start, stop), that are extracted and stored as one."""
@@ -181,7 +290,8 @@ def _sentence(error: ErrorDetails) -> str:
     if error["type"] == "missing":
         return f"{name} is missing; a study must have it, see studies/digits.yaml"
     if error["type"] == "value_error":
-        return f"{name} {error['ctx']['error']}"
+        sentence = str(error["ctx"]["error"])
+        return sentence if sentence.startswith("`") else f"{name} {sentence}"
     rule = error["msg"].replace("Input should be", "must be").replace("String should", "must")
     rule = rule.replace("List should", "must")
     return f"{name} {rule}, got {error['input']!r}; see studies/digits.yaml"

@@ -5,7 +5,6 @@ Apart because weights are files of another format than arrays of samples, read w
 
 import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,14 +22,13 @@ _METADATA = "spanmatch"
 
 
 def write_checkpoint(
-    folder: Path, name: str, weights: Mapping[str, NDArray[Any]], metadata: Mapping[str, Any]
+    root: Root, key: str, name: str, weights: Mapping[str, NDArray[Any]], metadata: Mapping[str, Any]
 ) -> str:
-    """Write ``<name>.safetensors`` into a folder that is being published; return the file's digest."""
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{name}.safetensors"
+    """Publish one checkpoint of network `key` as ``<name>.safetensors``; return the file's digest."""
     arrays = {key: np.ascontiguousarray(values) for key, values in weights.items()}
-    save_file(arrays, path, metadata={_METADATA: json.dumps(dict(metadata), sort_keys=True)})
-    return file_digest(path)
+    with root.publish(f"{root.artefact('networks', key)}/{name}.safetensors") as file:
+        save_file(arrays, file, metadata={_METADATA: json.dumps(dict(metadata), sort_keys=True)})
+        return file_digest(file)
 
 
 def read_checkpoint(root: Root, key: str, name: str, digest: str) -> dict[str, NDArray[Any]]:

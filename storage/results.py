@@ -19,6 +19,7 @@ SIMILARITY = "similarity.csv"
 SIMPLE_MATCHES = "simple_matches.jsonl"
 CRITICAL_EPSILONS = "critical_epsilons.zarr"
 NETWORKS = "networks.json"
+TRAINING = "training.jsonl"
 LEDGER = "ledger.json"
 REPORT = "report.html"
 

@@ -1,7 +1,8 @@
-"""Stage *networks*: train one network from one seed, and keep its checkpoints."""
+"""Stage *networks*: train one network from one seed, or take over one that is trained; keep checkpoints."""
 
 from dataclasses import asdict, dataclass
-from typing import Any, ClassVar
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from typing_extensions import TypedDict
 
@@ -9,88 +10,171 @@ from spanmatch.networks.recipe import Recipe
 from storage.checkpoints import write_checkpoint
 from storage.digests import json_digest
 from storage.root import Root, Stage
+from storage.training import TrainingState
+from tasks.devices import device_of_this_worker
 from tasks.progress import advance
 from tasks.unit import MendableError, Unit
 
+if TYPE_CHECKING:
+    from spanmatch.networks.outcome import Checkpoint, Trained
+
 
 class CheckpointRecord(TypedDict):
-    """One checkpoint of a trained network."""
+    """One checkpoint of a network, judged on the held-out images."""
 
     digest: str
+    epoch: int
     accuracy: float
+    loss: float
+
+
+class EpochRecord(TypedDict):
+    """How one epoch of a training went."""
+
+    epoch: int
+    learning_rate: float
+    training_loss: float
+    held_out_loss: float
+    held_out_accuracy: float
 
 
 class NetworkRecord(TypedDict):
-    """A trained network: the cached result of the stage."""
+    """A network: the cached result of the stage. ``history`` is empty where it was not trained here."""
 
     path: str
     digest: str
     checkpoints: dict[str, CheckpointRecord]
+    history: list[EpochRecord]
 
 
 @dataclass(frozen=True)
 class NetworkUnit(Unit):
-    """One network to train."""
+    """One network: to be trained from `seed` by `recipe`, or to be taken over from the file `weights`.
+
+    Attributes
+    ----------
+    code
+        Digest of the module that builds it, where that is somebody's own.
+    keep
+        Checkpoints that are wanted. Not part of the identity: others may be kept beside them.
+    """
 
     stage: ClassVar[Stage] = "networks"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
 
-    seed: int
     architecture: str
+    code: str
+    width: float
     dataset: str
+    data_folder: str | None
     dataset_digest: str
-    recipe: Recipe
+    seed: int | None
+    recipe: Recipe | None
+    mixed_precision: bool
+    weights: str | None
+    weights_digest: str | None
+    keep: tuple[str, ...]
+    device: str
 
     @property
     def steps(self) -> int:
         """Epochs."""
-        return self.recipe.epochs
+        return 1 if self.recipe is None else self.recipe.epochs
 
     def identity(self) -> dict[str, Any]:
-        """Return seed, architecture, data and recipe."""
+        """Return what the network is built of, and the data and recipe or the weights."""
+        network = {"architecture": self.architecture, "code": self.code, "width": self.width}
+        if self.recipe is None:
+            return {**network, "dataset": self.dataset_digest, "weights": self.weights_digest}
         return {
-            "seed": self.seed,
-            "architecture": self.architecture,
+            **network,
             "dataset": self.dataset_digest,
+            "seed": self.seed,
             "recipe": asdict(self.recipe),
+            "mixed_precision": self.mixed_precision,
         }
 
+    def accepts(self, record: NetworkRecord) -> bool:
+        """Tell whether all checkpoints that are wanted were kept."""
+        return set(self.keep) <= record["checkpoints"].keys()
 
-def train_network(root: Root, unit: NetworkUnit) -> NetworkRecord:
-    """Train the network and publish its checkpoints.
+
+def make_network(root: Root, unit: NetworkUnit) -> NetworkRecord:
+    """Train the network, or read its weights, and publish its checkpoints.
+
+    A training that was killed goes on after its last finished epoch.
 
     Raises
     ------
     MendableError
-        If the training diverges, or an image file is damaged.
+        If the training diverges, an image file is damaged, or weights do not fit.
     """
+    trained = _taken_over(unit) if unit.recipe is None else _trained(root, unit, unit.recipe)
+    records = {
+        name: _published(root, unit, name, checkpoint) for name, checkpoint in trained.checkpoints.items()
+    }
+    TrainingState(root, unit.key).discard()
+    return {
+        "path": root.artefact("networks", unit.key),
+        "digest": json_digest({name: record["digest"] for name, record in records.items()}),
+        "checkpoints": records,
+        "history": [cast("EpochRecord", asdict(epoch)) for epoch in trained.history],
+    }
+
+
+def _trained(root: Root, unit: NetworkUnit, recipe: Recipe) -> "Trained":
     # torch and scikit-learn take seconds to import
     from spanmatch.networks.data import UnreadableImageError, load_dataset
     from spanmatch.networks.training import NonFiniteLossError, train
 
+    assert unit.seed is not None
     try:
-        trained = train(
+        return train(
             unit.architecture,
-            1.0,
-            load_dataset(unit.dataset),
+            unit.width,
+            load_dataset(unit.dataset, unit.data_folder),
             unit.seed,
-            unit.recipe,
+            recipe,
+            keep=unit.keep,
+            device=device_of_this_worker(unit.device),
+            mixed_precision=unit.mixed_precision,
+            resume=TrainingState(root, unit.key),
             on_epoch=lambda _: advance("networks"),
         )
     except (NonFiniteLossError, UnreadableImageError) as error:
         raise MendableError(f"training {unit.label}: {error}") from None
-    records: dict[str, CheckpointRecord] = {}
-    target = root.artefact("networks", unit.key)
-    with root.publish(target) as folder:
-        for name, checkpoint in trained.checkpoints.items():
-            metadata = {
-                "checkpoint": name,
-                "epoch": checkpoint.epoch,
-                "accuracy": checkpoint.accuracy,
-                "loss": checkpoint.loss,
-                **unit.identity(),
-            }
-            digest = write_checkpoint(folder, name, checkpoint.weights, metadata)
-            records[name] = {"digest": digest, "accuracy": checkpoint.accuracy}
-    digest = json_digest({name: record["digest"] for name, record in records.items()})
-    return {"path": target, "digest": digest, "checkpoints": records}
+
+
+def _taken_over(unit: NetworkUnit) -> "Trained":
+    from spanmatch.networks.architectures import build  # torch takes seconds to import
+    from spanmatch.networks.data import load_dataset
+    from spanmatch.networks.evaluation import evaluate
+    from spanmatch.networks.outcome import Checkpoint, Trained
+    from spanmatch.networks.resume import weights_of
+    from spanmatch.networks.weights import WeightsError, fit_weights, read_weights
+
+    assert unit.weights is not None
+    dataset = load_dataset(unit.dataset, unit.data_folder)
+    network = build(unit.architecture, dataset.held_out.shape, dataset.classes, unit.width)
+    try:
+        fit_weights(network, read_weights(Path(unit.weights).expanduser()))
+    except WeightsError as error:
+        raise MendableError(f"{unit.label}: {error}") from None
+    device = device_of_this_worker(unit.device)
+    found = evaluate(network.to(device), dataset.held_out, device)
+    advance("networks")
+    final = Checkpoint(weights_of(network), found.accuracy, found.loss, epoch=0)
+    return Trained({"final": final}, history=())
+
+
+def _published(root: Root, unit: NetworkUnit, name: str, checkpoint: "Checkpoint") -> CheckpointRecord:
+    epoch, accuracy, loss = checkpoint.epoch, checkpoint.accuracy, checkpoint.loss
+    metadata = {
+        "checkpoint": name,
+        "epoch": epoch,
+        "accuracy": accuracy,
+        "loss": loss,
+        **unit.identity(),
+    }
+    digest = write_checkpoint(root, unit.key, name, checkpoint.weights, metadata)
+    return {"digest": digest, "epoch": epoch, "accuracy": accuracy, "loss": loss}

@@ -63,8 +63,10 @@ class Cache:
         """Write the record of a unit whose artefact is published; a reader sees all of it or none."""
         self._store.write(record, key=self._root.record(unit.stage, unit.key))
 
-    def look_up(self, unit: Unit) -> Any:  # noqa: ANN401 - the stage's record
+    def look_up(self, unit: Unit, *, insufficient: bool = False) -> Any:  # noqa: ANN401 - the stage's record
         """Return the record of a unit, or None where there is none that can be used.
+
+        One that the unit does not accept is returned only where `insufficient` ones are asked for.
 
         Raises
         ------
@@ -84,7 +86,7 @@ class Cache:
             ValidationError,
         ):  # none, cut off by a kill, or damaged since
             return None
-        return record if unit.accepts(record) else None
+        return record if insufficient or unit.accepts(record) else None
 
     def look_up_all(self, units: Iterable[Unit]) -> dict[str, Any]:
         """Return the records of units by their keys, None where `look_up` gives none.

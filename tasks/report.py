@@ -43,6 +43,7 @@ def write_results(results: StudyResults, root: Root) -> None:
         {layer: _critical_epsilons(results, layer) for layer in results.layers},
     )
     files.write_json(root, files.NETWORKS, [asdict(row) for row in results.networks])
+    files.write_lines(root, files.TRAINING, (asdict(row) for row in results.training))
     files.write_json(root, files.LEDGER, results.ledger)
 
 

@@ -12,13 +12,10 @@ from storage.arrays import GroupWriter
 from storage.checkpoints import read_checkpoint
 from storage.digests import json_digest
 from storage.root import Root, Stage
+from tasks.devices import device_of_this_worker
 from tasks.progress import advance
-from tasks.unit import Unit
+from tasks.unit import MendableError, Unit
 from tasks.writing import BackgroundWriter, LayerWriter
-
-
-class UnusableActivationsError(ValueError):
-    """A network's activations are not finite: nothing can be said of its representation."""
 
 
 class SegmentRecord(TypedDict):
@@ -41,18 +38,24 @@ class SegmentUnit(Unit):
     """
 
     stage: ClassVar[Stage] = "segments"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
 
     network_key: str
     checkpoint: str
     checkpoint_digest: str
     architecture: str
+    code: str
+    width: float
     dataset: str
+    data_folder: str | None
     dataset_digest: str
     layer: str
     start: int
     stop: int
-    dtype: Literal["float32", "float16"] = "float32"
+    positions: int | Literal["all", "mean"]
+    positions_seed: int
+    dtype: Literal["float32", "float16"]
+    device: str
 
     @property
     def steps(self) -> int:
@@ -74,12 +77,15 @@ class SegmentUnit(Unit):
         return {**self._pass_identity(), "layer": self.layer}
 
     def _pass_identity(self) -> dict[str, Any]:
+        sampled = isinstance(self.positions, int)
         return {
             "checkpoint": self.checkpoint_digest,
             "architecture": self.architecture,
+            "code": self.code,
+            "width": self.width,
             "dataset": self.dataset_digest,
             "images": [self.start, self.stop],
-            "positions": "all",
+            "positions": [self.positions, self.positions_seed] if sampled else self.positions,
             "dtype": self.dtype,
         }
 
@@ -89,48 +95,67 @@ def extract_segments(root: Root, units: Sequence[SegmentUnit]) -> list[SegmentRe
 
     Raises
     ------
-    UnusableActivationsError
-        If a layer gives NaN or infinity, or values beyond what `dtype` can hold.
+    MendableError
+        If a layer gives NaN or infinity, or values beyond what `dtype` can hold, or an image file is damaged.
     DamagedArtefactError
         If the checkpoint is not what was written.
     """
-    from spanmatch.networks.activations import NonFiniteActivationsError, extract  # torch: seconds to import
-    from spanmatch.networks.architectures import build
-    from spanmatch.networks.data import load_dataset
-    from spanmatch.networks.training import load_weights
+    from spanmatch.networks.activations import (  # torch: seconds to import
+        Float16OverflowError,
+        NonFiniteActivationsError,
+    )
+    from spanmatch.networks.data import UnreadableImageError
 
     one = units[0]
-    weights = read_checkpoint(root, one.network_key, one.checkpoint, one.checkpoint_digest)
-    network = load_weights(build(one.architecture), weights)
-    images = load_dataset(one.dataset).held_out.slice(one.start, one.stop)
     with ExitStack() as publishing:
-        writers = {
-            unit.layer: LayerWriter(
-                GroupWriter(publishing.enter_context(_published(root, unit)), _attributes(unit, images.ids)),
-                unit.layer,
-                len(images),
-                unit.dtype,
-            )
-            for unit in units
-        }
         try:
-            with BackgroundWriter() as background:
-                for batch in extract(network, list(writers), images):
-                    for layer, values in batch.items():
-                        writers[layer].append(values, background)
-                    advance("segments", len(values))
+            writers = _passed(root, units, publishing)
         except NonFiniteActivationsError as error:
             message = (
                 f"the activations of {one.pass_label} must be finite, but {error}; lower "
-                "`training.learning_rate`, or leave that seed out"
+                "`training.learning_rate`, or leave that network out"
             )
-            raise UnusableActivationsError(message) from None
-        except OverflowError as error:
-            message = (
-                f"the activations of {one.pass_label} must fit `dtype`, but {error}; keep them as float32"
-            )
-            raise UnusableActivationsError(message) from None
+            raise MendableError(message) from None
+        except (Float16OverflowError, UnreadableImageError) as error:
+            raise MendableError(f"{one.pass_label}: {error}") from None
         return [_record(root, unit, writers[unit.layer]) for unit in units]
+
+
+def _passed(root: Root, units: Sequence[SegmentUnit], publishing: ExitStack) -> dict[str, LayerWriter]:
+    from spanmatch.networks.activations import extract
+    from spanmatch.networks.architectures import build
+    from spanmatch.networks.data import load_dataset
+    from spanmatch.networks.weights import fit_weights
+
+    one = units[0]
+    dataset = load_dataset(one.dataset, one.data_folder)
+    network = build(one.architecture, dataset.held_out.shape, dataset.classes, one.width)
+    fit_weights(network, read_checkpoint(root, one.network_key, one.checkpoint, one.checkpoint_digest))
+    images = dataset.held_out.slice(one.start, one.stop)
+    writers = {
+        unit.layer: LayerWriter(
+            GroupWriter(publishing.enter_context(_published(root, unit)), _attributes(unit, images.ids)),
+            unit.layer,
+            len(images),
+            unit.dtype,
+        )
+        for unit in units
+    }
+    passes = extract(
+        network,
+        list(writers),
+        images,
+        positions=one.positions,
+        position_seed=one.positions_seed,
+        dtype=one.dtype,
+        device=device_of_this_worker(one.device),
+    )
+    with BackgroundWriter() as background:
+        for batch in passes:
+            for layer, values in batch.items():
+                writers[layer].append(values, background)
+            advance("segments", len(values))
+    return writers
 
 
 def _published(root: Root, unit: SegmentUnit) -> AbstractContextManager[Path]:
@@ -145,6 +170,7 @@ def _attributes(unit: SegmentUnit, image_ids: Sequence[str]) -> dict[str, Any]:
         "dtype": unit.dtype,
         "checkpoint": unit.checkpoint_digest,
         "architecture": unit.architecture,
+        "positions": unit.positions,
         "image_ids": ids,
         "image_ids_digest": json_digest(ids),
     }

@@ -5,6 +5,7 @@ keeps, and returns, are JSON records of digests; arrays never pass here.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from distributed import Future
@@ -26,9 +27,12 @@ Records = dict[str, Any]
 
 @task(name="train", task_run_name="train {units[0].label}", **_OPTIONS)
 def train(units: Sequence[networks.NetworkUnit], root: Root, cluster: Cluster) -> Records:
-    """Train one network from one seed."""
+    """Train one network from one seed, or take over one that is trained; keep what earlier runs kept too."""
     (unit,) = units
-    return _kept(root, units, [cluster.run(networks.train_network, root, unit)])
+    earlier = Cache(root).look_up(unit, insufficient=True)
+    if earlier is not None:
+        unit = replace(unit, keep=tuple(sorted({*unit.keep, *earlier["checkpoints"]})))
+    return _kept(root, units, [cluster.run(networks.make_network, root, unit)])
 
 
 @task(name="extract", task_run_name="extract {units[0].pass_label}", **_OPTIONS)

@@ -8,7 +8,8 @@ from torch.nn import functional
 
 from spanmatch.networks.activations import NonFiniteActivationsError, extract
 from spanmatch.networks.architectures import build
-from spanmatch.networks.data import Dataset, Images, load_dataset
+from spanmatch.networks.data import Dataset, load_dataset
+from spanmatch.networks.devices import deterministic
 from spanmatch.networks.evaluation import evaluate
 from spanmatch.networks.layers import choose, list_layers
 from spanmatch.networks.recipe import Recipe
@@ -21,8 +22,6 @@ QUICK = Recipe(epochs=1, batch_size=64, learning_rate=0.1, momentum=0.9, weight_
 @pytest.fixture(scope="module")
 def digits() -> Dataset:
     return load_dataset("digits")
-
-
 
 
 def test_digits_are_split_once_with_stable_ids(digits: Dataset) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from spanmatch.networks.weights import Weights
 
+
 @dataclass(frozen=True)
 class Checkpoint:
     """A network's weights at one moment.

@@ -70,7 +70,10 @@ def train(
         If an argument breaks its rule.
     """
     place = resolve_device(device)
-    _require(dataset, recipe, keep, mixed_precision=mixed_precision, device=place)
+    require_trainable(dataset, recipe)
+    require_checkpoints(keep, recipe.epochs)
+    if mixed_precision and place != "cuda":
+        raise ValueError(f"`mixed_precision` must be false without a CUDA device, got true on {place!r}")
     with deterministic(seed, place):
         network = build(architecture, dataset.training.shape, dataset.classes, width).to(place)
         optimiser = torch.optim.SGD(
@@ -108,6 +111,28 @@ def train(
     return Trained(state.checkpoints, tuple(state.history))
 
 
+def require_trainable(dataset: Dataset, recipe: Recipe) -> None:
+    """See that a data set can be trained on by a recipe.
+
+    Raises
+    ------
+    ValueError
+        If not.
+    """
+    if len(dataset.training) % recipe.batch_size == 1:
+        message = (
+            "`batch_size` must not leave a last batch of one image, which batch normalisation cannot take, "
+            f"got {recipe.batch_size} for {len(dataset.training)} images; take one more"
+        )
+        raise ValueError(message)
+    if recipe.augment and len(dataset.training.shape) != 3:
+        message = (
+            f"`augment` must be empty for what is no image, got {list(recipe.augment)} for samples of shape "
+            f"{dataset.training.shape}"
+        )
+        raise ValueError(message)
+
+
 def _epoch(state: State, images: Images, recipe: Recipe, epoch: int, *, mixed_precision: bool) -> float:
     """Pass over the training images once; return the mean loss."""
     network, optimiser, device = state.network, state.optimiser, state.device
@@ -141,26 +166,6 @@ def _keep(state: State, keep: Collection[str], recipe: Recipe, found: Evaluation
     if names := names.intersection(keep):
         checkpoint = Checkpoint(weights_of(state.network), found.accuracy, found.loss, epoch)
         state.checkpoints |= dict.fromkeys(names, checkpoint)
-
-
-def _require(
-    dataset: Dataset, recipe: Recipe, keep: Collection[str], *, mixed_precision: bool, device: str
-) -> None:
-    require_checkpoints(keep, recipe.epochs)
-    if mixed_precision and device != "cuda":
-        raise ValueError(f"`mixed_precision` must be false without a CUDA device, got true on {device!r}")
-    if len(dataset.training) % recipe.batch_size == 1:
-        message = (
-            "`batch_size` must not leave a last batch of one image, which batch normalisation cannot take, "
-            f"got {recipe.batch_size} for {len(dataset.training)} images; take one more"
-        )
-        raise ValueError(message)
-    if recipe.augment and len(dataset.training.shape) != 3:
-        message = (
-            f"`augment` must be empty for what is no image, got {list(recipe.augment)} for samples of shape "
-            f"{dataset.training.shape}"
-        )
-        raise ValueError(message)
 
 
 def _require_finite(losses: NDArray[np.float32], epoch: int, recipe: Recipe) -> None:

@@ -1,0 +1,179 @@
+"""Which networks a study has, and which of their checkpoints it compares: pure functions of the study.
+
+Apart from the plan, which turns them into units of work.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations, product
+from typing import NamedTuple
+
+from flows.study import Study
+from spanmatch.networks.recipe import require_checkpoints
+
+
+@dataclass(frozen=True)
+class Network:
+    """One network: which study trains it from which seed, or which weights it is given.
+
+    Attributes
+    ----------
+    name
+        ``seed0``; the name that the study gives to weights; ``other/seed0`` for another study's.
+    study
+        The study whose architecture and training it has.
+    other
+        The name of that study when it is another; None for the study itself.
+    seed
+        None for a network that is trained already.
+    """
+
+    name: str
+    study: Study
+    other: str | None
+    seed: int | None
+
+    @property
+    def own_name(self) -> str:
+        """Its name in its own study."""
+        return self.name.rpartition("/")[2]
+
+    @property
+    def shown(self) -> str:
+        """What people call it."""
+        return shown_network(self.name)
+
+
+def shown_network(name: str) -> str:
+    """Return what people call a network: ``seed 0`` for ``seed0``."""
+    return name.replace("seed", "seed ", 1) if _is_seed(name) else name
+
+
+class Checkpoint(NamedTuple):
+    """A network at a moment of its training."""
+
+    network: str
+    moment: str
+
+    @property
+    def label(self) -> str:
+        """What tables and reports call it."""
+        return f"{self.network}-{self.moment}"
+
+    @classmethod
+    def of_label(cls, label: str) -> "Checkpoint":
+        """Return the checkpoint that is called so."""
+        network, _, moment = label.rpartition("-")
+        return cls(network, moment)
+
+
+class Comparison(NamedTuple):
+    """Two checkpoints whose layers are compared."""
+
+    x: Checkpoint
+    y: Checkpoint
+
+    @property
+    def group(self) -> str:
+        """What its results are averaged with: all comparisons of the same moments."""
+        if self.x == self.y:
+            return "itself"
+        return self.x.moment if self.x.moment == self.y.moment else f"{self.x.moment} ~ {self.y.moment}"
+
+    @property
+    def shown(self) -> str:
+        """What people call it."""
+        x, y = (shown_network(checkpoint.network) for checkpoint in self)
+        if self.x.moment == self.y.moment:
+            return f"{x} ~ {y} · {self.x.moment}"
+        return f"{x} {self.x.moment} ~ {y} {self.y.moment}"
+
+
+def networks(study: Study, others: Mapping[str, Study]) -> dict[str, Network]:
+    """Return all networks that the study knows, by name: its own first."""
+    known = [Network(f"seed{seed}", study, None, seed) for seed in study.seeds]
+    known += [Network(name, study, None, None) for name in study.weights]
+    for name, other in others.items():
+        known += [Network(f"{name}/seed{seed}", other, name, seed) for seed in other.seeds]
+    return {network.name: network for network in known}
+
+
+def comparisons(study: Study, others: Mapping[str, Study]) -> list[Comparison]:
+    """Return what is compared with what, each once, in the order of the study's `compare`.
+
+    Raises
+    ------
+    ValueError
+        If a pair names a network or a moment that there is not.
+    """
+    known = networks(study, others)
+    own = [network for network in known.values() if network.other is None]
+    theirs = [network for network in known.values() if network.other is not None]
+    found: dict[Comparison, None] = {}
+    for kind in study.compare:
+        if kind == "networks":
+            found.update(dict.fromkeys(_every_two(study, own)))
+        elif kind == "checkpoints":
+            found.update(dict.fromkeys(_every_moment(study, own)))
+        elif kind == "others":
+            found.update(dict.fromkeys(_across(study, own, theirs)))
+        else:
+            found[_named(kind, known)] = None
+    if not found:
+        raise ValueError(
+            f"`compare` must name something to compare, got {study.compare} with seeds {study.seeds} and "
+            f"checkpoints {study.checkpoints}; networks that are trained already have `final` only"
+        )
+    return list(found)
+
+
+def moments(network: Network) -> Sequence[str]:
+    """Return the checkpoints that a network has of those its study compares."""
+    if network.seed is None:
+        return [moment for moment in network.study.checkpoints if moment == "final"]
+    return network.study.checkpoints
+
+
+def _every_two(study: Study, own: Sequence[Network]) -> Iterator[Comparison]:
+    for moment in study.checkpoints:
+        with_it = [network for network in own if moment in moments(network)]
+        for x, y in combinations(with_it, 2):
+            yield Comparison(Checkpoint(x.name, moment), Checkpoint(y.name, moment))
+
+
+def _every_moment(study: Study, own: Sequence[Network]) -> Iterator[Comparison]:
+    for first, second in combinations(study.checkpoints, 2):
+        for network in own:
+            if network.seed is not None:
+                yield Comparison(Checkpoint(network.name, first), Checkpoint(network.name, second))
+
+
+def _across(study: Study, own: Sequence[Network], theirs: Sequence[Network]) -> Iterator[Comparison]:
+    for moment, x, y in product(study.checkpoints, own, theirs):
+        if moment in moments(x):
+            yield Comparison(Checkpoint(x.name, moment), Checkpoint(y.name, moment))
+
+
+def _named(pair: str, known: Mapping[str, Network]) -> Comparison:
+    x, y = (_checkpoint(label.strip(), known) for label in pair.split("~"))
+    return Comparison(x, y)
+
+
+def _checkpoint(label: str, known: Mapping[str, Network]) -> Checkpoint:
+    name, moment = Checkpoint.of_label(label)
+    if name not in known:
+        raise ValueError(
+            f"`compare` must name checkpoints such as seed0-final of {', '.join(known)}; got {label!r}"
+        )
+    network = known[name]
+    if network.seed is None and moment != "final":
+        raise ValueError(
+            f"`compare` must name {name}-final: a network that is trained already has no other checkpoint, "
+            f"got {label!r}"
+        )
+    require_checkpoints([moment], network.study.training.epochs)
+    return Checkpoint(name, moment)
+
+
+def _is_seed(name: str) -> bool:
+    return name.rpartition("/")[2].removeprefix("seed").isdigit()

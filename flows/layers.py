@@ -1,0 +1,31 @@
+"""The layers of a study's network, without training it.
+
+Apart from the checks because it is asked for by name, before there is a study worth running.
+"""
+
+from typing import TYPE_CHECKING
+
+from flows.checks import check_names
+from flows.study import Study
+
+if TYPE_CHECKING:
+    from spanmatch.networks.layers import Layer
+
+
+def layers_of(study: Study) -> "tuple[tuple[Layer, ...], frozenset[str]]":
+    """Return all layers in the order of the forward pass, and the names of those that the study compares.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If the study asks for what there is not.
+    """
+    check_names(study)
+    from spanmatch.networks.architectures import build  # torch: seconds
+    from spanmatch.networks.data import load_dataset
+    from spanmatch.networks.layers import choose, list_layers
+
+    dataset = load_dataset(study.dataset, study.data_folder)
+    shape = dataset.held_out.shape
+    known = list_layers(build(study.architecture, shape, dataset.classes, study.width), shape)
+    return known, frozenset(choose(known, study.layers))

@@ -1,0 +1,32 @@
+"""Which device a piece computes on: a GPU for each worker, as far as there are.
+
+Apart because only here a device has to do with a Dask worker.
+"""
+
+from distributed import get_worker
+
+
+def device_of_this_worker(name: str) -> str:
+    """Return ``"cpu"`` or ``"cuda"``; on CUDA the workers of a machine take its GPUs in turn.
+
+    Raises
+    ------
+    ValueError
+        If CUDA is asked for and absent.
+    """
+    import torch  # takes seconds to import
+
+    from spanmatch.networks.devices import resolve_device
+
+    device = resolve_device(name)
+    if device == "cuda":
+        torch.cuda.set_device(_number_of_this_worker() % torch.cuda.device_count())
+    return device
+
+
+def _number_of_this_worker() -> int:
+    try:
+        name = get_worker().name
+    except ValueError:  # not on a worker
+        return 0
+    return name if isinstance(name, int) else 0
