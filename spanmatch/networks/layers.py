@@ -80,7 +80,8 @@ def list_layers(network: nn.Module, shape: tuple[int, ...]) -> tuple[Layer, ...]
     ValueError
         If the network does not take such images.
     """
-    return probe(network, shape, torch.device("cpu"))[1]
+    weights = next(network.parameters(), None)
+    return probe(network, shape, torch.device("cpu") if weights is None else weights.device)[1]
 
 
 def probe(
