@@ -109,7 +109,7 @@ class Study(_Strict):
     layers: list[str] = Field(
         ["default"],
         min_length=1,
-        description="Layers by name or pattern (block2.*); `default`: the output of every activation function.",
+        description="Layers by name or pattern (block2.*); `default`: outputs of all activation functions.",
     )
     images: Annotated[StrictInt, Field(ge=1)] = Field(
         description="Number of held-out images whose activations are compared."
@@ -119,7 +119,7 @@ class Study(_Strict):
     )
     positions: Literal["all", "mean"] | Annotated[StrictInt, Field(ge=1)] = Field(
         "all",
-        description="Positions of a feature map that are samples: all, so many drawn for each image, or mean.",
+        description="Positions of a map that are samples: all, so many drawn for each image, or their mean.",
     )
     positions_seed: Annotated[StrictInt, Field(ge=0)] = Field(
         0, description="Seed that positions are drawn from."

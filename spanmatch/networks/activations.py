@@ -121,7 +121,7 @@ def extract(
     if not layers or not len(images):
         raise ValueError(f"`layers` and `images` must not be empty, got {len(layers)} and {len(images)}")
     where = _device(device)
-    with deterministic():
+    with deterministic(device=device):
         forward, known = probe(network.to(where), images.slice(0, 1).pixels.shape[1:], where)
     for name in layers:
         known_layer(known, name)
@@ -181,7 +181,7 @@ def _batches(
 
         # a copy: the network may work on its input in place
         pixels = torch.tensor(batch.pixels, device=device)
-        with deterministic(), faithful(), torch.inference_mode():
+        with deterministic(device=device.type), faithful(), torch.inference_mode():
             forward(pixels, keep)
         for layer in layers:
             if layer not in taken:
