@@ -175,7 +175,7 @@ def _require_images(study: Study, held_out: int | None) -> None:
 
 
 def _check_device(study: Study) -> None:
-    """See that this machine has the device that is asked for; another scheduler's workers see for themselves."""
+    """See that the device is there; workers of another scheduler see for themselves."""
     if study.scheduler is not None or (study.device != "cuda" and not study.training.mixed_precision):
         return
     from spanmatch.networks.devices import resolve_device  # torch: seconds
