@@ -14,7 +14,7 @@ from pathlib import Path
 import spanmatch.networks
 from flows.setting import Setting
 from flows.study import Study
-from spanmatch.networks.catalogue import ARCHITECTURE_NAMES, held_out_images, require_dataset
+from spanmatch.networks.catalogue import ARCHITECTURE_NAMES, HELD_OUT_IMAGES, held_out_images, require_dataset
 from storage.digests import file_digest, json_digest
 from storage.root import Root
 
@@ -42,7 +42,8 @@ def look_up(study: Study, root: Root | None = None) -> Setting:
     """Resolve the study's layers and digest its data.
 
     Loads torch and the data, which takes seconds, unless `root` remembers the answer from an earlier run
-    with the same code and the same versions of the packages that it depends on.
+    with the same code and the same versions of the packages that it depends on. What a folder of images or
+    somebody's own function holds may have changed, so that is looked up every time.
 
     Raises
     ------
@@ -50,7 +51,9 @@ def look_up(study: Study, root: Root | None = None) -> Setting:
         If a layer is unknown.
     """
     question = json_digest([study.dataset, study.architecture, study.layers, _code_digest()])
-    memory = None if root is None else root.cache / "settings" / question
+    memory = None
+    if root is not None and study.dataset in HELD_OUT_IMAGES:
+        memory = root.cache / "settings" / question
     if memory is not None and (remembered := _remembered(memory)) is not None:
         return remembered
     setting = Setting(_layers(study.architecture, tuple(study.layers)), *_digests(study.dataset))
@@ -75,7 +78,6 @@ def _code_digest() -> str:
     return json_digest([sources, [version(name) for name in ("torch", "torchvision", "scikit-learn")]])
 
 
-@cache
 def _digests(dataset: str) -> tuple[str, str]:
     from spanmatch.networks.data import load_dataset  # scikit-learn takes a second to import
 
