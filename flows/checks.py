@@ -64,7 +64,8 @@ def look_up(study: Study, root: Root | None = None) -> Setting:
     """Resolve the study's layers, and digest its data, weights and code.
 
     Loads torch and the data, which takes seconds, unless `root` remembers the answer from an earlier run
-    with the same code and the same versions of the packages that it depends on.
+    with the same code and the same versions of the packages that it depends on. What a folder of images or
+    somebody's own function holds may have changed, so that is looked up every time.
 
     Raises
     ------

@@ -5,8 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from cases import random_bytes
+from conftest import DIGITS
 from PIL import Image
 
+from flows.checks import look_up
+from flows.study import read_study
 from spanmatch.networks.data import (
     Preprocessing,
     UnreadableImageError,
@@ -14,6 +17,7 @@ from spanmatch.networks.data import (
     image_folder,
     load_dataset,
 )
+from storage.root import Root
 
 
 def write_image(path: Path, pixels: np.ndarray) -> None:
@@ -69,6 +73,16 @@ def test_a_folder_that_gains_an_image_is_listed_anew(tmp_path: Path) -> None:
     assert load_dataset(f"folder:{tmp_path}") is before
     write_image(tmp_path / "cat/9.png", random_bytes(8, 6, 3))
     assert len(load_dataset(f"folder:{tmp_path}").training) == len(before.training) + 1
+
+
+def test_a_study_of_a_folder_sees_that_its_images_changed(tmp_path: Path) -> None:
+    write_folder(tmp_path / "images")
+    study = read_study(DIGITS).model_copy(update={"dataset": f"folder:{tmp_path / 'images'}"})
+    root = Root.prepare(tmp_path / "root")
+    before = look_up(study, root)
+    assert look_up(study, root) == before
+    write_image(tmp_path / "images/cat/9.png", random_bytes(8, 6, 3))
+    assert look_up(study, root).dataset_digest != before.dataset_digest
 
 
 def test_images_of_two_sizes_are_refused_unless_they_are_made_one(tmp_path: Path) -> None:

@@ -147,6 +147,10 @@ def pickled(**values: object) -> bytes:
 Files = dict[str, bytes]
 
 
+def md5(content: bytes) -> str:
+    return hashlib.md5(content, usedforsecurity=False).hexdigest()
+
+
 @pytest.fixture
 def cifar10(monkeypatch: pytest.MonkeyPatch) -> tuple[Files, np.ndarray, list[int]]:
     """CIFAR-10's files with three images in each, whose checksums torchvision takes for the real ones."""
@@ -158,7 +162,7 @@ def cifar10(monkeypatch: pytest.MonkeyPatch) -> tuple[Files, np.ndarray, list[in
         for number, name in enumerate(names)
     }
     files["batches.meta"] = pickled(label_names=[f"class {number}" for number in range(10)])
-    sums = {name: hashlib.md5(content, usedforsecurity=False).hexdigest() for name, content in files.items()}
+    sums = {name: md5(content) for name, content in files.items()}
     monkeypatch.setattr(kind, "train_list", [[name, sums[name]] for name in names[:5]])
     monkeypatch.setattr(kind, "test_list", [[name, sums[name]] for name in names[5:]])
     monkeypatch.setattr(kind, "meta", {**kind.meta, "md5": sums["batches.meta"]})
@@ -206,7 +210,7 @@ def test_cifar100_is_read_with_its_fine_labels(tmp_path: Path, monkeypatch: pyte
         "test": pickled(data=test, fine_labels=[1, 2]),
         "meta": pickled(fine_label_names=[f"class {number}" for number in range(100)]),
     }
-    sums = {name: hashlib.md5(content, usedforsecurity=False).hexdigest() for name, content in files.items()}
+    sums = {name: md5(content) for name, content in files.items()}
     monkeypatch.setattr(kind, "train_list", [["train", sums["train"]]])
     monkeypatch.setattr(kind, "test_list", [["test", sums["test"]]])
     monkeypatch.setattr(kind, "meta", {**kind.meta, "md5": sums["meta"]})
@@ -218,23 +222,23 @@ def test_cifar100_is_read_with_its_fine_labels(tmp_path: Path, monkeypatch: pyte
 
 
 class Server(http.server.ThreadingHTTPServer):
-    """Serves one file; only its first half while ``breaks``."""
+    """Serves files by name, but lists none; only the first half of each while ``breaks``."""
 
-    content: bytes
-    breaks: bool
+    files: Files
+    breaks = False
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
     server: Server
 
     def do_HEAD(self) -> None:
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(self.server.content)))
-        self.end_headers()
+        self.send_error(403)
 
     def do_GET(self) -> None:
-        self.do_HEAD()
-        content = self.server.content
+        content = self.server.files[self.path.removeprefix("/")]
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
         self.wfile.write(content[: len(content) // 2] if self.server.breaks else content)
 
     def log_message(self, *_: object) -> None:
@@ -262,11 +266,10 @@ def test_a_download_arrives_whole_or_not_at_all(
     write_files(tmp_path / "cifar-10-batches-py", files)
     with tarfile.open(tmp_path / "archive", "w:gz") as archive:
         archive.add(tmp_path / "cifar-10-batches-py", "cifar-10-batches-py")
-    server.content = (tmp_path / "archive").read_bytes()
+    server.files = {"cifar-10-python.tar.gz": (tmp_path / "archive").read_bytes()}
     address = f"http://127.0.0.1:{server.server_port}/"
     monkeypatch.setattr(datasets.CIFAR10, "url", f"{address}cifar-10-python.tar.gz")
-    md5 = hashlib.md5(server.content, usedforsecurity=False).hexdigest()
-    monkeypatch.setattr(datasets.CIFAR10, "tgz_md5", md5)
+    monkeypatch.setattr(datasets.CIFAR10, "tgz_md5", md5(server.files["cifar-10-python.tar.gz"]))
     data = tmp_path / "data"
 
     server.breaks = True
@@ -279,3 +282,18 @@ def test_a_download_arrives_whole_or_not_at_all(
     assert np.array_equal(dataset.held_out.stored, pixels[15:])
     assert [path.name for path in data.iterdir()] == ["cifar-10-batches-py"]
     assert f"'cifar10' is not in {data / 'cifar-10-batches-py'}: downloading it from {address}" in caplog.text
+
+
+def test_mnist_s_files_are_fetched_and_unpacked(
+    tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written = write_mnist(tmp_path / "raw", compressed=True)
+    server.files = {path.name: path.read_bytes() for path in (tmp_path / "raw").iterdir()}
+    address = f"http://127.0.0.1:{server.server_port}/"
+    monkeypatch.setattr(datasets.MNIST, "mirrors", [NOWHERE, address])
+    resources = [(f"{name}.gz", md5(server.files[f"{name}.gz"])) for name in MNIST_FILES]
+    monkeypatch.setattr(datasets.MNIST, "resources", resources)
+    data = tmp_path / "data"
+    dataset = load_dataset("mnist", str(data))
+    assert np.array_equal(dataset.training.stored[:, 0], written["train-images-idx3-ubyte"])
+    assert [path.name for path in data.iterdir()] == ["MNIST"]

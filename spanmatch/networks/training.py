@@ -93,7 +93,7 @@ def train(
             state.restore(resume)
         for done in state.history:
             on_epoch(done)
-        if not state.history:
+        if not state.history and "initial" in keep:
             _keep(state, keep, recipe, evaluate(network, dataset.held_out, place))
         for epoch in range(len(state.history) + 1, recipe.epochs + 1):
             loss = _epoch(state, dataset.training, recipe, epoch, mixed_precision=mixed_precision)

@@ -46,8 +46,7 @@ def image_folder(
     ValueError
         If the folder is missing or empty, the two parts differ in classes, or the images in size.
     """
-    parts = [folder / part for part in ("train", "val")]
-    if all(part.is_dir() for part in parts):
+    if parts := _parts(folder):
         (training, classes), (held_out, held_out_classes) = map(_listed, parts)
         if classes != held_out_classes:
             odd = sorted(set(classes) ^ set(held_out_classes))
@@ -90,7 +89,7 @@ def imagenet(folder: Path) -> Dataset:
         "get the archives from image-net.org (they need an account) and unpack them there with "
         "torchvision.datasets.ImageNet(root, split='train') and split='val'"
     )
-    if not all((place / part).is_dir() for part in ("train", "val")):
+    if not _parts(place):
         raise ValueError(
             f"`dataset` 'imagenet' must be in {str(place)!r} (train and val), got none; {remedy}"
         )
@@ -108,8 +107,15 @@ def imagenet(folder: Path) -> Dataset:
 
 def folder_stamp(folder: Path) -> tuple[int, ...]:
     """When a folder of images and the folders in it last gained or lost something."""
-    places = [folder, *sorted(folder.glob("*/")), *sorted(folder.glob("*/*/"))]
+    parts = _parts(folder) or [folder]
+    places = [folder, *parts, *(place for part in parts for place in sorted(part.glob("*/")))]
     return tuple(place.stat().st_mtime_ns for place in places if place.is_dir())
+
+
+def _parts(folder: Path) -> list[Path]:
+    """Return the folders of training and held-out images, if the folder has both."""
+    parts = [folder / part for part in ("train", "val")]
+    return parts if all(part.is_dir() for part in parts) else []
 
 
 def _listed(folder: Path) -> tuple[Samples, list[str]]:

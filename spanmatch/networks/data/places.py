@@ -10,6 +10,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 FOLDER_VARIABLE = "SPANMATCH_DATA"
@@ -53,13 +54,12 @@ def fetch(
     """
     aside: str | None = None
     try:
-        _first_answering(addresses)
+        _require_answer(addresses)
         _log.warning("data set %r is not in %s: downloading it from %s", name, place, addresses[0])
         place.parent.mkdir(parents=True, exist_ok=True)
         aside = tempfile.mkdtemp(dir=place.parent, prefix=f".{place.name}-")
         download(Path(aside))
-        if not place.exists():  # another process may have been faster
-            (Path(aside) / place.name).rename(place)
+        _move(Path(aside) / place.name, place)
     except (OSError, RuntimeError) as error:
         reason = " ".join(str(error).split())
         message = (
@@ -73,8 +73,16 @@ def fetch(
             shutil.rmtree(aside, ignore_errors=True)
 
 
-def _first_answering(addresses: Sequence[str]) -> None:
-    """See that one of some addresses answers.
+def _move(source: Path, place: Path) -> None:
+    try:
+        source.rename(place)
+    except OSError:
+        if not place.exists():  # else another process was faster
+            raise
+
+
+def _require_answer(addresses: Sequence[str]) -> None:
+    """See that one of some addresses answers, if only that it lists nothing.
 
     Raises
     ------
@@ -86,6 +94,9 @@ def _first_answering(addresses: Sequence[str]) -> None:
             request = Request(address, method="HEAD")  # noqa: S310 - torchvision's addresses
             with urlopen(request, timeout=_ANSWER_SECONDS):  # noqa: S310
                 return
+        except HTTPError as answer:
+            answer.close()
+            return
         except OSError:
             if number == len(addresses):
                 raise
