@@ -14,7 +14,7 @@ from storage.digests import json_digest
 from storage.root import Root, Stage
 from tasks.progress import advance
 from tasks.unit import Unit
-from tasks.writing import BackgroundWriter, LayerWriter
+from tasks.writing import BackgroundWriter, BeyondTypeError, LayerWriter
 
 
 class UnusableActivationsError(ValueError):
@@ -125,7 +125,7 @@ def extract_segments(root: Root, units: Sequence[SegmentUnit]) -> list[SegmentRe
                 "`training.learning_rate`, or leave that seed out"
             )
             raise UnusableActivationsError(message) from None
-        except OverflowError as error:
+        except BeyondTypeError as error:
             message = (
                 f"the activations of {one.pass_label} must fit `dtype`, but {error}; keep them as float32"
             )
