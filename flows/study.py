@@ -48,6 +48,9 @@ class Training(_Strict):
         None, description="Of step: epochs after which the rate falls to a tenth; half and three quarters."
     )
     augment: list[Augmentation] = Field([], description="Random changes of training images: crop, flip.")
+    images: Annotated[StrictInt, Field(ge=1)] | None = Field(
+        None, description="Train on so many of the training images, evenly spread; none for all."
+    )
     mixed_precision: bool = Field(False, description="Train in 16 bits where the device gains by it.")
 
     @field_validator("augment")

@@ -38,7 +38,7 @@ class Folder(Place):
         """Return the names of the files in a folder."""
         try:
             return {path.name for path in (self.path / folder).iterdir()}
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return set()
 
     def settle(self, staged: Path, name: str, *, replace: bool) -> None:

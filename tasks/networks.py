@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from typing_extensions import TypedDict
 
-from spanmatch.networks.recipe import Recipe
+from spanmatch.networks.recipe import Recipe, epochs_needed
 from storage.checkpoints import write_checkpoint
 from storage.digests import json_digest
 from storage.root import Root, Stage
@@ -79,7 +79,7 @@ class NetworkUnit(Unit):
     @property
     def steps(self) -> int:
         """Epochs."""
-        return 1 if self.recipe is None else self.recipe.epochs
+        return 1 if self.recipe is None else epochs_needed(self.keep, self.recipe.epochs)
 
     def identity(self) -> dict[str, Any]:
         """Return what the network is built of, and the data and recipe or the weights."""

@@ -64,6 +64,10 @@ class BackgroundWriter:
             raise self._error
 
 
+class BeyondTypeError(ValueError):
+    """A layer gave values that the type in which they are to be kept cannot hold."""
+
+
 class LayerWriter:
     """Gathers batches of one layer's activations to whole shards, and has those written.
 
@@ -100,7 +104,7 @@ class LayerWriter:
 
         Raises
         ------
-        OverflowError
+        BeyondTypeError
             If a value is beyond what the kept type can hold.
         """
         layout = self._layout or self._create(values)
@@ -128,5 +132,5 @@ class LayerWriter:
         with np.errstate(over="ignore"):
             target[...] = values
         if self._dtype == "float16" and not np.isfinite(target).all():
-            raise OverflowError(f"layer {self._layer!r} gave values that float16 cannot hold")
+            raise BeyondTypeError(f"layer {self._layer!r} gave values that float16 cannot hold")
         self._filled += len(values)

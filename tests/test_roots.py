@@ -1,7 +1,6 @@
 """A root in an object store is what one in a folder is: a real S3 server, on loopback."""
 
 import json
-import pickle
 import subprocess
 import sys
 import time
@@ -23,6 +22,7 @@ from conftest import (
     wait_for_address,
     write_study,
 )
+from distributed.protocol import pickle as dask_pickle
 from test_storage import publish
 
 from storage import bucket
@@ -305,10 +305,10 @@ def test_a_store_that_no_longer_answers_is_not_taken_for_damage(
 
 
 def test_a_root_travels_as_its_name_alone(root: Root) -> None:
-    sent = pickle.dumps(root)
+    sent = dask_pickle.dumps(root)
     assert len(sent) < 300
     assert not any(value.encode() in sent for value in CREDENTIALS.values())
-    assert pickle.loads(sent) == root
+    assert dask_pickle.loads(sent) == root
 
 
 def test_the_command_line_refuses_what_it_cannot_reach(tmp_path: Path, bare_env: Environment) -> None:

@@ -21,7 +21,7 @@ from storage.places import UnusableRootError
 from storage.root import Root
 from tasks import writing
 from tasks.grams import pieces
-from tasks.writing import BackgroundWriter, LayerWriter
+from tasks.writing import BackgroundWriter, BeyondTypeError, LayerWriter
 
 MEBIBYTE = 1 << 20
 
@@ -93,7 +93,7 @@ def test_float16_keeps_half_the_bytes_and_refuses_what_it_cannot_hold(root: Root
     assert read.dtype == np.float16
     np.testing.assert_array_equal(read, values.astype(np.float16))
     values[7, 0, 0] = 1e5
-    with pytest.raises(OverflowError, match="layer 'layer' gave values that float16 cannot hold"):
+    with pytest.raises(BeyondTypeError, match="layer 'layer' gave values that float16 cannot hold"):
         extracted(root, "other", values, 6, "float16")
     assert not Path(root.where(root.artefact("segments", "other"))).exists()
 

@@ -41,6 +41,8 @@ class Recipe:
     augment
         ``"crop"``: a random window of the image padded with black by an eighth of its height (4 pixels of
         32) on each side; ``"flip"``: left and right exchanged for half of the images. None by default.
+    images
+        Train on so many of the training images, evenly spread over them; None for all.
 
     Raises
     ------
@@ -56,6 +58,7 @@ class Recipe:
     schedule: Schedule = "one-cycle"
     milestones: tuple[int, ...] | None = None
     augment: tuple[Augmentation, ...] = ()
+    images: int | None = None
 
     def __post_init__(self) -> None:
         if self.schedule not in ("one-cycle", "step"):
@@ -114,6 +117,17 @@ def require_checkpoints(names: Iterable[str], epochs: int) -> None:
                 f"last), got {name!r}"
             )
             raise ValueError(message)
+
+
+def epochs_needed(names: Iterable[str], epochs: int) -> int:
+    """Return after how many epochs all these checkpoints are there: none for ``initial`` alone."""
+    return max((_epochs_until(name, epochs) for name in names), default=epochs)
+
+
+def _epochs_until(name: str, epochs: int) -> int:
+    if name == "initial":
+        return 0
+    return int(name.removeprefix("epoch")) if name.startswith("epoch") else epochs
 
 
 def _cosine(start: float, end: float, share: float) -> float:

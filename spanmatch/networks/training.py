@@ -18,7 +18,7 @@ from spanmatch.networks.data import Dataset, Images
 from spanmatch.networks.devices import deterministic, resolve_device
 from spanmatch.networks.evaluation import Evaluation, evaluate
 from spanmatch.networks.outcome import Checkpoint, Epoch, Trained
-from spanmatch.networks.recipe import Recipe, require_checkpoints
+from spanmatch.networks.recipe import Recipe, epochs_needed, require_checkpoints
 from spanmatch.networks.resume import ResumeStore, State, weights_of
 
 # Looking at a loss makes a CUDA device wait, so it is looked at a few steps later.
@@ -49,7 +49,7 @@ def train(
     architecture, width, dataset, seed, recipe
         What determines the weights: the same five give the same bits on one kind of device.
     keep
-        Checkpoints to return: ``initial`` (untrained), ``epoch<k>`` (after k epochs), ``best`` (after the
+        Checkpoints to return, which end the training when all are there: ``initial`` (untrained), ``epoch<k>`` (after k epochs), ``best`` (after the
         epoch of the highest held-out accuracy, the first of equals), ``final``.
     device
         ``"auto"``, ``"cpu"`` or ``"cuda"``.
@@ -95,8 +95,9 @@ def train(
             on_epoch(done)
         if not state.history and "initial" in keep:
             _keep(state, keep, recipe, evaluate(network, dataset.held_out, place))
-        for epoch in range(len(state.history) + 1, recipe.epochs + 1):
-            loss = _epoch(state, dataset.training, recipe, epoch, mixed_precision=mixed_precision)
+        images = dataset.training.spread(recipe.images)
+        for epoch in range(len(state.history) + 1, epochs_needed(keep, recipe.epochs) + 1):
+            loss = _epoch(state, images, recipe, epoch, mixed_precision=mixed_precision)
             found = evaluate(network, dataset.held_out, place)
             if not np.isfinite(found.loss):
                 raise NonFiniteLossError(
@@ -119,10 +120,17 @@ def require_trainable(dataset: Dataset, recipe: Recipe) -> None:
     ValueError
         If not.
     """
-    if len(dataset.training) % recipe.batch_size == 1:
+    images = len(dataset.training)
+    if recipe.images is not None and not 1 <= recipe.images <= images:
+        message = (
+            f"`training.images` must be from 1 to {images}, the training images of {dataset.name!r}, got "
+            f"{recipe.images}; leave it out for all"
+        )
+        raise ValueError(message)
+    if (recipe.images or images) % recipe.batch_size == 1:
         message = (
             "`batch_size` must not leave a last batch of one image, which batch normalisation cannot take, "
-            f"got {recipe.batch_size} for {len(dataset.training)} images; take one more"
+            f"got {recipe.batch_size} for {recipe.images or images} images; take one more"
         )
         raise ValueError(message)
     if recipe.augment and len(dataset.training.shape) != 3:

@@ -105,6 +105,19 @@ class Images:
         )
         return Images(stored, self.labels[start:stop], self.ids[start:stop], self.preprocessing)
 
+    def spread(self, count: int | None) -> "Images":
+        """Return so many images, evenly spread over all; all of them for None."""
+        if count is None:
+            return self
+        index = np.arange(count) * len(self) // count
+        if isinstance(self.stored, ImageFiles):
+            paths = tuple(self.stored.paths[number] for number in index)
+            stored: Raw | ImageFiles = ImageFiles(paths, self.stored.mode)
+        else:
+            stored = self.stored[index]
+        ids = tuple(self.ids[number] for number in index)
+        return Images(stored, self.labels[index], ids, self.preprocessing)
+
     def raw(self, index: Sequence[int] | NDArray[np.int64], threads: int = 1) -> Raw:
         """Return some images resized, cropped and padded but not standardised: bytes, or float32 as it is.
 
