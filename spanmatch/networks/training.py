@@ -49,8 +49,9 @@ def train(
     architecture, width, dataset, seed, recipe
         What determines the weights: the same five give the same bits on one kind of device.
     keep
-        Checkpoints to return, which end the training when all are there: ``initial`` (untrained), ``epoch<k>`` (after k epochs), ``best`` (after the
-        epoch of the highest held-out accuracy, the first of equals), ``final``.
+        Checkpoints to return: ``initial`` (untrained), ``epoch<k>`` (after k epochs), ``best`` (after the
+        epoch of the highest held-out accuracy, the first of equals), ``final``. The training ends when all
+        are there.
     device
         ``"auto"``, ``"cpu"`` or ``"cuda"``.
     mixed_precision
