@@ -40,10 +40,16 @@ TINY: dict[str, Any] = {
 Environment = dict[str, str]
 
 
-def spanmatch(*args: object, env: Environment, expect: int = 0) -> str:
+def spanmatch(*args: object, env: Environment, expect: int = 0, folder: Path | None = None) -> str:
     """Run the command line in a process of its own; return what it printed."""
     done = subprocess.run(
-        [*COMMAND, *map(str, args)], env=env, capture_output=True, text=True, timeout=400, check=False
+        [*COMMAND, *map(str, args)],
+        env=env,
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=400,
+        check=False,
     )
     printed = done.stdout + done.stderr
     assert done.returncode == expect, printed

@@ -1,4 +1,4 @@
-"""The three figures of a study, as matplotlib figures that belong to no backend or window.
+"""The figures of what networks share, as matplotlib figures that belong to no backend or window.
 
 Apart from the page: a notebook, a README and a dashboard show the same figures.
 """

@@ -1,6 +1,6 @@
 """Panels of the figures: their size, axes, titles and legends.
 
-Apart from what is drawn in them, so that the three figures look like one family.
+Apart from what is drawn in them, so that all figures look like one family.
 """
 
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from spanmatch.reporting.aggregate import group_names
 from spanmatch.reporting.results import StudyResults
-from spanmatch.reporting.theme import GRID, INK, MUTED, SURFACE, elide, plain, style_axes
+from spanmatch.reporting.theme import GRID, INK, MUTED, SURFACE, elide, plain, shown_group, style_axes
 
 __all__ = [
     "SMALL_SIZE",
@@ -21,6 +21,7 @@ __all__ = [
     "drop_unused",
     "group_columns",
     "label_figure",
+    "legend_height",
     "message_figure",
     "panel_figure",
     "panel_width",
@@ -32,6 +33,9 @@ __all__ = [
 SMALL_SIZE = 7.5
 _TITLE_SIZE = 10.5
 _LEGEND_SIZE = 9
+_LEGEND_LINE_INCHES = 0.19
+_LEGEND_LETTER_INCHES = 0.08
+_LEGEND_KEY_INCHES = 0.6  # the line before the text, and the gap to the next column
 _MAX_LEGEND_COLUMNS = 4
 _MAX_LAYERS_OF_HALF_WIDTH = 12  # with more layers than this a panel takes the whole width
 _MIN_HEIGHT_INCHES = 3.2  # the vertical label of a single row of panels needs it
@@ -84,22 +88,28 @@ def set_similarity_axis(ax: Axes) -> None:
 
 def set_title(ax: Axes, title: str, note: str = "") -> None:
     """Name a panel above its left corner, with a quiet note above the right one."""
-    ax.set_title(plain(elide(title)), loc="left", color=INK, fontsize=_TITLE_SIZE)
+    ax.set_title(plain(shown_group(title)), loc="left", color=INK, fontsize=_TITLE_SIZE)
     if note:
         ax.set_title(note, loc="right", color=MUTED, fontsize=SMALL_SIZE + 1)
 
 
-def label_figure(figure: Figure, x: str | None, y: str) -> None:
+def label_figure(figure: Figure, x: str | None, y: str | None) -> None:
     """Name the axes that all panels share."""
     if x is not None:
         figure.supxlabel(x, color=INK, fontsize=_TITLE_SIZE)
-    figure.supylabel(y, color=INK, fontsize=_TITLE_SIZE)
+    if y is not None:
+        figure.supylabel(y, color=INK, fontsize=_TITLE_SIZE)
 
 
 def drop_unused(axes: Sequence[Axes], used: int) -> None:
     """Remove the panels that a grid has too many."""
     for ax in axes[used:]:
         ax.remove()
+
+
+def legend_height(labels: int) -> float:
+    """Height in inches of a legend with a title that is one column."""
+    return 0.6 + _LEGEND_LINE_INCHES * labels
 
 
 def add_legend(
@@ -111,11 +121,14 @@ def add_legend(
     title: str | None = None,
 ) -> None:
     """Explain the colours once, outside all panels: as a column at the right or as a line above."""
+    shown = [shown_group(label) for label in labels]
+    longest = max(len(line) for label in shown for line in label.split("\n"))
+    fitting = int(figure.get_figwidth() / (_LEGEND_KEY_INCHES + _LEGEND_LETTER_INCHES * longest))
     legend = figure.legend(
         handles,
-        [plain(elide(label)) for label in labels],
+        [plain(label) for label in shown],
         loc=place,
-        ncols=1 if place == "outside right center" else min(len(labels), _MAX_LEGEND_COLUMNS),
+        ncols=1 if place == "outside right center" else max(1, min(len(labels), fitting, _MAX_LEGEND_COLUMNS)),
         title=title,
         frameon=False,
         labelcolor=INK,
