@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 from prefect import flow, get_run_logger
-from prefect.futures import PrefectFuture, wait
+from prefect.futures import PrefectFuture
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 from prefect.utilities.annotations import quote
 
@@ -22,6 +22,7 @@ from tasks.progress import listener
 from tasks.records import Cache
 from tasks.report import publish
 from tasks.stages import TASKS
+from tasks.ui_progress import StepCounter, counting, wait_with_progress
 from tasks.unit import Unit, jobs
 
 # Units under way at once; each waits in a thread while its pieces run on Dask.
@@ -50,8 +51,8 @@ def run_study(study: Study) -> StudyResults:
     if study.scheduler is not None:
         check_scheduler(study.scheduler)
     Root.prepare(study.root)
-    with cluster_at(study.scheduler) as cluster:
-        run = _Run(root, cluster)
+    with cluster_at(study.scheduler) as cluster, counting() as counter:
+        run = _Run(study.name, root, cluster, counter)
         while True:
             try:
                 outcome = plan.walk(study, setting, run.complete)
@@ -67,7 +68,9 @@ def run_study(study: Study) -> StudyResults:
 class _Run:
     """One run: what it has computed, reused and repaired so far."""
 
-    def __init__(self, root: Root, cluster: Cluster) -> None:
+    def __init__(self, study: str, root: Root, cluster: Cluster, counter: StepCounter) -> None:
+        self._study = study
+        self._counter = counter
         self._root = root
         self._cluster = cluster
         self._cache = Cache(root)
@@ -96,7 +99,7 @@ class _Run:
         futures: list[PrefectFuture[dict[str, Any]]] = [
             TASKS[stage].submit(units=job, root=self._root, cluster=self._cluster) for job in missing
         ]
-        wait(futures)
+        wait_with_progress(futures, self._counter, self._study, stage)
         records: dict[str, Any] = {}
         damages = []
         for future in futures:

@@ -1,0 +1,75 @@
+"""Progress in the Prefect UI: one progress artefact for each stage that takes a while.
+
+Apart from the bars of the command line, because it counts for a run that nobody watches at a terminal.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, cast
+from uuid import UUID
+
+from prefect.artifacts import create_progress_artifact, update_progress_artifact
+from prefect.futures import PrefectFuture, wait
+
+from storage.root import Stage
+from tasks.progress import Listener, listener, listening
+
+# Work that is done sooner is not worth an artefact; one that is not is told of so often.
+_SECONDS = 2.0
+
+
+class StepCounter:
+    """Counts the steps of the stage at work, and passes everything on to whoever listened before."""
+
+    def __init__(self, inner: Listener) -> None:
+        self._inner = inner
+        self.steps = self.total = 0
+
+    def planned(self, stage: Stage, steps: int, units: int) -> None:
+        """Start counting anew."""
+        self.steps, self.total = 0, steps
+        self._inner.planned(stage, steps, units)
+
+    def advanced(self, stage: Stage, steps: int) -> None:
+        """Count steps."""
+        self.steps += steps
+        self._inner.advanced(stage, steps)
+
+    def finished(self, stage: Stage) -> None:
+        """Pass it on."""
+        self._inner.finished(stage)
+
+    def noticed(self, message: str) -> None:
+        """Pass it on."""
+        self._inner.noticed(message)
+
+    @property
+    def percent(self) -> float:
+        """How much of the stage is done; events may come twice, when Dask runs a piece again."""
+        return min(100.0, 100 * self.steps / self.total) if self.total else 0.0
+
+
+@contextmanager
+def counting() -> Iterator[StepCounter]:
+    """Count what this process hears of progress, within the block."""
+    counter = StepCounter(listener())
+    with listening(counter):
+        yield counter
+
+
+def wait_with_progress(
+    futures: Sequence[PrefectFuture[Any]], counter: StepCounter, study: str, stage: Stage
+) -> None:
+    """Wait for tasks, and show in the Prefect UI how far they are; call it from the flow."""
+    shown: UUID | None = None
+    while wait(list(futures), timeout=_SECONDS).not_done:
+        if shown is None:
+            shown = create_progress_artifact(
+                counter.percent,
+                key=f"{study}-{stage}",
+                description=f"{stage} of {study}, of this run's steps",
+            )
+        else:
+            update_progress_artifact(shown, counter.percent)
+    if shown is not None:
+        update_progress_artifact(shown, 100.0)
