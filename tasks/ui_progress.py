@@ -64,11 +64,8 @@ def wait_with_progress(
     shown: UUID | None = None
     while wait(list(futures), timeout=_SECONDS).not_done:
         if shown is None:
-            shown = create_progress_artifact(
-                counter.percent,
-                key=f"{study}-{stage}",
-                description=f"{stage} of {study}, of this run's steps",
-            )
+            key, description = f"{study}-{stage}", f"{stage} of {study}, of this run's steps"
+            shown = cast("UUID", create_progress_artifact(counter.percent, key=key, description=description))
         else:
             update_progress_artifact(shown, counter.percent)
     if shown is not None:
