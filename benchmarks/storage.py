@@ -61,7 +61,7 @@ WAYS = (
 class Sizes:
     """How much is measured."""
 
-    images: int = 128
+    images: int = 512
     epochs: int = 12
     ways: tuple[Way, ...] = WAYS
 

@@ -111,11 +111,12 @@ class Bucket(Place):
 
     def remove(self, name: str) -> None:
         """Delete the markers first, then the rest."""
-        for marker in reversed(_MARKERS):
-            self._delete([f"{name}/{marker}"])
+        for first in (name, *(f"{name}/{marker}" for marker in reversed(_MARKERS))):
+            with self._answering(), suppress(FileNotFoundError):
+                obstore.delete(self._store, first)
         with self._answering():
             below = [entry["path"] for page in obstore.list(self._store, name) for entry in page]
-        self._delete([name, *below])
+            obstore.delete(self._store, below)
 
     @property
     def staging(self) -> Path:
@@ -148,10 +149,6 @@ class Bucket(Place):
     def _upload(self, path: Path, name: str) -> None:
         with self._answering():
             obstore.put(self._store, name, path)
-
-    def _delete(self, names: list[str]) -> None:
-        with self._answering(), suppress(FileNotFoundError):
-            obstore.delete(self._store, names)
 
     @contextmanager
     def _answering(self) -> Iterator[None]:
