@@ -11,6 +11,8 @@ from typing import NamedTuple
 
 # A side that takes longer than this in all is run no further time.
 PATIENCE_SECONDS = 30
+# BLAS threads spin for a while when their work is done, in the way of whoever is measured next.
+PAUSE_SECONDS = 0.3
 
 
 class Row(NamedTuple):
@@ -25,11 +27,15 @@ class Row(NamedTuple):
 
 
 def in_turn(*sides: Callable[[], object], runs: int) -> list[float]:
-    """Return each side's median time; the sides alternate, so that what else the machine does hits all."""
+    """Return each side's median time; the sides alternate, so that what else the machine does hits all.
+
+    A pause comes before each.
+    """
     times: list[list[float]] = [[] for _ in sides]
     for _ in range(runs):
         for side, spent in zip(sides, times, strict=True):
             if sum(spent) < PATIENCE_SECONDS:
+                time.sleep(PAUSE_SECONDS)
                 start = time.perf_counter()
                 side()
                 spent.append(time.perf_counter() - start)

@@ -30,7 +30,7 @@ def assert_accurate_to_the_last_removal(vectors, n_members, order, slack):
     targets = np.flatnonzero(~is_member)
     members = list(range(n_members))
     for leaver in order[:-1]:
-        foreseen = span.growth(leaver)
+        foreseen = span.growth(np.array([leaver]))
         before = span.squared.copy()
         span.remove(np.array([leaver]))
         members.remove(leaver)

@@ -155,14 +155,15 @@ def _without(state: MatchState, label: int, needed: NDArray[np.bool_], epsilon: 
 
     `keep` falls with any neuron whose removal, from a match at least as large, was found to make it fall.
     """
-    residuals = state.residuals_without(label)
-    if residuals is not None:
+    leaving = np.array([label])
+    while (residuals := state.residuals_without(leaving)) is not None:
         too_far = residuals > epsilon
         if (too_far & needed).any():
             return None
         if not too_far.any():
-            state.remove(np.array([label]))
+            state.remove(leaving)
             return state
+        leaving = np.concatenate((leaving, np.flatnonzero(too_far)))
     trial = state.copy()
-    trial.remove(np.array([label]))
+    trial.remove(leaving)
     return trial if trial.settle(epsilon, needed) else None

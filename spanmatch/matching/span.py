@@ -97,18 +97,27 @@ class Span:
         self._target[labels] = False
         self._compact_if_sparse()
 
-    def growth(self, label: int) -> FloatArray | None:
-        """Return by how much removing a member would raise `squared`, or None when that takes an exchange.
+    def growth(self, labels: Indices) -> FloatArray | None:
+        """Return by how much removing members would raise `squared`, or None when only removing them tells.
 
-        Costs O(n); the span is unchanged.
+        Costs O(n) for each member and O(n²) for their number squared; the span is unchanged.
         """
         rise = np.zeros(len(self._gram))
-        row = self._row_of[label]
-        if row < 0:
+        rows = self._row_of[labels]
+        leaving = labels[rows >= 0]
+        if leaving.size == 0:
             return rise
-        pivot = self._tableau[row]
-        rise[self._columns] = pivot**2 / pivot[self._column_of[label]]
-        if (self.squared[self._redundant] + rise[self._redundant] > RESOLUTION).any():
+        if 2 * leaving.size > self._rank:
+            return None
+        tableau = self._tableau[rows[rows >= 0]]
+        fall, pivots = _half(tableau[:, self._column_of[leaving]], tableau)
+        if not (pivots >= 0.5).all():
+            return None
+        rise[self._columns] = (fall**2).sum(axis=0)
+        staying = self._redundant
+        if leaving.size < labels.size:
+            staying = np.setdiff1d(staying, labels, assume_unique=True)
+        if staying.size and (self.squared[staying] + rise[staying] > RESOLUTION).any():
             return None
         return rise
 

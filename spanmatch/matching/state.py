@@ -44,9 +44,7 @@ class MatchState:
 
     def residuals(self) -> FloatArray:
         """Return the relative residual of every label; -1 for those no longer in play."""
-        split = self.scaled.n_x
-        squared = np.concatenate((self._span_y.squared[:split], self._span_x.squared[split:]))
-        return self._relative(squared)
+        return self._relative(self._squared())
 
     def intervals(self) -> tuple[FloatArray, FloatArray]:
         """Return bounds of the true relative residuals; -1 for neurons no longer in play.
@@ -64,20 +62,25 @@ class MatchState:
         """Return by how much residuals can move with the choice of bases, as of the last `intervals`."""
         return max(self._span_x.shift, self._span_y.shift)
 
-    def residuals_without(self, label: int) -> FloatArray | None:
-        """Return `residuals` as they would be without this neuron, in O(n), or None when O(n) cannot tell."""
+    def residuals_without(self, labels: Indices) -> FloatArray | None:
+        """Return `residuals` as they would be without these neurons, or None when only removing them tells.
+
+        Costs O(n) for each; nothing changes.
+        """
         split = self.scaled.n_x
-        span = self._span_x if label < split else self._span_y
-        growth = span.growth(label)
-        if growth is None:
-            return None
-        squared = np.concatenate((self._span_y.squared[:split], self._span_x.squared[split:]))
-        if label < split:
-            squared[split:] += growth[split:]
-        else:
-            squared[:split] += growth[:split]
+        in_x = labels < split
+        squared = self._squared()
+        for span, leaving, targets in (
+            (self._span_x, labels[in_x], slice(split, None)),
+            (self._span_y, labels[~in_x], slice(split)),
+        ):
+            if leaving.size:
+                growth = span.growth(leaving)
+                if growth is None:
+                    return None
+                squared[targets] += growth[targets]
         relative = self._relative(squared)
-        relative[label] = -1.0
+        relative[labels] = -1.0
         return relative
 
     def remove(self, labels: Indices) -> None:
@@ -138,6 +141,10 @@ class MatchState:
             if leaving.size == 0:
                 return True
             self.remove(leaving)
+
+    def _squared(self) -> FloatArray:
+        split = self.scaled.n_x
+        return np.concatenate((self._span_y.squared[:split], self._span_x.squared[split:]))
 
     def _relative(self, squared: FloatArray) -> FloatArray:
         squared[squared <= RESOLUTION] = 0.0
