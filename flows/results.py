@@ -40,7 +40,7 @@ def collect(root: Root, study: str, outcome: Outcome, ledger: dict[str, dict[str
         profile = read_profile(root, done.artefact)
         critical.append(CriticalEpsilons(pair.layer, pair.x.label, pair.y.label, profile.x, profile.y))
     networks = [
-        NetworkRow(seed, moment, checkpoint["accuracy"])
+        NetworkRow(f"seed{seed}", moment, checkpoint["accuracy"])
         for seed, done in outcome.networks.items()
         for moment, checkpoint in done.record["checkpoints"].items()
     ]
@@ -75,7 +75,7 @@ def read_results(root: Root, study: str) -> StudyResults:
         study=study,
         layers=layers,
         comparisons=tuple(Comparison(x, y, moment_of(x)) for x, y in pairs),
-        networks=tuple(NetworkRow(**row) for row in files.read_json(root, files.NETWORKS)),
+        networks=tuple(_parsed_network(row) for row in files.read_json(root, files.NETWORKS)),
         similarity=tuple(similarity),
         simple_matches=tuple(
             _parsed_simple_match(row) for row in files.read_lines(root, files.SIMPLE_MATCHES)
@@ -129,6 +129,16 @@ def _parsed_row(row: dict[str, str]) -> SimilarityRow:
         for name, text in row.items()
     }
     return SimilarityRow(**values)  # type: ignore[arg-type]
+
+
+def _parsed_network(row: dict[str, Any]) -> NetworkRow:
+    try:
+        return NetworkRow(**row)
+    except TypeError:  # written by an earlier version, when every network was a seed
+        raise ValueError(
+            "`STUDY` must have results to report that this version wrote, but an entry of "
+            f"{files.NETWORKS!r} holds {', '.join(row)}; run the study"
+        ) from None
 
 
 def _parsed_simple_match(row: dict[str, Any]) -> SimpleMatchRow:

@@ -12,7 +12,7 @@ from rich.table import Table
 
 from flows.status import StageStatus
 from flows.study import Study
-from spanmatch.reporting import StudyResults, SummaryTable, summary_rows
+from spanmatch.reporting import StudyResults, SummaryTable, shown_network, summary_rows
 from storage.results import REPORT
 from storage.root import Root, Stage
 
@@ -78,7 +78,11 @@ def show_summary(console: Console, results: StudyResults, root: Root) -> None:
         console.print(_summary_table(table))
     for warning in _too_few_samples(results):
         console.print(f"[yellow]{warning}[/]", highlight=False, soft_wrap=True)
-    final = [f"seed {row.seed} {row.accuracy:.1%}" for row in results.networks if row.checkpoint == "final"]
+    final = [
+        f"{shown_network(row.network)} {row.accuracy:.1%}"
+        for row in results.networks
+        if row.checkpoint == "final"
+    ]
     console.print(f"accuracy on held-out images: {', '.join(final)}", highlight=False)
     work = ", ".join(
         f"{stage} {counts['computed']} computed {counts['reused']} reused"

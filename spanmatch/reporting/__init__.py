@@ -5,20 +5,24 @@ Apart from the mathematics and from storage: nothing here computes a match, open
 
 from spanmatch.reporting.figures import curves_figure, similarity_figure, simple_match_sizes_figure
 from spanmatch.reporting.markdown import report_markdown
+from spanmatch.reporting.names import shown_network
 from spanmatch.reporting.page import report_page
 from spanmatch.reporting.results import (
     Comparison,
     CriticalEpsilons,
+    EpochRow,
     NetworkRow,
     SimilarityRow,
     SimpleMatchRow,
     StudyResults,
 )
 from spanmatch.reporting.tables import SummaryTable, similarity_table, summary_rows
+from spanmatch.reporting.training import training_figure
 
 __all__ = [
     "Comparison",
     "CriticalEpsilons",
+    "EpochRow",
     "NetworkRow",
     "SimilarityRow",
     "SimpleMatchRow",
@@ -27,8 +31,10 @@ __all__ = [
     "curves_figure",
     "report_markdown",
     "report_page",
+    "shown_network",
     "similarity_figure",
     "similarity_table",
     "simple_match_sizes_figure",
     "summary_rows",
+    "training_figure",
 ]

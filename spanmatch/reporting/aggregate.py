@@ -12,10 +12,11 @@ import numpy as np
 from numpy import float64
 from numpy.typing import NDArray
 
-from spanmatch.reporting.results import CriticalEpsilons, SimilarityRow, StudyResults
+from spanmatch.reporting.results import CriticalEpsilons, EpochRow, SimilarityRow, StudyResults
 
 __all__ = [
     "GroupSimilarity",
+    "compared_pairs",
     "group_names",
     "group_pairs",
     "group_similarities",
@@ -23,6 +24,7 @@ __all__ = [
     "similarity_curve",
     "simple_match_sizes",
     "study_epsilons",
+    "training_histories",
 ]
 
 Pair = tuple[str, str]
@@ -65,6 +67,19 @@ def group_pairs(results: StudyResults, group: str) -> tuple[Pair, ...]:
     """Pairs of checkpoints that a group averages over, each once."""
     pairs = ((c.checkpoint_x, c.checkpoint_y) for c in results.comparisons if c.group == group)
     return tuple(dict.fromkeys(pairs))
+
+
+def compared_pairs(results: StudyResults) -> tuple[Pair, ...]:
+    """Pairs of checkpoints of a study, each once even where several groups hold it."""
+    return tuple(dict.fromkeys((c.checkpoint_x, c.checkpoint_y) for c in results.comparisons))
+
+
+def training_histories(results: StudyResults) -> dict[str, tuple[EpochRow, ...]]:
+    """Epochs of every network that was trained, ascending; networks in order of appearance."""
+    histories: dict[str, list[EpochRow]] = defaultdict(list)
+    for row in results.training:
+        histories[row.network].append(row)
+    return {network: tuple(sorted(rows, key=lambda row: row.epoch)) for network, rows in histories.items()}
 
 
 def group_similarities(results: StudyResults) -> dict[tuple[str, str, float], GroupSimilarity]:

@@ -5,10 +5,11 @@ Apart from the page's markup: what a figure shows is said once, for those who se
 
 from dataclasses import dataclass
 
-from spanmatch.reporting.aggregate import group_names, study_epsilons
+from spanmatch.reporting.aggregate import group_names, study_epsilons, training_histories
+from spanmatch.reporting.names import shown_network
 from spanmatch.reporting.results import StudyResults
 
-__all__ = ["FigureTexts", "figure_texts"]
+__all__ = ["FigureTexts", "figure_texts", "training_texts"]
 
 _SIZES_CAPTION = (
     "Neurons of both networks in a simple match, in bins that double. The number above a column counts the "
@@ -49,3 +50,17 @@ def figure_texts(results: StudyResults) -> tuple[FigureTexts, FigureTexts, Figur
         f"panels for each tolerance ({epsilons}), one column for each group ({groups}).",
     )
     return along_layers, curves, sizes
+
+
+def training_texts(results: StudyResults) -> FigureTexts:
+    """Describe the figure of losses and accuracy."""
+    histories = training_histories(results)
+    names = ", ".join(shown_network(network) for network in histories)
+    epochs = max(row.epoch for row in results.training)
+    return FigureTexts(
+        heading="Training",
+        caption="One line for each network that was trained. The training loss is the mean over an epoch's "
+        "steps, while the weights change; the held-out loss and accuracy are those of the weights after it.",
+        alt=f"Line charts of training loss, held-out loss and held-out accuracy up to epoch {epochs:,}: one "
+        f"line for each network ({names}).",
+    )

@@ -11,19 +11,27 @@ from spanmatch.reporting.embed import png_data_uri
 from spanmatch.reporting.figures import similarity_figure
 from spanmatch.reporting.results import StudyResults
 from spanmatch.reporting.tables import summary_rows
+from spanmatch.reporting.training import training_figure
 from spanmatch.reporting.words import ledger_totals, summary_sentences, warning_sentences
 
 __all__ = ["report_markdown"]
 
-_MAX_IMAGE_BYTES = 300_000
+_MAX_IMAGE_BYTES = 300_000  # of all figures together
+_MAX_TRAINING_IMAGE_BYTES = 120_000
 
 # Underscores inside a word mean nothing in Markdown, and layers are full of them
 _SPECIAL = re.compile(r"[\\`*\[\]|~$#]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")
 
 
 def report_markdown(results: StudyResults) -> str:
-    """Write a study's figure, mean similarities and ledger as Markdown, the figure as an inline PNG image."""
-    image = png_data_uri(similarity_figure(results), max_bytes=_MAX_IMAGE_BYTES)
+    """Write a study's figures, mean similarities and ledger as Markdown, the figures as inline PNG images.
+
+    The figures are those of similarity along the layers and, where a network was trained, of its training.
+    """
+    training = ""
+    if results.training:
+        training = png_data_uri(training_figure(results), max_bytes=_MAX_TRAINING_IMAGE_BYTES)
+    image = png_data_uri(similarity_figure(results), max_bytes=_MAX_IMAGE_BYTES - len(training))
     warnings = [f"> **Note** {_escape(text)}\n" for text in warning_sentences(results)]
     sentences = [f"- {_escape(text)}" for text in summary_sentences(results)]
     lines = [f"# {_escape(results.study)}\n", *warnings, *sentences]
@@ -32,6 +40,8 @@ def report_markdown(results: StudyResults) -> str:
         rows = [(layer, *(f"{mean:.3f}" for mean in means)) for layer, means in summary.rows]
         lines += [f"## Mean maximum match similarity, group {_escape(summary.group)}\n"]
         lines += [*_table(summary.header, rows), ""]
+    if training:
+        lines.append(f"## Training\n\n![Losses and held-out accuracy by epoch]({training})\n")
     stages = [
         (stage, str(counts.get("computed", 0)), str(counts.get("reused", 0)))
         for stage, counts in results.ledger.items()

@@ -7,15 +7,17 @@ from collections.abc import Iterable, Sequence
 from html import escape
 
 from spanmatch.reporting.aggregate import study_epsilons
-from spanmatch.reporting.captions import figure_texts
+from spanmatch.reporting.captions import figure_texts, training_texts
+from spanmatch.reporting.definitions import DEFINITIONS
 from spanmatch.reporting.embed import inline_svg
 from spanmatch.reporting.figures import curves_figure, similarity_figure, simple_match_sizes_figure
-from spanmatch.reporting.results import StudyResults
+from spanmatch.reporting.names import shown_network
+from spanmatch.reporting.results import NetworkRow, StudyResults
 from spanmatch.reporting.style import style_sheet
 from spanmatch.reporting.tables import span_text, summary_rows
 from spanmatch.reporting.theme import theme_colours
+from spanmatch.reporting.training import training_figure
 from spanmatch.reporting.words import (
-    DEFINITIONS,
     dead_neurons,
     ledger_totals,
     overview_sentence,
@@ -68,9 +70,13 @@ def _summary(results: StudyResults) -> list[str]:
 
 def _figures(results: StudyResults) -> list[str]:
     colours = theme_colours(len(study_epsilons(results)))
-    drawings = (similarity_figure(results), curves_figure(results), simple_match_sizes_figure(results))
+    drawings = [similarity_figure(results), curves_figure(results), simple_match_sizes_figure(results)]
+    descriptions = [*figure_texts(results)]
+    if results.training:
+        drawings.append(training_figure(results))
+        descriptions.append(training_texts(results))
     lines = []
-    for number, (figure, texts) in enumerate(zip(drawings, figure_texts(results), strict=True), start=1):
+    for number, (figure, texts) in enumerate(zip(drawings, descriptions, strict=True), start=1):
         svg = inline_svg(figure, alt=texts.alt, prefix=f"figure{number}", colours=colours)
         caption = f"<figcaption>{escape(texts.caption)}</figcaption>"
         lines += [
@@ -90,7 +96,6 @@ def _similarity_tables(results: StudyResults) -> list[str]:
 
 
 def _compared(results: StudyResults) -> list[str]:
-    networks = [(row.checkpoint, str(row.seed), f"{row.accuracy:.2%}") for row in results.networks]
     pairs = [
         (comparison.group, comparison.checkpoint_x, comparison.checkpoint_y)
         for comparison in results.comparisons
@@ -98,14 +103,28 @@ def _compared(results: StudyResults) -> list[str]:
     return [
         "<h2>What was compared</h2>",
         '<div class="beside">',
-        _table("Networks and their test accuracy", ("checkpoint", "seed", "accuracy"), networks),
-        _table("Pairs that were compared", ("group", "X", "Y"), pairs, numeric=False),
+        _network_table(results.networks),
+        _table("Pairs that were compared", ("group", "X", "Y"), pairs, names=3),
         "</div>",
         '<div class="beside">',
         _layer_table(results),
         _dead_table(results),
         "</div>",
     ]
+
+
+def _network_table(rows: Sequence[NetworkRow]) -> str:
+    """Tabulate networks; a column that no network fills is left out."""
+    columns = {
+        "network": [shown_network(row.network) for row in rows],
+        "checkpoint": [row.checkpoint for row in rows],
+        "epochs": ["" if row.epoch is None else f"{row.epoch:,}" for row in rows],
+        "accuracy": [f"{row.accuracy:.2%}" for row in rows],
+        "loss": ["" if row.loss is None else f"{row.loss:.4g}" for row in rows],
+    }
+    filled = {name: cells for name, cells in columns.items() if any(cells)}
+    cells = [tuple(cell or "–" for cell in row) for row in zip(*filled.values(), strict=True)]
+    return _table("Networks, and how they do on held-out images", tuple(filled), cells, names=2)
 
 
 def _layer_table(results: StudyResults) -> str:
@@ -154,10 +173,8 @@ def _definitions() -> list[str]:
     return [f'<h2 id="{_DEFINITIONS_ID}">How to read this</h2>', "<dl>", *terms, "</dl>", source]
 
 
-def _table(
-    caption: str, header: Iterable[str], rows: Iterable[Sequence[str]], *, numeric: bool = True
-) -> str:
-    """Mark up a table whose first column names its rows; escapes every cell."""
+def _table(caption: str, header: Iterable[str], rows: Iterable[Sequence[str]], *, names: int = 1) -> str:
+    """Mark up a table whose first `names` columns hold names and the others numbers; escapes every cell."""
     head = "".join(f'<th scope="col">{escape(cell)}</th>' for cell in header)
     body = [
         f'<tr><th scope="row">{escape(row[0])}</th>'
@@ -165,11 +182,11 @@ def _table(
         + "</tr>"
         for row in rows
     ]
-    kind = ' class="numeric"' if numeric else ""
     # scrollable by itself and by keyboard, so that a study of many networks does not widen the page
     return "\n".join(
         [
-            f'<div class="wide" role="region" tabindex="0" aria-label="{escape(caption)}"><table{kind}>',
+            f'<div class="wide" role="region" tabindex="0" aria-label="{escape(caption)}">',
+            f'<table class="names-{names}">',
             f"<caption>{escape(caption)}</caption>\n<thead><tr>{head}</tr></thead>\n<tbody>",
             *body,
             "</tbody></table></div>",

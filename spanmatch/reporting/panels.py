@@ -1,6 +1,6 @@
 """Panels of the figures: their size, axes, titles and legends.
 
-Apart from what is drawn in them, so that the three figures look like one family.
+Apart from what is drawn in them, so that all figures look like one family.
 """
 
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from spanmatch.reporting.aggregate import group_names
 from spanmatch.reporting.results import StudyResults
-from spanmatch.reporting.theme import GRID, INK, MUTED, SURFACE, elide, plain, style_axes
+from spanmatch.reporting.theme import GRID, INK, MUTED, SURFACE, elide, plain, shown_group, style_axes
 
 __all__ = [
     "SMALL_SIZE",
@@ -21,6 +21,8 @@ __all__ = [
     "drop_unused",
     "group_columns",
     "label_figure",
+    "legend_columns",
+    "legend_height",
     "message_figure",
     "panel_figure",
     "panel_width",
@@ -32,6 +34,9 @@ __all__ = [
 SMALL_SIZE = 7.5
 _TITLE_SIZE = 10.5
 _LEGEND_SIZE = 9
+_LEGEND_LINE_INCHES = 0.19
+_LEGEND_LETTER_INCHES = 0.08
+_LEGEND_KEY_INCHES = 0.6  # the line before the text, and the gap to the next column
 _MAX_LEGEND_COLUMNS = 4
 _MAX_LAYERS_OF_HALF_WIDTH = 12  # with more layers than this a panel takes the whole width
 _MIN_HEIGHT_INCHES = 3.2  # the vertical label of a single row of panels needs it
@@ -84,22 +89,37 @@ def set_similarity_axis(ax: Axes) -> None:
 
 def set_title(ax: Axes, title: str, note: str = "") -> None:
     """Name a panel above its left corner, with a quiet note above the right one."""
-    ax.set_title(plain(elide(title)), loc="left", color=INK, fontsize=_TITLE_SIZE)
+    ax.set_title(plain(shown_group(title)), loc="left", color=INK, fontsize=_TITLE_SIZE)
     if note:
         ax.set_title(note, loc="right", color=MUTED, fontsize=SMALL_SIZE + 1)
 
 
-def label_figure(figure: Figure, x: str | None, y: str) -> None:
-    """Name the axes that all panels share."""
+def label_figure(figure: Figure, x: str | None, y: str | None, *, above_inches: float = 0) -> None:
+    """Name the axes that all panels share; the panels lie below a legend of height `above_inches`."""
     if x is not None:
         figure.supxlabel(x, color=INK, fontsize=_TITLE_SIZE)
-    figure.supylabel(y, color=INK, fontsize=_TITLE_SIZE)
+    if y is not None:
+        middle = 0.5 * (1 - above_inches / figure.get_figheight())
+        figure.supylabel(y, y=middle, color=INK, fontsize=_TITLE_SIZE)
 
 
 def drop_unused(axes: Sequence[Axes], used: int) -> None:
     """Remove the panels that a grid has too many."""
     for ax in axes[used:]:
         ax.remove()
+
+
+def legend_columns(labels: Sequence[str], width_inches: float) -> int:
+    """Columns of a legend above panels: as many as the longest label leaves room for."""
+    longest = max(len(line) for label in labels for line in shown_group(label).split("\n"))
+    fitting = int(width_inches / (_LEGEND_KEY_INCHES + _LEGEND_LETTER_INCHES * longest))
+    return max(1, min(len(labels), fitting, _MAX_LEGEND_COLUMNS))
+
+
+def legend_height(labels: Sequence[str], columns: int = 1) -> float:
+    """Height in inches of a legend's labels."""
+    lines = max(shown_group(label).count("\n") + 1 for label in labels)
+    return _LEGEND_LINE_INCHES * lines * -(-len(labels) // columns)
 
 
 def add_legend(
@@ -111,11 +131,13 @@ def add_legend(
     title: str | None = None,
 ) -> None:
     """Explain the colours once, outside all panels: as a column at the right or as a line above."""
+    columns = 1 if place == "outside right center" else legend_columns(labels, figure.get_figwidth())
+    shown = [plain(shown_group(label)) for label in labels]
     legend = figure.legend(
         handles,
-        [plain(elide(label)) for label in labels],
+        shown,
         loc=place,
-        ncols=1 if place == "outside right center" else min(len(labels), _MAX_LEGEND_COLUMNS),
+        ncols=columns,
         title=title,
         frameon=False,
         labelcolor=INK,

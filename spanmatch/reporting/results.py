@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 __all__ = [
     "Comparison",
     "CriticalEpsilons",
+    "EpochRow",
     "NetworkRow",
     "SimilarityRow",
     "SimpleMatchRow",
@@ -68,7 +69,11 @@ class CriticalEpsilons:
 
 @dataclass(frozen=True)
 class Comparison:
-    """One compared pair; pairs of one group are averaged, groups are drawn apart."""
+    """One compared pair; pairs of one group are averaged, groups are drawn apart.
+
+    A pair is two networks, one network at two checkpoints, or one checkpoint and itself; a group is called
+    after what its pairs have in common.
+    """
 
     checkpoint_x: str
     checkpoint_y: str
@@ -77,12 +82,32 @@ class Comparison:
 
 @dataclass(frozen=True)
 class NetworkRow:
-    """One network at one moment of its training."""
+    """One network at one moment of its training, or as it was given."""
 
-    seed: int
+    network: str
+    """Its name: ``seed0`` for one that the study trained, or whatever the study calls it."""
     checkpoint: str
     accuracy: float
-    """Test accuracy, in [0, 1]."""
+    """Accuracy on held-out images, in [0, 1]."""
+    loss: float | None = None
+    """Loss on held-out images, where it is known."""
+    epoch: int | None = None
+    """Finished epochs of training, where they are known."""
+
+
+@dataclass(frozen=True)
+class EpochRow:
+    """How one epoch of one network's training went."""
+
+    network: str
+    """Its name, as in `NetworkRow`."""
+    epoch: int
+    """From 1."""
+    learning_rate: float
+    training_loss: float
+    held_out_loss: float
+    accuracy: float
+    """Accuracy on held-out images, in [0, 1]."""
 
 
 @dataclass(frozen=True)
@@ -102,3 +127,5 @@ class StudyResults:
     """One entry for every layer and comparison."""
     ledger: Mapping[str, Mapping[str, int]]
     """Stage (networks, segments, grams, profiles, matches) to its numbers `computed` and `reused`."""
+    training: tuple[EpochRow, ...] = ()
+    """One row for every epoch of every network that was trained; empty where their history is not known."""

@@ -22,6 +22,7 @@ __all__ = [
     "group_colour",
     "group_dashes",
     "plain",
+    "shown_group",
     "style_axes",
     "theme_colours",
 ]
@@ -77,12 +78,12 @@ def _sample(stretch: tuple[float, float], count: int) -> tuple[str, ...]:
 
 
 def group_colour(index: int) -> str:
-    """Colour of the group at a place in the study's order."""
+    """Colour of the group, or of the trained network, at a place in the study's order."""
     return _GROUPS[index % len(_GROUPS)].light
 
 
 def group_dashes(index: int) -> Literal["-", "--", ":"]:
-    """Line style of a group: solid until the colours run out."""
+    """Line style of a group or a trained network: solid until the colours run out."""
     return _DASHES[index // len(_GROUPS) % len(_DASHES)]
 
 
@@ -107,6 +108,13 @@ def elide(name: str, limit: int = 24) -> str:
         return name
     head = (limit - 1) // 2
     return f"{name[:head]}…{name[-(limit - 1 - head) :]}"
+
+
+def shown_group(group: str, limit: int = 24) -> str:
+    """Shorten the long name of a group: of ``one ~ other`` each side by itself, on its own line."""
+    if len(group) <= limit:
+        return group
+    return " ~\n".join(elide(side, limit) for side in group.split(" ~ "))
 
 
 def style_axes(ax: Axes) -> None:

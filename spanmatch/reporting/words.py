@@ -7,17 +7,19 @@ import statistics
 from collections.abc import Iterable, Mapping
 
 from spanmatch.reporting.aggregate import (
+    compared_pairs,
     group_names,
     group_pairs,
     group_similarities,
     middle_epsilon,
     simple_match_sizes,
     study_epsilons,
+    training_histories,
 )
-from spanmatch.reporting.results import StudyResults
+from spanmatch.reporting.names import shown_network
+from spanmatch.reporting.results import NetworkRow, StudyResults
 
 __all__ = [
-    "DEFINITIONS",
     "count_of",
     "dead_neurons",
     "ledger_totals",
@@ -26,32 +28,14 @@ __all__ = [
     "warning_sentences",
 ]
 
-DEFINITIONS = {
-    "What is compared": """
-        Two networks of one architecture see the same images in the same order. A neuron is a unit of a fully
-        connected layer or a channel of a convolutional one, and is described by its activations over all
-        samples: images, or every position of every image.""",
-    "Tolerance ε": """
-        A neuron is within ε of a set of neurons of the other network when their best linear combination
-        misses at most the fraction ε of its activation vector's length. 0 asks for exact reproduction, 1 for
-        nothing.""",
-    "Maximum match similarity": """
-        A match is a set of neurons from each network in which every neuron is within ε of the other side. All
-        matches together form the largest one, the maximum match. The share of all neurons of the two layers
-        that are in it is the maximum match similarity: 0 when nothing is shared, 1 when everything is.""",
-    "Simple match": """
-        A match that smaller matches cannot make up: the finest unit of what two layers share. One neuron on
-        each side is a feature that both networks learned as a neuron; a large simple match is a subspace that
-        both learned, each with its own choice of axes.""",
-    "Dead neuron": """
-        A neuron that is zero on every sample. It is in no match, and still counts among all neurons, so it
-        lowers the similarity.""",
-}
+_MAX_LISTED_GROUPS = 4
+_MAX_LISTED_CHECKPOINTS = 3
+_NO_SIMPLE_MATCHES = "The results hold no simple matches."
 
 
 def count_of(number: int, noun: str) -> str:
     """Write a number with its noun, in the plural unless it is one."""
-    return f"{number:,} {noun}{'' if number == 1 else 'es' if noun.endswith('ch') else 's'}"
+    return f"{number:,} {noun}{'' if number == 1 else 'es' if noun.endswith('match') else 's'}"
 
 
 def dead_neurons(results: StudyResults) -> dict[tuple[str, str], int]:
@@ -71,19 +55,30 @@ def ledger_totals(ledger: Mapping[str, Mapping[str, int]]) -> tuple[int, int]:
 
 def overview_sentence(results: StudyResults) -> str:
     """Say what the study compared."""
-    groups = ", ".join(f"{group}: {len(group_pairs(results, group))}" for group in group_names(results))
-    pairs, layers = count_of(len(results.comparisons), "pair"), count_of(len(results.layers), "layer")
+    groups = group_names(results)
+    counts = [f"{_quoted(group)}: {len(group_pairs(results, group))}" for group in groups]
+    listed = f" ({', '.join(counts)})" if len(groups) <= _MAX_LISTED_GROUPS else ""
+    pairs, layers = count_of(len(compared_pairs(results)), "pair"), count_of(len(results.layers), "layer")
     tolerances = count_of(len(study_epsilons(results)), "tolerance")
-    return f"Study {results.study} compares {pairs} of networks ({groups}) in {layers}, at {tolerances} ε."
+    return (
+        f"Study {results.study} compares {pairs} of networks, in {count_of(len(groups), 'group')}{listed}, "
+        f"in {layers}, at {tolerances} ε."
+    )
 
 
 def summary_sentences(results: StudyResults) -> list[str]:
-    """Say in words what the figures show: extremes, contrasts between groups, sizes, dead neurons."""
+    """Say in words what the figures show: extremes, contrasts between groups, sizes, dead neurons.
+
+    Of many groups only the extreme ones are named: sentences on each would fill a page.
+    """
+    if len(group_names(results)) <= _MAX_LISTED_GROUPS:
+        matches = [*_extreme_sentences(results), *_contrast_sentences(results), *_size_sentences(results)]
+    else:
+        matches = [_ranking_sentence(results), _size_ranking_sentence(results)]
     return [
         *_accuracy_sentences(results),
-        *_extreme_sentences(results),
-        *_contrast_sentences(results),
-        *_size_sentences(results),
+        *_training_sentences(results),
+        *matches,
         _dead_sentence(results),
     ]
 
@@ -99,15 +94,51 @@ def warning_sentences(results: StudyResults) -> list[str]:
 
 
 def _accuracy_sentences(results: StudyResults) -> list[str]:
+    checkpoints = dict.fromkeys(row.checkpoint for row in results.networks)
+    if len(checkpoints) > _MAX_LISTED_CHECKPOINTS:
+        least = min(results.networks, key=lambda row: row.accuracy)
+        most = max(results.networks, key=lambda row: row.accuracy)
+        span = f"from {_accuracy_of(least)} to {_accuracy_of(most)}"
+        return [f"Held-out accuracy at {len(checkpoints)} checkpoints: {span}."]
     sentences = []
-    for checkpoint in dict.fromkeys(row.checkpoint for row in results.networks):
+    for checkpoint in checkpoints:
         values = [row.accuracy for row in results.networks if row.checkpoint == checkpoint]
-        low, high = f"{min(values):.1%}", f"{max(values):.1%}"
-        reached = low if low == high else f"{low} to {high}"
-        sentences.append(
-            f"Test accuracy at checkpoint {checkpoint}: {reached} ({count_of(len(values), 'network')})."
-        )
+        networks = count_of(len(values), "network")
+        reached = _range(f"{min(values):.1%}", f"{max(values):.1%}")
+        sentences.append(f"Held-out accuracy at checkpoint {checkpoint}: {reached} ({networks}).")
     return sentences
+
+
+def _accuracy_of(row: NetworkRow) -> str:
+    return f"{row.accuracy:.1%} ({shown_network(row.network)}, {row.checkpoint})"
+
+
+def _training_sentences(results: StudyResults) -> list[str]:
+    histories = training_histories(results)
+    if not histories:
+        return []
+    lasts = [history[-1] for history in histories.values()]
+    epochs = [last.epoch for last in lasts]
+    fewest, most = min(epochs), max(epochs)
+    training = _range(*_extremes(last.training_loss for last in lasts))
+    held_out = _range(*_extremes(last.held_out_loss for last in lasts))
+    length = _range(f"{fewest:,}", count_of(most, "epoch")) if fewest < most else count_of(most, "epoch")
+    start = f"After {length} of training ({count_of(len(lasts), 'network')}),"
+    return [f"{start} the training loss is {training} and the held-out loss {held_out}."]
+
+
+def _extremes(losses: Iterable[float]) -> tuple[str, str]:
+    ascending = sorted(losses)
+    return f"{ascending[0]:.3g}", f"{ascending[-1]:.3g}"
+
+
+def _range(low: str, high: str) -> str:
+    return low if low == high else f"{low} to {high}"
+
+
+def _quoted(group: str) -> str:
+    """Mark where the name of a group begins and ends: it may hold spaces, or be a word of a sentence."""
+    return f"“{group}”"
 
 
 def _extreme_sentences(results: StudyResults) -> list[str]:
@@ -117,7 +148,7 @@ def _extreme_sentences(results: StudyResults) -> list[str]:
         means = {layer: similarities[layer, group, epsilon].mean for layer in results.layers}
         most, least = max(means, key=means.__getitem__), min(means, key=means.__getitem__)
         over = count_of(len(group_pairs(results, group)), "pair")
-        start = f"At ε = {epsilon:g}, over {over} of group {group},"
+        start = f"At ε = {epsilon:g}, over {over} of group {_quoted(group)},"
         if means[most] == means[least]:
             where = f"layer {most}" if len(means) == 1 else "every layer"
             sentences.append(f"{start} the mean maximum match similarity of {where} is {means[most]:.2f}.")
@@ -140,26 +171,55 @@ def _contrast_sentences(results: StudyResults) -> list[str]:
         ]
         higher, lower = sum(gap > 0 for gap in gaps), sum(gap < 0 for gap in gaps)
         sentences.append(
-            f"At ε = {epsilon:g}, pairs of group {first} are more similar than those of group {other} in "
-            f"{higher} and less similar in {lower} of {count_of(len(gaps), 'layer')}."
+            f"At ε = {epsilon:g}, pairs of group {_quoted(first)} are more similar than those of group "
+            f"{_quoted(other)} in {higher} and less similar in {lower} of {count_of(len(gaps), 'layer')}."
         )
     return sentences
 
 
+def _ranking_sentence(results: StudyResults) -> str:
+    epsilon, similarities = middle_epsilon(results), group_similarities(results)
+    means = {
+        group: statistics.fmean(similarities[layer, group, epsilon].mean for layer in results.layers)
+        for group in group_names(results)
+    }
+    most, least = max(means, key=means.__getitem__), min(means, key=means.__getitem__)
+    return (
+        f"At ε = {epsilon:g}, on average over the layers, the most similar group is {_quoted(most)} "
+        f"({means[most]:.2f}) and the least similar is {_quoted(least)} ({means[least]:.2f})."
+    )
+
+
+def _size_ranking_sentence(results: StudyResults) -> str:
+    if not results.simple_matches:
+        return _NO_SIMPLE_MATCHES
+    epsilon, sizes = middle_epsilon(results), simple_match_sizes(results)
+    counts = {
+        group: sum(len(sizes.get((layer, group, epsilon), ())) for layer in results.layers)
+        for group in group_names(results)
+    }
+    most, least = max(counts, key=counts.__getitem__), min(counts, key=counts.__getitem__)
+    return (
+        f"At ε = {epsilon:g}, group {_quoted(most)} has the most simple matches in all layers "
+        f"({counts[most]:,}) and group {_quoted(least)} the fewest ({counts[least]:,})."
+    )
+
+
 def _size_sentences(results: StudyResults) -> list[str]:
     if not results.simple_matches:
-        return ["The results hold no simple matches."]
+        return [_NO_SIMPLE_MATCHES]
     epsilon, sizes = middle_epsilon(results), simple_match_sizes(results)
     sentences = []
     for group in group_names(results):
         found = [size for layer in results.layers for size in sizes.get((layer, group, epsilon), ())]
         if found:
             sentences.append(
-                f"At ε = {epsilon:g}, group {group} has {count_of(len(found), 'simple match')} in all "
-                f"layers, of {statistics.median(found):g} neurons in the median and {max(found):,} at most."
+                f"At ε = {epsilon:g}, group {_quoted(group)} has {count_of(len(found), 'simple match')} in "
+                f"all layers, of {statistics.median(found):g} neurons in the median and {max(found):,} at "
+                "most."
             )
         else:
-            sentences.append(f"At ε = {epsilon:g}, group {group} has no simple matches.")
+            sentences.append(f"At ε = {epsilon:g}, group {_quoted(group)} has no simple matches.")
     return sentences
 
 

@@ -1,0 +1,15 @@
+"""What a network is called where people read it.
+
+Apart because a figure, a table and a terminal must call it the same.
+"""
+
+import re
+
+__all__ = ["shown_network"]
+
+_SEED = re.compile(r"seed(\d+)", re.ASCII)
+
+
+def shown_network(network: str) -> str:
+    """Write the name of a network for people: ``seed 0`` for ``seed0``, any other as it is."""
+    return _SEED.sub(r"seed \1", network) if _SEED.fullmatch(network) else network
