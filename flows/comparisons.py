@@ -41,12 +41,7 @@ class Network:
     @property
     def shown(self) -> str:
         """What people call it."""
-        return shown_network(self.name)
-
-
-def shown_network(name: str) -> str:
-    """Return what people call a network: ``seed 0`` for ``seed0``."""
-    return name.replace("seed", "seed ", 1) if _is_seed(name) else name
+        return _shown(self.name)
 
 
 class Checkpoint(NamedTuple):
@@ -83,7 +78,7 @@ class Comparison(NamedTuple):
     @property
     def shown(self) -> str:
         """What people call it."""
-        x, y = (shown_network(checkpoint.network) for checkpoint in self)
+        x, y = (_shown(checkpoint.network) for checkpoint in self)
         if self.x.moment == self.y.moment:
             return f"{x} ~ {y} · {self.x.moment}"
         return f"{x} {self.x.moment} ~ {y} {self.y.moment}"
@@ -175,5 +170,7 @@ def _checkpoint(label: str, known: Mapping[str, Network]) -> Checkpoint:
     return Checkpoint(name, moment)
 
 
-def _is_seed(name: str) -> bool:
-    return name.rpartition("/")[2].removeprefix("seed").isdigit()
+def _shown(network: str) -> str:
+    from spanmatch.reporting import shown_network  # takes a second to import: not before the study is sound
+
+    return shown_network(network)

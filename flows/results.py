@@ -77,6 +77,7 @@ def read_results(root: Root, study: str) -> StudyResults:
     ValueError
         If a file is missing or cannot be read.
     """
+    training = tuple(EpochRow(**row) for row in files.read_lines(root, files.TRAINING))
     similarity = [_parsed_row(row) for row in files.read_table(root, files.SIMILARITY)]
     layers = tuple(dict.fromkeys(row.layer for row in similarity))
     pairs = tuple(dict.fromkeys((row.checkpoint_x, row.checkpoint_y) for row in similarity))
@@ -87,7 +88,7 @@ def read_results(root: Root, study: str) -> StudyResults:
         layers=layers,
         comparisons=tuple(_comparison(*map(Checkpoint.of_label, pair)) for pair in pairs),
         networks=tuple(NetworkRow(**row) for row in files.read_json(root, files.NETWORKS)),
-        training=tuple(EpochRow(**row) for row in files.read_lines(root, files.TRAINING)),
+        training=training,
         similarity=tuple(similarity),
         simple_matches=tuple(
             _parsed_simple_match(row) for row in files.read_lines(root, files.SIMPLE_MATCHES)

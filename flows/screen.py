@@ -11,10 +11,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from flows.comparisons import shown_network
 from flows.status import StageStatus
 from flows.study import Study
-from spanmatch.reporting import StudyResults, SummaryTable, summary_rows
+from spanmatch.reporting import StudyResults, SummaryTable, shown_network, summary_rows
 from storage.results import REPORT
 from storage.root import Root, Stage
 
@@ -116,7 +115,7 @@ def show_layers(console: Console, study: Study, layers: "Sequence[Layer]", compa
 
 
 def _summary_table(summary: SummaryTable) -> Table:
-    table = Table(title=f"mean similarity, {summary.group} networks", title_justify="left")
+    table = Table(title=f"mean similarity, {summary.group}", title_justify="left")
     for index, column in enumerate(summary.header):
         table.add_column(column, justify="right" if index else "left")
     for layer, similarities in summary.rows:

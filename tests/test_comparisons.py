@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.comparisons import Checkpoint, comparisons, shown_network
+from flows.comparisons import Checkpoint, comparisons
 from flows.study import Study, read_study
 from spanmatch.networks.catalogue import check_architecture, require_dataset
 
@@ -140,6 +140,3 @@ def test_labels_are_read_back():
         Checkpoint("a-b", "best"),
     ):
         assert Checkpoint.of_label(checkpoint.label) == checkpoint
-    assert shown_network("seed12") == "seed 12"
-    assert shown_network("wide/seed1") == "wide/seed 1"
-    assert shown_network("seedling") == "seedling"

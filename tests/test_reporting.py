@@ -2,6 +2,7 @@
 
 import base64
 import dataclasses
+import functools
 import re
 from html.parser import HTMLParser
 
@@ -13,6 +14,7 @@ from matplotlib.text import Text
 from spanmatch.reporting import (
     Comparison,
     CriticalEpsilons,
+    EpochRow,
     NetworkRow,
     SimilarityRow,
     SimpleMatchRow,
@@ -20,10 +22,12 @@ from spanmatch.reporting import (
     curves_figure,
     report_markdown,
     report_page,
+    shown_network,
     similarity_figure,
     similarity_table,
     simple_match_sizes_figure,
     summary_rows,
+    training_figure,
 )
 from spanmatch.reporting.aggregate import group_similarities, similarity_curve, simple_match_sizes
 
@@ -78,11 +82,64 @@ def make_results(
         study=study,
         layers=tuple(layers),
         comparisons=tuple(comparisons),
-        networks=tuple(NetworkRow(seed, group, 0.9 + seed / 100) for group in groups for seed in range(3)),
+        networks=tuple(NetworkRow(f"seed{n}", group, 0.9 + n / 100) for group in groups for n in range(3)),
         similarity=tuple(similarity),
         simple_matches=tuple(simple_rows),
         critical_epsilons=tuple(curves),
         ledger={"networks": {"computed": 3, "reused": 0}, "grams": {"computed": 2, "reused": 1040}},
+    )
+
+
+def make_training(networks, epochs, *, last_loss=0.2):
+    """A history in which every network does a little better than the one before, and ends at `last_loss`."""
+    return tuple(
+        EpochRow(
+            network=network,
+            epoch=epoch,
+            learning_rate=0.1 / epoch,
+            training_loss=(2 - 0.01 * place) * (last_loss / 2) ** ((epoch - 1) / max(epochs - 1, 1)),
+            held_out_loss=2.5 - epoch / epochs - 0.01 * place,
+            accuracy=epoch / epochs * (0.9 + 0.001 * place),
+        )
+        for place, network in enumerate(networks)
+        for epoch in range(1, epochs + 1)
+    )
+
+
+def make_general():
+    """Pairs that are not two seeds at one checkpoint, in results that otherwise keep their numbers."""
+    trained, named = "vgg16-cifar10-width-quarter/seed1", "resnet18-from-torchvision"
+    pairs = [
+        ("seed0-initial", "seed0-final", "initial ~ final"),
+        ("seed0-final", "seed0-final", "itself"),
+        ("alice", "seed0-final", "alice ~ seed 0"),
+        (trained, named, f"{trained} ~ {named}"),
+        (trained.replace("seed1", "seed2"), named, f"{trained.replace('seed1', 'seed2')} ~ {named}"),
+        ("seed0-epoch5", "seed0-final", "epoch5 ~ final"),
+    ]
+    plain = make_results()
+    renamed = {
+        (old.checkpoint_x, old.checkpoint_y): {"checkpoint_x": x, "checkpoint_y": y}
+        for old, (x, y, _) in zip(plain.comparisons, pairs, strict=True)
+    }
+
+    def rename(rows):
+        return tuple(dataclasses.replace(r, **renamed[r.checkpoint_x, r.checkpoint_y]) for r in rows)
+
+    return dataclasses.replace(
+        plain,
+        comparisons=tuple(Comparison(*pair) for pair in pairs),
+        networks=(
+            NetworkRow("seed0", "initial", 0.1, 2.3026, 0),
+            NetworkRow("seed0", "epoch5", 0.8, 0.5, 5),
+            NetworkRow("seed0", "final", 0.9, 0.25, 1200),
+            NetworkRow("alice", "given", 0.95),
+            NetworkRow(trained, "best", 0.93, 0.2),
+        ),
+        similarity=rename(plain.similarity),
+        simple_matches=rename(plain.simple_matches),
+        critical_epsilons=rename(plain.critical_epsilons),
+        training=make_training(["seed0", trained], 5),
     )
 
 
@@ -97,7 +154,11 @@ CASES = {
     "no simple matches": make_results(simple=False),
     "none at low epsilon": make_results(epsilons=(0.01, 0.5)),
     "long names": make_results(layers=[f"model.features.stage{i}.block{i}.conv.relu" for i in range(5)]),
-    "hostile names": make_results(layers=(HOSTILE, "relu"), groups=(HOSTILE,), study=HOSTILE),
+    "hostile names": dataclasses.replace(
+        make_results(layers=(HOSTILE, "relu"), groups=(HOSTILE,), study=HOSTILE),
+        training=make_training([HOSTILE], 1),
+    ),
+    "general": make_general(),
 }
 
 
@@ -109,6 +170,11 @@ def results(request):
 @pytest.fixture(scope="module")
 def page(results):
     return report_page(results)
+
+
+@functools.cache
+def page_of(case):
+    return report_page(CASES[case])
 
 
 class Page(HTMLParser):
@@ -217,11 +283,11 @@ def test_a_simple_match_found_from_several_neurons_counts_once():
     assert sorted(size for values in sizes.values() for size in values) == sorted(pairs.values())
 
 
-def test_page_is_well_formed(page):
+def test_page_is_well_formed(results, page):
     parsed = Page(page)
     assert parsed.open == []
     assert parsed.tags.count("title") == parsed.tags.count("h1") == parsed.tags.count("main") == 1
-    assert parsed.tags.count("svg") == 3
+    assert parsed.tags.count("svg") == 3 + bool(results.training)
     assert parsed.tags.count("caption") == parsed.tags.count("table")
     assert sum(name == "aria-label" and bool(value) for name, value in parsed.attributes) >= 3
 
@@ -259,9 +325,10 @@ def test_page_has_no_colour_without_a_dark_form(page):
 
 
 def test_equal_results_give_equal_bytes():
-    assert report_page(make_results()) == report_page(make_results())
-    assert report_markdown(make_results()) == report_markdown(make_results())
-    assert report_page(make_results()) != report_page(make_results(neurons=13))
+    assert report_page(make_general()) == report_page(make_general())
+    assert report_markdown(make_general()) == report_markdown(make_general())
+    changed = dataclasses.replace(make_general(), training=make_training(["seed0"], 6))
+    assert report_page(make_general()) != report_page(changed)
 
 
 def test_names_are_escaped():
@@ -279,9 +346,11 @@ def test_names_are_escaped():
 def test_markdown_holds_a_png_and_stays_small(results):
     markdown = report_markdown(results)
     assert len(markdown.encode()) < 320_000
-    (image,) = re.findall(r"\(data:image/png;base64,([^)]*)\)", markdown)
-    assert len(image) < 300_000
-    assert base64.b64decode(image, validate=True).startswith(b"\x89PNG")
+    images = re.findall(r"\(data:image/png;base64,([^)]*)\)", markdown)
+    assert len(images) == 1 + bool(results.training)
+    assert sum(map(len, images)) < 300_000
+    for image in images:
+        assert base64.b64decode(image, validate=True).startswith(b"\x89PNG")
 
 
 def test_ledger_is_shown():
@@ -296,7 +365,7 @@ def test_words_name_the_extreme_layers_at_the_middle_epsilon():
     means = {layer: values[1] for layer, values in summary_rows(results)[0].rows}
     most, least = max(means, key=means.get), min(means, key=means.get)
     text = "".join(Page(report_page(results)).texts)
-    assert f"At ε = 0.25, over 3 pairs of group final, the most similar layer is {most}" in text
+    assert f"At ε = 0.25, over 3 pairs of group “final”, the most similar layer is {most}" in text
     assert f"the least similar is {least} ({means[least]:.2f})" in text
 
 
@@ -321,7 +390,7 @@ def test_similarity_table_has_a_row_for_each_layer_group_and_epsilon(results):
     assert len(keys) == len(table) == len(results.layers) * len(groups) * len(epsilons)
     for row in table:
         assert 0 <= row["min_similarity"] <= row["mean_similarity"] <= row["max_similarity"] <= 1
-        assert row["pairs"] == 3
+        assert row["pairs"] == sum(c.group == row["group"] for c in results.comparisons)
         assert row["neurons"] == "12"
 
 
@@ -341,3 +410,133 @@ def test_missing_similarity_is_named():
     short = dataclasses.replace(results, similarity=results.similarity[1:])
     with pytest.raises(ValueError, match=r"`results.similarity` must hold every .* layer 'relu1_1'"):
         similarity_table(short)
+
+
+def test_only_seeds_are_shown_under_another_name():
+    shown = {
+        "seed0": "seed 0",
+        "seed12": "seed 12",
+        "alice": "alice",
+        "vgg/seed1": "vgg/seed1",
+        "seeds": "seeds",
+    }
+    assert {name: shown_network(name) for name in shown} == shown
+
+
+@pytest.mark.parametrize(("networks", "epochs"), [(1, 1), (1, 200), (3, 8), (12, 200)])
+def test_training_is_drawn_as_it_went(networks, epochs):
+    names = [f"seed{n}" for n in range(networks)]
+    rows = make_training(names, epochs)
+    # in whatever order the rows come
+    figure = training_figure(dataclasses.replace(CASES["plain"], training=rows[::-1]))
+    figure.draw_without_rendering()
+    of_network = {name: [row for row in rows if row.network == name] for name in names}
+    for ax, what in zip(figure.axes, ("training_loss", "held_out_loss", "accuracy"), strict=True):
+        lines = {line.get_label(): line for line in ax.get_lines()}
+        assert set(lines) == {f"seed {n}" for n in range(networks)}
+        assert len({(line.get_color(), line.get_linestyle()) for line in lines.values()}) == networks
+        for name, own in of_network.items():
+            line = lines[shown_network(name)]
+            assert list(line.get_xdata()) == [row.epoch for row in own]
+            assert list(line.get_ydata()) == [getattr(row, what) for row in own]
+            assert (line.get_marker() == "o") is (epochs <= 20)
+    assert texts_of(figure) >= {f"seed {n}" for n in range(networks)}
+
+
+@pytest.mark.parametrize(
+    ("last_loss", "scale"), [(0.2, "linear"), (0.01, "log"), (1e-5, "log"), (0, "linear")]
+)
+def test_losses_that_fall_far_are_drawn_on_a_logarithmic_axis(last_loss, scale):
+    figure = training_figure(
+        dataclasses.replace(CASES["plain"], training=make_training(["a"], 5, last_loss=last_loss))
+    )
+    figure.draw_without_rendering()
+    assert [ax.get_yscale() for ax in figure.axes] == [scale, scale, "linear"]
+    low, high = figure.axes[0].get_ylim()
+    labels = [label for label in figure.axes[0].get_yticklabels() if low <= label.get_position()[1] <= high]
+    assert len(labels) >= 2
+    assert figure.axes[0].get_ylim() == figure.axes[1].get_ylim()
+
+
+@pytest.mark.parametrize("accuracy", [0.0, 0.1, 1.0])
+def test_no_tick_names_an_accuracy_that_cannot_be(accuracy):
+    rows = (EpochRow("alice", 1, 0.1, 1.0, 1.0, accuracy),)
+    (*_, ax) = training_figure(dataclasses.replace(CASES["plain"], training=rows)).axes
+    low, high = ax.get_ylim()
+    assert low < accuracy < high
+    assert all(-1e-9 <= tick <= 1 + 1e-9 for tick in ax.get_yticks() if low <= tick <= high)
+
+
+def test_without_training_there_is_no_word_of_it():
+    plain = CASES["plain"]
+    assert "<h2>Training</h2>" not in page_of("plain")
+    assert "Training" not in report_markdown(plain)
+    with pytest.raises(ValueError, match=r"`results.training` must hold at least one epoch"):
+        training_figure(plain)
+
+
+def test_training_is_described_where_there_is_some():
+    page, markdown = page_of("general"), report_markdown(CASES["general"])
+    assert "<h2>Training</h2>" in page
+    (label,) = [v for n, v in Page(page).attributes if n == "aria-label" and v.startswith("Line charts of")]
+    assert "up to epoch 5: one line for each network (seed 0, vgg16-cifar10-width-quarter/seed1)" in label
+    sentence = "After 5 epochs of training (2 networks), the training loss is"
+    assert f"{sentence} 0.199 to 0.2 and the held-out loss 1.49 to 1.5." in page
+    assert sentence in markdown
+    assert "## Training" in markdown
+
+
+def test_a_network_is_tabulated_by_name_with_what_is_known_of_it():
+    page = page_of("general")
+    assert (
+        '<tr><th scope="row">seed 0</th><td>final</td><td>1,200</td><td>90.00%</td><td>0.25</td></tr>' in page
+    )
+    assert '<tr><th scope="row">alice</th><td>given</td><td>–</td><td>95.00%</td><td>–</td></tr>' in page
+    # what no network knows has no column
+    assert '<th scope="col">accuracy</th></tr>' in page_of("plain")
+
+
+def test_many_groups_are_named_by_their_extremes():
+    results = CASES["general"]
+    text = "".join(Page(page_of("general")).texts)
+    assert "compares 6 pairs of networks, in 6 groups, in 3 layers" in text
+    means = {table.group: np.mean([values[1] for _, values in table.rows]) for table in summary_rows(results)}
+    most, least = max(means, key=means.get), min(means, key=means.get)
+    assert f"the most similar group is “{most}” ({means[most]:.2f})" in text
+    assert f"the least similar is “{least}” ({means[least]:.2f})" in text
+    assert "has the most simple matches in all layers" in text
+    assert "Held-out accuracy at 5 checkpoints: from 10.0% (seed 0, initial) to 95.0% (alice, given)." in text
+
+
+def test_a_pair_in_two_groups_is_one_pair():
+    plain = CASES["plain"]
+    again = tuple(dataclasses.replace(c, group="all") for c in plain.comparisons)
+    results = dataclasses.replace(plain, comparisons=plain.comparisons + again)
+    text = "".join(Page(report_page(results)).texts)
+    assert (
+        "compares 6 pairs of networks, in 3 groups (“final”: 3, “initial”: 3, “all”: 6), in 3 layers" in text
+    )
+
+
+def test_long_groups_that_differ_look_different():
+    texts = texts_of(similarity_figure(CASES["general"]))
+    assert "vgg16-cifar…uarter/seed1 ~\nresnet18-fr…-torchvision" in texts
+    assert "vgg16-cifar…uarter/seed2 ~\nresnet18-fr…-torchvision" in texts
+
+
+def test_the_legend_of_many_long_groups_leaves_room_for_the_panel():
+    plain = CASES["one of each"]
+    groups = [f"vgg16-cifar10-epoch{n} ~ vgg16-cifar10-final" for n in range(12)]
+    pair = plain.comparisons[0]
+    results = dataclasses.replace(
+        plain, comparisons=tuple(dataclasses.replace(pair, group=group) for group in groups)
+    )
+    figure = curves_figure(results)
+    figure.draw_without_rendering()
+    (ax,), (legend,) = figure.axes, figure.legends
+    assert ax.get_window_extent().height > 1.2 * figure.dpi
+    bottom, top = legend.get_window_extent().y0, legend.get_window_extent().y1
+    assert top <= figure.bbox.y1
+    assert bottom >= ax.get_window_extent().y1
+    label = next(text for text in figure.texts if text.get_text() == "maximum match similarity")
+    assert label.get_window_extent().y1 <= bottom

@@ -24,6 +24,8 @@ from spanmatch.reporting.panels import (
     drop_unused,
     group_columns,
     label_figure,
+    legend_columns,
+    legend_height,
     message_figure,
     panel_figure,
     panel_width,
@@ -83,7 +85,9 @@ def curves_figure(results: StudyResults) -> Figure:
     criticals = {(c.layer, (c.checkpoint_x, c.checkpoint_y)): c for c in results.critical_epsilons}
     columns = min(len(results.layers), 4 if len(results.layers) <= 12 else 5)
     rows = -(-len(results.layers) // columns)
-    figure = panel_figure(max(columns * 2.3, 3.4) + 0.5, rows * 1.75 + 0.9)
+    width = max(columns * 2.3, 3.4) + 0.5
+    above = legend_height(groups, legend_columns(groups, width))
+    figure = panel_figure(width, max(rows * 1.75, 2.3) + 0.7 + above)
     axes = list(figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).flat)
     for index, (ax, layer) in enumerate(zip(axes, results.layers, strict=False)):
         for epsilon in study_epsilons(results):
@@ -103,7 +107,7 @@ def curves_figure(results: StudyResults) -> Figure:
         set_title(ax, layer)
         ax.tick_params(labelbottom=index + columns >= len(results.layers))
     drop_unused(axes, len(results.layers))
-    label_figure(figure, "tolerance ε", "maximum match similarity")
+    label_figure(figure, "tolerance ε", "maximum match similarity", above_inches=above)
     handles = [
         Line2D([], [], color=group_colour(place), linestyle=group_dashes(place), linewidth=2)
         for place in range(len(groups))

@@ -173,10 +173,8 @@ def _definitions() -> list[str]:
     return [f'<h2 id="{_DEFINITIONS_ID}">How to read this</h2>', "<dl>", *terms, "</dl>", source]
 
 
-def _table(
-    caption: str, header: Iterable[str], rows: Iterable[Sequence[str]], *, numeric: bool = True
-) -> str:
-    """Mark up a table whose first column names its rows; escapes every cell."""
+def _table(caption: str, header: Iterable[str], rows: Iterable[Sequence[str]], *, names: int = 1) -> str:
+    """Mark up a table whose first `names` columns hold names and the others numbers; escapes every cell."""
     head = "".join(f'<th scope="col">{escape(cell)}</th>' for cell in header)
     body = [
         f'<tr><th scope="row">{escape(row[0])}</th>'
@@ -184,11 +182,11 @@ def _table(
         + "</tr>"
         for row in rows
     ]
-    kind = ' class="numeric"' if numeric else ""
     # scrollable by itself and by keyboard, so that a study of many networks does not widen the page
     return "\n".join(
         [
-            f'<div class="wide" role="region" tabindex="0" aria-label="{escape(caption)}"><table{kind}>',
+            f'<div class="wide" role="region" tabindex="0" aria-label="{escape(caption)}">',
+            f'<table class="names-{names}">',
             f"<caption>{escape(caption)}</caption>\n<thead><tr>{head}</tr></thead>\n<tbody>",
             *body,
             "</tbody></table></div>",

@@ -21,6 +21,7 @@ __all__ = [
     "drop_unused",
     "group_columns",
     "label_figure",
+    "legend_columns",
     "legend_height",
     "message_figure",
     "panel_figure",
@@ -93,12 +94,13 @@ def set_title(ax: Axes, title: str, note: str = "") -> None:
         ax.set_title(note, loc="right", color=MUTED, fontsize=SMALL_SIZE + 1)
 
 
-def label_figure(figure: Figure, x: str | None, y: str | None) -> None:
-    """Name the axes that all panels share."""
+def label_figure(figure: Figure, x: str | None, y: str | None, *, above_inches: float = 0) -> None:
+    """Name the axes that all panels share; the panels lie below a legend of height `above_inches`."""
     if x is not None:
         figure.supxlabel(x, color=INK, fontsize=_TITLE_SIZE)
     if y is not None:
-        figure.supylabel(y, color=INK, fontsize=_TITLE_SIZE)
+        middle = 0.5 * (1 - above_inches / figure.get_figheight())
+        figure.supylabel(y, y=middle, color=INK, fontsize=_TITLE_SIZE)
 
 
 def drop_unused(axes: Sequence[Axes], used: int) -> None:
@@ -107,9 +109,17 @@ def drop_unused(axes: Sequence[Axes], used: int) -> None:
         ax.remove()
 
 
-def legend_height(labels: int) -> float:
-    """Height in inches of a legend with a title that is one column."""
-    return 0.6 + _LEGEND_LINE_INCHES * labels
+def legend_columns(labels: Sequence[str], width_inches: float) -> int:
+    """Columns of a legend above panels: as many as the longest label leaves room for."""
+    longest = max(len(line) for label in labels for line in shown_group(label).split("\n"))
+    fitting = int(width_inches / (_LEGEND_KEY_INCHES + _LEGEND_LETTER_INCHES * longest))
+    return max(1, min(len(labels), fitting, _MAX_LEGEND_COLUMNS))
+
+
+def legend_height(labels: Sequence[str], columns: int = 1) -> float:
+    """Height in inches of a legend's labels."""
+    lines = max(shown_group(label).count("\n") + 1 for label in labels)
+    return _LEGEND_LINE_INCHES * lines * -(-len(labels) // columns)
 
 
 def add_legend(
@@ -121,14 +131,13 @@ def add_legend(
     title: str | None = None,
 ) -> None:
     """Explain the colours once, outside all panels: as a column at the right or as a line above."""
-    shown = [shown_group(label) for label in labels]
-    longest = max(len(line) for label in shown for line in label.split("\n"))
-    fitting = int(figure.get_figwidth() / (_LEGEND_KEY_INCHES + _LEGEND_LETTER_INCHES * longest))
+    columns = 1 if place == "outside right center" else legend_columns(labels, figure.get_figwidth())
+    shown = [plain(shown_group(label)) for label in labels]
     legend = figure.legend(
         handles,
-        [plain(label) for label in shown],
+        shown,
         loc=place,
-        ncols=1 if place == "outside right center" else max(1, min(len(labels), fitting, _MAX_LEGEND_COLUMNS)),
+        ncols=columns,
         title=title,
         frameon=False,
         labelcolor=INK,

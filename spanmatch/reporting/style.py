@@ -33,7 +33,7 @@ th, td { padding: .28rem .8rem; text-align: left; border-bottom: 1px solid var(-
 th:first-child { padding-left: 0; }
 thead th { color: var(--muted); font-weight: 600; border-bottom-color: var(--muted); }
 tbody th { font-weight: 500; }
-.numeric td, .numeric thead th:not(:first-child) { text-align: right; }
+.names-1 :is(td, th):nth-child(n+2), .names-2 :is(td, th):nth-child(n+3) { text-align: right; }
 """
 
 

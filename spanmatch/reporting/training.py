@@ -45,7 +45,7 @@ def training_figure(results: StudyResults) -> Figure:
             "history of training is known"
         )
     names = [shown_network(network) for network in histories]
-    figure = panel_figure(_WIDTH_INCHES, max(_HEIGHT_INCHES, legend_height(len(names))))
+    figure = panel_figure(_WIDTH_INCHES, max(_HEIGHT_INCHES, 0.6 + legend_height(names)))
     training_ax, held_out_ax, accuracy_ax = figure.subplots(1, 3)
     held_out_ax.sharey(training_ax)
     marked = max(len(history) for history in histories.values()) <= _MAX_MARKED_EPOCHS
@@ -57,7 +57,8 @@ def training_figure(results: StudyResults) -> Figure:
             (accuracy_ax, [row.accuracy for row in history]),
         ):
             (line,) = ax.plot(epochs, values, color=group_colour(place), linestyle=group_dashes(place))
-            line.set(linewidth=1.4 if marked else 1.0, marker="o" if marked else "", markersize=3.2, label=names[place])
+            line.set(label=names[place], linewidth=1.4 if marked else 1.0)
+            line.set(marker="o" if marked else "", markersize=3.2)
     for ax, title in (
         (training_ax, "training loss"),
         (held_out_ax, "held-out loss"),
