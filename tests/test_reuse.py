@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from conftest import (
     COMMAND,
@@ -263,8 +264,8 @@ def test_a_run_killed_at_any_stage_goes_on_where_it_was(
 
 
 @pytest.fixture
-def scheduler(env: Environment) -> Iterator[str]:
-    """An outside Dask cluster of two workers."""
+def outside(env: Environment) -> Iterator[tuple[str, int]]:
+    """An outside Dask cluster of two workers: its address, and the process that starts them."""
     address = f"tcp://127.0.0.1:{free_port()}"
     commands = [
         ["distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", address.rpartition(":")[2]],
@@ -280,16 +281,32 @@ def scheduler(env: Environment) -> Iterator[str]:
         )
         for command in commands
     ]
-    yield address
+    yield address, processes[1].pid
     for process in reversed(processes):
         end_group(process)
 
 
-def test_an_outside_scheduler_gives_identical_results(
-    tiny_root: Path, tmp_path: Path, scheduler: str, env: Environment
+def kill_a_worker(parent: int) -> None:
+    """Kill one of the Dask workers that a process has started."""
+    workers = [child for child in psutil.Process(parent).children() if "spawn_main" in str(child.cmdline())]
+    workers[0].kill()
+
+
+@pytest.mark.parametrize("stage", ["segments", "grams"])
+def test_an_outside_cluster_that_loses_a_worker_gives_identical_results(
+    stage: str, tiny_root: Path, tmp_path: Path, outside: tuple[str, int], env: Environment
 ) -> None:
-    root = tmp_path / "root"
-    spanmatch("run", write_study(tmp_path, TINY), "--root", root, "--scheduler", scheduler, env=env)
+    (scheduler, parent), root = outside, tmp_path / "root"
+    run = subprocess.Popen(
+        [*COMMAND, "run", str(write_study(tmp_path, TINY)), "--root", str(root), "--scheduler", scheduler],
+        env=env,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    wait_for_a_record(run, root / "cache" / stage)
+    kill_a_worker(parent)
+    assert run.wait(timeout=200) == 0
     assert results(root) == results(tiny_root)
 
 
