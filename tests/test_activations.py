@@ -145,7 +145,7 @@ def test_float16_that_overflows_says_to_take_float32() -> None:
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 def test_one_value_that_is_not_finite_is_found(bad: float) -> None:
     some = images(5, 1, 6, 6)
-    some.pixels[4, 0, 3, 3] = bad
+    some.stored[4, 0, 3, 3] = bad
     layer = "mul"
     for options in ({}, {"positions": 1}, {"positions": "mean"}, {"dtype": "float16"}):
         batches = extract(Scaled(1.0), [layer], some, batch_size=2, **options)

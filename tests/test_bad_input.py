@@ -12,7 +12,7 @@ from spanmatch.networks.architectures import build
 from spanmatch.networks.data import load_dataset
 from storage.checkpoints import write_checkpoint
 from storage.root import Root
-from tasks.segments import SegmentUnit, extract_segment
+from tasks.segments import SegmentUnit, extract_segments
 from tasks.unit import MendableError
 
 DIGITS_SIZE = 599
@@ -169,27 +169,34 @@ def test_nan_in_training_names_the_network_and_the_step(tmp_path: Path, env: Env
 
 def test_nan_in_activations_names_the_network_and_the_layer(tmp_path: Path) -> None:
     root = Root.prepare(tmp_path / "root")
-    weights = {name: values.numpy() for name, values in build("vgg9-digits").state_dict().items()}
+    network = build("vgg9-digits", (1, 8, 8), 10)
+    weights = {name: values.numpy() for name, values in network.state_dict().items()}
     weights["block3.norm2.bias"][3] = np.nan
-    with root.publish(root.artefact("networks", "key")) as folder:
-        digest = write_checkpoint(folder, "final", weights, {})
+    digest = write_checkpoint(root, "key", "final", weights, {})
     unit = SegmentUnit(
-        label="seed 0 · final · images 0-9",
+        label="seed 0 · final · images 0-9 · block3.relu2",
         network_key="key",
         checkpoint="final",
         checkpoint_digest=digest,
         architecture="vgg9-digits",
+        code="",
+        width=1.0,
         dataset="digits",
+        data_folder=None,
         dataset_digest=load_dataset("digits").held_out.digest,
-        layers=("block3.relu2",),
+        layer="block3.relu2",
         start=0,
         stop=10,
+        positions="all",
+        positions_seed=0,
+        dtype="float32",
+        device="cpu",
     )
     with pytest.raises(
         MendableError, match=r"the activations of seed 0 .* must be finite.*'block3.relu2' gave NaN"
     ):
-        extract_segment(root, unit)
-    assert not root.artefact("segments", unit.key).exists()
+        extract_segments(root, [unit])
+    assert not list((tmp_path / "root").glob("segments/*"))
 
 
 def save(folder: Path, name: str, values: object, **options: Any) -> Path:

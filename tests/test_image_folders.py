@@ -77,7 +77,9 @@ def test_a_folder_that_gains_an_image_is_listed_anew(tmp_path: Path) -> None:
 
 def test_a_study_of_a_folder_sees_that_its_images_changed(tmp_path: Path) -> None:
     write_folder(tmp_path / "images")
-    study = read_study(DIGITS).model_copy(update={"dataset": f"folder:{tmp_path / 'images'}"})
+    study = read_study(DIGITS).model_copy(
+        update={"dataset": f"folder:{tmp_path / 'images'}", "architecture": "resnet20", "images": 1}
+    )
     root = Root.prepare(tmp_path / "root")
     before = look_up(study, root)
     assert look_up(study, root) == before

@@ -26,16 +26,15 @@ from distributed.protocol import pickle as dask_pickle
 from test_storage import publish
 
 from storage import bucket
-from storage.arrays import GroupReader
+from storage.arrays import Artefact, GroupReader
 from storage.bucket import Bucket
 from storage.checkpoints import read_checkpoint, write_checkpoint
 from storage.documents import publish_document, read_document
 from storage.places import UnusableRootError
 from storage.results import read_critical_epsilons, write_critical_epsilons
 from storage.root import FORMAT, DamagedArtefactError, Root
-from tasks.grams import GramUnit
+from tasks.grams import GramUnit, SegmentLayer
 from tasks.records import Cache
-from tasks.segments import SegmentUnit
 
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "an-id", "AWS_SECRET_ACCESS_KEY": "a-secret", "AWS_REGION": "us-east-1"}
 
@@ -110,8 +109,7 @@ def test_arrays_read_back_and_what_is_forgotten_is_published_anew(
 
 def test_checkpoints_documents_and_results_read_back(root: Root) -> None:
     weights = {"a": np.arange(6.0).reshape(2, 3)}
-    with root.publish(root.artefact("networks", "key")) as folder:
-        digest = write_checkpoint(folder, "final", weights, {"accuracy": 0.5})
+    digest = write_checkpoint(root, "key", "final", weights, {"accuracy": 0.5})
     np.testing.assert_array_equal(read_checkpoint(root, "key", "final", digest)["a"], weights["a"])
     with pytest.raises(DamagedArtefactError, match=r"initial\.safetensors is missing"):
         read_checkpoint(root, "key", "initial", digest)
@@ -197,7 +195,7 @@ def test_records_are_kept_looked_up_and_refused_in_a_bucket_as_in_a_folder(
     assert str(tmp_path).encode() not in root.read(name)
     assert cache.look_up(unit) == record
     assert cache.look_up(picky) is None
-    absent = SegmentUnit("label", "n", "final", "c", "a", "d", "e", "layer", 0, 10)
+    absent = GramUnit("other", "another", (), (SegmentLayer(Artefact("segments", "k", "d"), "c", 1),))
     assert cache.look_up_all([unit, absent]) == {unit.key: record, absent.key: None}
     intact = root.read(name).decode()
     unpickled = json.loads(intact)

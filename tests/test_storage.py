@@ -217,8 +217,7 @@ def test_a_checkpoint_reads_back_and_its_file_is_a_function_of_its_content(root:
     metadata = {"accuracy": 0.5, "seed": 1, "checkpoint": "final", "architecture": "x"}
     digests = set()
     for key in ("one", "two", "three"):
-        with root.publish(root.artefact("networks", key)) as folder:
-            digests.add(write_checkpoint(folder, "final", weights, metadata))
+        digests.add(write_checkpoint(root, key, "final", weights, metadata))
     (digest,) = digests
     read = read_checkpoint(root, "one", "final", digest)
     assert read.keys() == weights.keys()

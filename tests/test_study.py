@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import DIGITS, Environment, ledger, results, spanmatch
+from conftest import DIGITS, TINY, Environment, ledger, results, spanmatch, write_study
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
 from safetensors import safe_open
@@ -153,7 +153,10 @@ def test_the_rows_are_those_of_the_critical_epsilons(
 
 def grams(digits_root: Path, outcome: Outcome) -> Iterator[tuple[tuple[str, str, str], GramMatrix]]:
     for pair, done in outcome.grams.items():
-        yield (pair.layer, pair.x.label, pair.y.label), read_gram(Root.at(digits_root), done.artefact)
+        yield (
+            (pair.layer, pair.compared.x.label, pair.compared.y.label),
+            read_gram(Root.at(digits_root), done.artefact),
+        )
 
 
 def test_every_simple_match_is_a_match_and_together_they_are_the_maximum_match(
@@ -192,7 +195,7 @@ def test_gram_matrices_are_those_of_the_stored_activations(digits_root: Path, ou
     root = Root.at(digits_root)
     for pair, done in list(outcome.grams.items())[::11]:
         sides = []
-        for checkpoint in (pair.x, pair.y):
+        for checkpoint in pair.compared:
             parts = [
                 GroupReader(root, segment.artefact).read(pair.layer)
                 for name, segment in outcome.segments.items()
@@ -206,12 +209,12 @@ def test_gram_matrices_are_those_of_the_stored_activations(digits_root: Path, ou
         np.testing.assert_allclose(gram.matrix, joint.T @ joint, rtol=1e-12, atol=1e-9)
 
 
-def test_two_runs_from_scratch_are_identical(digits_root: Path, tmp_path: Path, env: Environment) -> None:
-    spanmatch("run", DIGITS, "--root", tmp_path / "root", env=env)
-    assert results(tmp_path / "root") == results(digits_root)
-    assert (tmp_path / "root" / "report.html").read_text() == (digits_root / "report.html").read_text()
+def test_two_runs_from_scratch_are_identical(tiny_root: Path, tmp_path: Path, env: Environment) -> None:
+    spanmatch("run", write_study(tmp_path, TINY), "--root", tmp_path / "root", env=env)
+    assert results(tmp_path / "root") == results(tiny_root)
+    assert (tmp_path / "root" / "report.html").read_text() == (tiny_root / "report.html").read_text()
     assert {path.name for path in (tmp_path / "root").iterdir()} == {
-        path.name for path in digits_root.iterdir()
+        path.name for path in tiny_root.iterdir()
     }
 
 
@@ -236,7 +239,7 @@ def test_simple_matches_are_reproduced_from_the_gram_matrix(
     stored = [
         (row["x"], row["y"])
         for row in simple
-        if (row["layer"], row["checkpoint_x"], row["epsilon"]) == (pair.layer, pair.x.label, 0.5)
-        and row["checkpoint_y"] == pair.y.label
+        if (row["layer"], row["checkpoint_x"], row["epsilon"]) == (pair.layer, pair.compared.x.label, 0.5)
+        and row["checkpoint_y"] == pair.compared.y.label
     ]
     assert stored == [(s.match.x.tolist(), s.match.y.tolist()) for s in simple_matches(gram, epsilon=0.5)]

@@ -23,7 +23,8 @@ from spanmatch.networks.devices import deterministic, resolve_device
 from spanmatch.networks.evaluation import evaluate
 from spanmatch.networks.outcome import Checkpoint, Epoch, Trained
 from spanmatch.networks.recipe import Recipe
-from spanmatch.networks.training import NonFiniteLossError, load_weights, train
+from spanmatch.networks.training import NonFiniteLossError, train
+from spanmatch.networks.weights import fit_weights
 
 QUICK = Recipe(epochs=2, batch_size=64, learning_rate=0.1, momentum=0.9, weight_decay=5e-4)
 AUGMENTED = replace(QUICK, epochs=8, schedule="step", milestones=(5,), augment=("crop", "flip"))
@@ -81,7 +82,7 @@ def assert_same(one: Trained, other: Trained) -> None:
 
 def test_the_weights_are_those_of_a_hand_written_loop(digits: Dataset) -> None:
     with deterministic(3):
-        network = build("vgg9-digits")
+        network = build("vgg9-digits", (1, 8, 8), 10)
         optimiser = torch.optim.SGD(network.parameters(), lr=0.1, momentum=0.9, weight_decay=5e-4)
         schedule = torch.optim.lr_scheduler.OneCycleLR(
             optimiser, max_lr=0.1, total_steps=2 * 19, cycle_momentum=False
@@ -115,11 +116,11 @@ def test_checkpoints_are_kept_when_their_moment_comes(digits: Dataset, undisturb
         found = history[epoch - 1]
         assert (kept[name].accuracy, kept[name].loss) == (found.held_out_accuracy, found.held_out_loss)
     for checkpoint in kept.values():
-        network = load_weights(build("vgg9-digits"), checkpoint.weights)
+        network = fit_weights(build("vgg9-digits", (1, 8, 8), 10), checkpoint.weights)
         assert evaluate(network, digits.held_out) == (checkpoint.accuracy, checkpoint.loss)
     assert kept["best"].accuracy > 0.5
     with deterministic(7):
-        untrained = build("vgg9-digits").state_dict()
+        untrained = build("vgg9-digits", (1, 8, 8), 10).state_dict()
     for name, values in kept["initial"].weights.items():
         assert np.array_equal(values, untrained[name])
 

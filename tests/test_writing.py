@@ -171,8 +171,7 @@ values = np.random.default_rng(0).normal(size=(500, 100, 10)).astype(np.float32)
 extracted(root, "small", values[:50], 16)
 before = files(root)
 def weights():
-    with root.publish(root.artefact("networks", "key")) as folder:
-        write_checkpoint(folder, "final", {"weight": values}, {})
+    write_checkpoint(root, "key", "final", {"weight": values}, {})
 for attempt in (lambda: extracted(root, "large", values, 16), weights):
     try:
         attempt()
