@@ -47,7 +47,7 @@ def refused(*args: object, env: Environment, says: list[str], folder: Path) -> N
         ({"epsilons": []}, ["`epsilons`", "at least 1 item"]),
         ({"images": 600}, [f"`images` must be at most {DIGITS_SIZE}", "got 600"]),
         ({"images": 0}, ["`images` must be greater than or equal to 1, got 0"]),
-        ({"checkpoints": ["best"]}, ["`checkpoints` must be 'initial' or 'final', got 'best'"]),
+        ({"checkpoints": ["last"]}, ["`checkpoints` must be initial, best, final or epoch1", "got 'last'"]),
         ({"name": "My Study"}, ["`name` must match pattern", "'My Study'"]),
         ({"root": "/dev/null/root"}, ["`root` must be a folder that can be written", "choose another"]),
     ],
@@ -67,7 +67,7 @@ def test_a_study_that_breaks_a_rule_is_refused(
         ("just words", ["`STUDY` must hold keys and values, got str"]),
         ("", ["`STUDY` must hold keys and values, got NoneType"]),
         ("\x00\x01", ["`STUDY` must be YAML"]),
-        ("name: x", ["`dataset` is missing", "`seeds` is missing"]),
+        ("name: x", ["`dataset` is missing", "`architecture` is missing"]),
     ],
 )
 def test_a_file_that_is_no_study_is_refused(
