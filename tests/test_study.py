@@ -225,10 +225,12 @@ def test_the_prefect_ui_has_a_table_and_a_report_with_its_figure(digits_root: Pa
 
     with SyncPrefectClient(env["PREFECT_API_URL"]) as client:
         tables, reports = artefacts("digits-similarity"), artefacts("digits-report")
+        trainings = artefacts("digits-networks")
     # other tests have run the study too, at a further ε
     assert 2 * len(LAYERS) * len(EPSILONS) in {len(json.loads(table)) for table in tables}
     assert all("data:image/png;base64," in report for report in reports)
     assert len(reports) == len(tables)
+    assert {float(progress) for progress in trainings} == {100.0}
 
 
 def test_simple_matches_are_reproduced_from_the_gram_matrix(
