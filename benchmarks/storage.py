@@ -1,18 +1,20 @@
 """Print what keeping activations costs: ``python -m benchmarks.storage [--quick]``.
 
-Real activations, written and read as a study does, checksums and digests included, under each compression;
-then extraction beside the bare forward pass. All in turn, in one process.
+Real activations, written, read and reduced as a study does, digests included, under each compression; then
+extraction beside the bare forward pass. All in turn, in one process; torch and BLAS on one thread each.
 """
 
 import argparse
 import os
 import platform
 import shutil
+import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 from typing import NamedTuple
 
 import numpy as np
@@ -20,18 +22,19 @@ import torch
 import zarr
 from numpy.typing import NDArray
 from torch import nn
-from torchvision.models import vgg16
 from zarr.abc.codec import BytesBytesCodec
 from zarr.codecs import BloscCodec, ZstdCodec
 
 from benchmarks.clock import in_turn, markdown
-from spanmatch.networks.activations import default_layers, extract
+from spanmatch import GramMatrix
+from spanmatch.networks.activations import extract
 from spanmatch.networks.architectures import build
 from spanmatch.networks.data import Images, load_dataset
-from spanmatch.networks.recipe import Recipe
-from spanmatch.networks.training import deterministic, load_weights, train
+from spanmatch.networks.devices import deterministic
+from spanmatch.networks.layers import DEFAULT, choose, list_layers
 from storage.arrays import COMPRESSORS, Artefact, GroupReader, GroupWriter
 from storage.root import Root
+from tasks.grams import pieces, reduce_blocks
 from tasks.writing import BackgroundWriter, LayerWriter
 
 Layers = dict[str, NDArray[np.float32]]
@@ -47,13 +50,11 @@ class Way(NamedTuple):
 
 WAYS = (
     Way("raw", "float32", ()),
+    Way("lz4, bits shuffled", "float32", (BloscCodec(cname="lz4", clevel=5, shuffle="bitshuffle"),)),
+    Way("zstd 1", "float32", (ZstdCodec(level=1),)),
     Way("zstd 0", "float32", (ZstdCodec(level=0),)),
-    Way("zstd 0, shuffled", "float32", (BloscCodec(cname="zstd", clevel=1, shuffle="shuffle"),)),
-    Way("lz4", "float32", (BloscCodec(cname="lz4", clevel=5, shuffle="noshuffle"),)),
-    Way("lz4, shuffled", "float32", (BloscCodec(cname="lz4", clevel=5, shuffle="shuffle"),)),
     Way("raw", "float16", ()),
-    Way("zstd 0", "float16", (ZstdCodec(level=0),)),
-    Way("lz4, shuffled", "float16", (BloscCodec(cname="lz4", clevel=5, shuffle="shuffle"),)),
+    Way("zstd 1", "float16", (ZstdCodec(level=1),)),
 )
 
 
@@ -61,36 +62,33 @@ WAYS = (
 class Sizes:
     """How much is measured."""
 
-    images: int = 512
-    epochs: int = 12
+    images: int = 384
+    dataset: str = "fashion-mnist"
     ways: tuple[Way, ...] = WAYS
 
 
-QUICK = Sizes(4, 1, WAYS[:2])
+QUICK = Sizes(4, "digits", WAYS[:2])
 
 
 @dataclass(frozen=True)
 class Subject:
-    """A network, what goes through it, and its layers."""
+    """A network, its layers, and what goes through it."""
 
-    name: str
     network: nn.Module
     layers: tuple[str, ...]
     images: Images
 
 
-def subjects(sizes: Sizes) -> Iterator[Subject]:
-    digits = load_dataset("digits")
-    with deterministic(0):
-        features = vgg16().features.eval()
-    few = digits.held_out.slice(0, sizes.images)
-    enlarged = nn.functional.interpolate(torch.from_numpy(few.pixels).expand(-1, 3, -1, -1), size=(32, 32))
+def subject_of(sizes: Sizes) -> Subject:
+    """Return an untrained VGG16 with all its activation functions, and pictures at its size."""
+    held_out = load_dataset(sizes.dataset).held_out
+    few = held_out.slice(0, sizes.images)
+    enlarged = nn.functional.interpolate(torch.from_numpy(few.pixels), size=(32, 32))
     pictures = Images(enlarged.numpy(), few.labels, few.ids)
-    yield Subject("VGG16, untrained, 32 × 32", features, tuple(default_layers(features)), pictures)
-    recipe = Recipe(sizes.epochs, 64, 0.1, 0.9, 5e-4)
-    weights = train("vgg9-digits", digits, 0, recipe)["final"].weights
-    network = load_weights(build("vgg9-digits"), weights)
-    yield Subject("VGG9, trained on digits", network, tuple(default_layers(network)), few)
+    with deterministic(0):
+        network = build("vgg16", pictures.shape, 10).eval()
+    layers = choose(list_layers(network, pictures.shape), [DEFAULT])
+    return Subject(network, layers, pictures)
 
 
 def write(root: Root, key: str, layers: Layers, way: Way) -> Artefact:
@@ -103,26 +101,52 @@ def write(root: Root, key: str, layers: Layers, way: Way) -> Artefact:
         return Artefact("segments", key, group.finish())
 
 
-def extract_to(root: Root, subject: Subject, way: Way) -> None:
-    """Extract as a study does: forward passes, and writing beside them."""
+def extract_to(root: Root, subject: Subject, way: Way) -> float:
+    """Extract as a study does, writing beside the forward passes; return the time, without the clearing."""
+    start = time.perf_counter()
     with root.publish(root.artefact("segments", "extracted")) as folder:
+        folder.mkdir()
         groups = {layer: GroupWriter(folder / layer, {}, way.compressors) for layer in subject.layers}
         writers = {
             layer: LayerWriter(group, layer, len(subject.images), way.dtype)
             for layer, group in groups.items()
         }
+        passes = extract(subject.network, subject.layers, subject.images, dtype=way.dtype)
         with BackgroundWriter() as background:
-            for batch in extract(subject.network, subject.layers, subject.images):
+            for batch in passes:
                 for layer, values in batch.items():
                     writers[layer].append(values, background)
+        for group in groups.values():
+            group.finish()
+    spent = time.perf_counter() - start
     root.forget("segments", "extracted")
+    return spent
 
 
-def forward(subject: Subject) -> None:
-    """Pass the images through the network, and keep nothing."""
+def forward(subject: Subject) -> float:
+    """Pass the images through the network in batches of extraction's size, and keep nothing."""
+    start = time.perf_counter()
     with deterministic(), torch.inference_mode():
-        for start in range(0, len(subject.images), 128):
-            subject.network(torch.from_numpy(subject.images.slice(start, start + 128).pixels))
+        for first in range(0, len(subject.images), 32):
+            subject.network(torch.from_numpy(subject.images.slice(first, first + 32).pixels))
+    return time.perf_counter() - start
+
+
+def product(layers: Layers, rows: Mapping[str, int]) -> None:
+    """Sum the Gram matrices of arrays in memory, chunk by chunk."""
+    for name, values in layers.items():
+        gram = GramMatrix.zeros(values.shape[2], values.shape[2])
+        for first in range(0, len(values), rows[name]):
+            samples = values[first : first + rows[name]].reshape(-1, values.shape[2])
+            gram.update(samples, samples)
+
+
+def reduction(root: Root, layers: Layers, artefact: Artefact) -> None:
+    """Sum the same from what is stored, as a worker does."""
+    group = GroupReader(root, artefact)
+    for name in layers:
+        for blocks in pieces(group.blocks(name)):
+            reduce_blocks(root, name, artefact, artefact, blocks)
 
 
 def stored_bytes(root: Root, key: str) -> int:
@@ -130,48 +154,42 @@ def stored_bytes(root: Root, key: str) -> int:
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
-def processor_seconds(work: Callable[[], object]) -> float:
-    """Return the processor time of all threads."""
-    start = time.process_time()
-    work()
-    return time.process_time() - start
-
-
 def rows(subject: Subject, root: Root, ways: Sequence[Way], runs: int) -> Iterator[tuple[str, ...]]:
     batches = list(extract(subject.network, subject.layers, subject.images))
     layers = {name: np.concatenate([batch[name] for batch in batches]) for name in subject.layers}
     del batches
     size = sum(values.nbytes for values in layers.values())
-    bare_processor = processor_seconds(lambda: forward(subject))
     for number, way in enumerate(ways):
         key = f"way{number}"
         artefact = write(root, key, layers, way)
+        group = GroupReader(root, artefact)
 
         def again(way: Way = way) -> None:
             write(root, "again", layers, way)
             root.forget("segments", "again")
 
-        def read(artefact: Artefact = artefact) -> None:
-            group = GroupReader(root, artefact)
+        def read(group: GroupReader = group) -> None:
             for name in layers:
                 for block in range(group.blocks(name)):
                     group.read_block(name, block)
 
-        def extraction(way: Way = way) -> None:
-            extract_to(root, subject, way)
-
         writing, reading = in_turn(again, read, runs=runs)
-        bare, extracting = in_turn(lambda: forward(subject), extraction, runs=runs)
-        processor = processor_seconds(extraction)
+        passes = [(forward(subject), extract_to(root, subject, way)) for _ in range(runs)]
+        bare, extracting = (median(times) for times in zip(*passes, strict=True))
+        chunks = {name: len(group.read_block(name, 0)) for name in layers}
+        inner, from_disk = in_turn(
+            lambda chunks=chunks: product(layers, chunks),
+            lambda artefact=artefact: reduction(root, layers, artefact),
+            runs=runs,
+        )
         chosen = way.dtype == "float32" and way.compressors == COMPRESSORS
         yield (
-            subject.name,
             f"{way.dtype}, {way.name}{' (default)' if chosen else ''}",
             f"{size / stored_bytes(root, key):.2f}",
             f"{size / writing / 1e6:,.0f} MB/s",
             f"{size / reading / 1e6:,.0f} MB/s",
             f"{bare / extracting:.0%}",
-            f"{bare_processor / processor:.0%}",
+            f"{inner / from_disk:.0%}",
         )
         root.forget("segments", key)
 
@@ -185,12 +203,13 @@ def main() -> None:
     folder = Path(tempfile.mkdtemp(prefix="spanmatch-"))
     try:
         root = Root.prepare(folder)
-        table = [
-            row for subject in subjects(sizes) for row in rows(subject, root, sizes.ways, arguments.runs)
-        ]
+        table = []
+        for row in rows(subject_of(sizes), root, sizes.ways, arguments.runs):
+            print(*row, sep=", ", file=sys.stderr)  # minutes pass before all are there
+            table.append(row)
     finally:
         shutil.rmtree(folder)
-    header = ("network", "kept as", "times smaller", "write", "read", "rate", "rate, both cores busy")
+    header = ("kept as", "times smaller", "write", "read", "extraction", "reduction")
     print(markdown(table, header))
     versions = f"Python {platform.python_version()}, torch {torch.__version__}, zarr {zarr.__version__}"
     print(f"\n{platform.machine()}, {os.cpu_count()} cores; {versions}.")

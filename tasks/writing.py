@@ -6,7 +6,7 @@ Python's lock, so the thread writes while the network computes.
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from threading import BoundedSemaphore
+from threading import Condition
 from types import TracebackType
 from typing import Any
 
@@ -16,12 +16,13 @@ from numpy.typing import NDArray
 from storage.arrays import GroupWriter
 from storage.layout import Layout, plan_layout
 
-# Shards that wait for the thread, of all layers together; then the network waits too.
-_WAITING = 4
+# Bytes that wait for the thread, of all layers together; then the network waits too. Some batches of small
+# images; a piece that is larger waits alone.
+_WAITING_BYTES = 128 * 2**20
 
 
 class BackgroundWriter:
-    """Does one piece of work after another in a thread of its own, few of them waiting.
+    """Does one piece of work after another in a thread of its own, bounded memory waiting.
 
     Leaving the block waits for all of them. The first error is raised by what comes next: a further piece,
     or the block's end.
@@ -29,7 +30,8 @@ class BackgroundWriter:
 
     def __init__(self) -> None:
         self._thread = ThreadPoolExecutor(1)
-        self._room = BoundedSemaphore(_WAITING)
+        self._room = Condition()
+        self._waiting_bytes = 0
         self._error: BaseException | None = None
 
     def __enter__(self) -> "BackgroundWriter":
@@ -44,20 +46,26 @@ class BackgroundWriter:
         if kind is None:
             self._raise()
 
-    def submit(self, work: Callable[..., None], *args: Any) -> None:  # noqa: ANN401 - what the work takes
-        """Have ``work(*args)`` done, as soon as there is room for it to wait."""
-        self._room.acquire()
-        self._raise()
-        self._thread.submit(self._do, work, *args)
+    def submit(self, work: Callable[[NDArray[Any]], None], values: NDArray[Any]) -> None:
+        """Have ``work(values)`` done, as soon as there is room for the values to wait."""
+        with self._room:
+            self._room.wait_for(
+                lambda: not self._waiting_bytes or self._waiting_bytes + values.nbytes <= _WAITING_BYTES
+            )
+            self._raise()
+            self._waiting_bytes += values.nbytes
+        self._thread.submit(self._do, work, values)
 
-    def _do(self, work: Callable[..., None], *args: Any) -> None:  # noqa: ANN401
+    def _do(self, work: Callable[[NDArray[Any]], None], values: NDArray[Any]) -> None:
         try:
             if self._error is None:
-                work(*args)
+                work(values)
         except BaseException as error:  # raised where somebody waits for it
             self._error = error
         finally:
-            self._room.release()
+            with self._room:
+                self._waiting_bytes -= values.nbytes
+                self._room.notify()
 
     def _raise(self) -> None:
         if self._error is not None:
@@ -100,13 +108,13 @@ class LayerWriter:
         return -(-self._images // self._layout.chunk_rows)
 
     def append(self, values: NDArray[np.float32], background: BackgroundWriter) -> None:
-        """Take the next images' activations, (images, positions, neurons).
+        """Have the next images' activations, (images, positions, neurons), written; they must not change.
 
-        Raises
-        ------
-        BeyondTypeError
-            If a value is beyond what the kept type can hold.
+        The background raises `BeyondTypeError` if a value is beyond what the kept type can hold.
         """
+        background.submit(self._append, values)
+
+    def _append(self, values: NDArray[np.float32]) -> None:
         layout = self._layout or self._create(values)
         while len(values):
             if not self._filled:
@@ -116,7 +124,7 @@ class LayerWriter:
             self._keep(values[:taken])
             values = values[taken:]
             if self._filled == len(self._shard):
-                background.submit(self.group.write_rows, self._layer, self._written, self._shard)
+                self.group.write_rows(self._layer, self._written, self._shard)
                 self._written += self._filled
                 self._filled = 0
 

@@ -39,8 +39,8 @@ def test_chunks_and_shards_cover_a_layer_and_are_bounded(shape: tuple[int, int, 
     assert layout.chunk_rows == 1 or (layout.chunk_rows * positions <= 8192 and chunk_bytes <= 32 * MEBIBYTE)
     assert layout.shard_rows == layout.chunk_rows or shard_bytes <= 32 * MEBIBYTE
     files = -(-images // layout.shard_rows)
-    # beyond sixteen files, a file has 16 MiB at least: two of them would not fit a shard, or it is one chunk
-    assert files <= 16 or shard_bytes > 16 * MEBIBYTE
+    # beyond 128 files, a file has 16 MiB at least: two of them would not fit a shard, or it is one chunk
+    assert files <= 128 or shard_bytes > 16 * MEBIBYTE
 
 
 @given(st.integers(1, 500))
@@ -70,8 +70,8 @@ def extracted(root: Root, key: str, values: np.ndarray, batch: int, dtype: str =
         return Artefact("segments", key, writer.group.finish())
 
 
-# 1,000 positions: 8 images to a chunk, 20 chunks and so one shard; 100 positions: 81 images to a chunk
-@pytest.mark.parametrize("shape", [(157, 1000, 3), (200, 100, 2), (5, 1, 7), (40, 9000, 1)])
+# 1,000 positions: 8 images to a chunk; 100: 81 images; 9,000: 1 image, so 130 chunks in one shard
+@pytest.mark.parametrize("shape", [(157, 1000, 3), (200, 100, 2), (5, 1, 7), (130, 9000, 1)])
 def test_what_is_written_depends_on_the_values_and_not_on_the_batches(
     root: Root, shape: tuple[int, int, int]
 ) -> None:
@@ -98,22 +98,25 @@ def test_float16_keeps_half_the_bytes_and_refuses_what_it_cannot_hold(root: Root
     assert not Path(root.where(root.artefact("segments", "other"))).exists()
 
 
-def test_writing_waits_for_room_keeps_its_order_and_stops_at_the_first_error() -> None:
+def test_writing_waits_for_room_keeps_its_order_and_stops_at_the_first_error(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(writing, "_WAITING_BYTES", 100)
     gate, done, started = threading.Event(), [], threading.Event()
 
-    def work(number: int) -> None:
+    def work(values: np.ndarray) -> None:
         started.set()
         gate.wait(10)
-        if number == 6:
+        if values[0] == 6:
             raise OSError("disk")
-        done.append(number)
+        done.append(int(values[0]))
 
     submitted = []
 
     def submit_all() -> None:
         with BackgroundWriter() as background:
             for number in range(20):
-                background.submit(work, number)
+                background.submit(work, np.full(5, number))  # 40 bytes: two have room
                 submitted.append(number)
 
     errors: list[BaseException] = []
@@ -128,12 +131,21 @@ def test_writing_waits_for_room_keeps_its_order_and_stops_at_the_first_error() -
     thread.start()
     started.wait(10)
     thread.join(0.2)
-    assert len(submitted) <= writing._WAITING, "it waits while what came before is not written"
+    assert submitted == [0, 1], "it waits while what came before is not written"
     gate.set()
     thread.join(10)
     assert done == [0, 1, 2, 3, 4, 5]
     assert [str(error) for error in errors] == ["disk"]
     assert len(submitted) < 20
+
+
+def test_what_is_larger_than_the_room_waits_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(writing, "_WAITING_BYTES", 10)
+    done: list[int] = []
+    with BackgroundWriter() as background:
+        for number in range(5):
+            background.submit(lambda values: done.append(int(values[0])), np.full(100, number))
+    assert done == list(range(5))
 
 
 def files(root: Root) -> dict[Path, bytes]:
