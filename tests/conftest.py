@@ -37,6 +37,8 @@ TINY: dict[str, Any] = {
     "epsilons": [0.3, 0.5],
 }
 
+NOTHING = {"networks": 0, "segments": 0, "grams": 0, "profiles": 0, "matches": 0}
+
 Environment = dict[str, str]
 
 
@@ -141,6 +143,14 @@ def computed(root: Path) -> dict[str, int]:
 def results(root: Path) -> tuple[str, str]:
     """What must be the same in every run: similarity and simple matches, to the byte."""
     return (root / "similarity.csv").read_text(), (root / "simple_matches.jsonl").read_text()
+
+
+def inodes(folder: Path) -> dict[str, int]:
+    return {
+        path.relative_to(folder).as_posix(): path.stat().st_ino
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
 
 
 def wait_for_address(url: str, seconds: float) -> None:

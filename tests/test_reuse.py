@@ -1,34 +1,24 @@
-"""What a run computes and what it reuses: ε, seeds, moved roots, other servers, damage, kills."""
+"""What a run computes and what it reuses: ε, seeds, images, layers, moved roots, other servers, damage."""
 
 import csv
 import io
-import os
 import shutil
-import signal
-import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-import psutil
 import pytest
 from conftest import (
-    COMMAND,
     DIGITS,
+    NOTHING,
     TINY,
     Environment,
     computed,
-    end_group,
-    free_port,
+    inodes,
     ledger,
     results,
     spanmatch,
     write_study,
 )
-
-NOTHING = {"networks": 0, "segments": 0, "grams": 0, "profiles": 0, "matches": 0}
 
 
 def rows_at(root: Path, epsilon: float) -> list[dict[str, str]]:
@@ -128,14 +118,6 @@ def test_a_further_layer_leaves_the_others_as_they_are(
     assert kept(tiny_root, root)
 
 
-def inodes(folder: Path) -> dict[str, int]:
-    return {
-        path.relative_to(folder).as_posix(): path.stat().st_ino
-        for path in folder.rglob("*")
-        if path.is_file()
-    }
-
-
 def delete(artefact: Path) -> None:
     shutil.rmtree(artefact) if artefact.is_dir() else artefact.unlink()
 
@@ -225,116 +207,4 @@ def test_a_cached_record_that_was_cut_off_is_computed_again(
         record.write_bytes(record.read_bytes()[:-20])
     spanmatch("run", write_study(tmp_path, TINY), "--root", root, env=env)
     assert computed(root) == {**NOTHING, "networks": 1, "grams": 1}
-    assert results(root) == results(tiny_root)
-
-
-def wait_for_a_record(run: subprocess.Popen[Any], records: Path) -> None:
-    while not (records.exists() and any(records.iterdir())):
-        assert run.poll() is None, "the run ended before it could be stopped"
-        time.sleep(0.005)
-
-
-@pytest.mark.parametrize("stage", ["networks", "segments", "grams", "profiles", "matches"])
-def test_a_run_killed_at_any_stage_goes_on_where_it_was(
-    stage: str, tiny_root: Path, tmp_path: Path, env: Environment
-) -> None:
-    study, root = write_study(tmp_path, TINY), tmp_path / "root"
-    run = subprocess.Popen(
-        [*COMMAND, "run", str(study), "--root", str(root)],
-        env=env,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    wait_for_a_record(run, root / "cache" / stage)
-    end_group(run, signal.SIGKILL)
-    records = inodes(root / "cache")
-    finished = {each: sum(name.startswith(f"{each}/") for name in records) for each in NOTHING}
-    spanmatch("run", study, "--root", root, env=env)
-    again = inodes(root / "cache")
-    assert records.items() <= again.items(), "what has a record is not done again"
-    reused = {each: counts["reused"] for each, counts in ledger(root).items()}
-    for each in ("networks", "grams", "profiles", "matches"):
-        assert reused[each] == finished[each]
-    # of the two layers of a forward pass, one may have its record when the kill comes: what lacks is done
-    assert finished["segments"] - 2 <= 2 * reused["segments"] <= finished["segments"]
-    assert finished[stage] >= 1
-    assert results(root) == results(tiny_root)
-    assert not list((root / "staging").iterdir()), "what the kill left is cleared away"
-
-
-@pytest.fixture
-def outside(env: Environment) -> Iterator[tuple[str, int]]:
-    """An outside Dask cluster of two workers: its address, and the process that starts them."""
-    address = f"tcp://127.0.0.1:{free_port()}"
-    commands = [
-        ["distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", address.rpartition(":")[2]],
-        ["distributed.cli.dask_worker", address, "--nworkers", "2", "--nthreads", "1", "--host", "127.0.0.1"],
-    ]
-    processes = [
-        subprocess.Popen(
-            [sys.executable, "-m", *command, "--no-dashboard"],
-            env=env,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
-        for command in commands
-    ]
-    yield address, processes[1].pid
-    for process in reversed(processes):
-        end_group(process)
-
-
-def kill_a_worker(parent: int) -> None:
-    """Kill one of the Dask workers that a process has started."""
-    workers = [child for child in psutil.Process(parent).children() if "spawn_main" in str(child.cmdline())]
-    workers[0].kill()
-
-
-@pytest.mark.parametrize("stage", ["segments", "grams"])
-def test_an_outside_cluster_that_loses_a_worker_gives_identical_results(
-    stage: str, tiny_root: Path, tmp_path: Path, outside: tuple[str, int], env: Environment
-) -> None:
-    (scheduler, parent), root = outside, tmp_path / "root"
-    run = subprocess.Popen(
-        [*COMMAND, "run", str(write_study(tmp_path, TINY)), "--root", str(root), "--scheduler", scheduler],
-        env=env,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    wait_for_a_record(run, root / "cache" / stage)
-    kill_a_worker(parent)
-    assert run.wait(timeout=200) == 0
-    assert results(root) == results(tiny_root)
-
-
-def see_interrupts() -> None:
-    """Take interrupts as a program at a terminal does, even where the tests run in the background."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-
-
-def test_an_interrupted_run_says_so_at_once_and_goes_on_where_it_was(
-    tiny_root: Path, tmp_path: Path, bare_env: Environment
-) -> None:
-    study, root = write_study(tmp_path, TINY), tmp_path / "root"
-    run = subprocess.Popen(
-        [*COMMAND, "run", str(study), "--root", str(root)],
-        env=bare_env,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-        preexec_fn=see_interrupts,
-    )
-    wait_for_a_record(run, root / "cache" / "networks")
-    os.killpg(run.pid, signal.SIGINT)  # as a terminal does: to the whole group
-    printed, _ = run.communicate(timeout=60)
-    assert run.returncode == 130, printed
-    assert "stopped; the same command goes on from here" in printed
-    assert "Traceback" not in printed
-    spanmatch("run", study, "--root", root, env=bare_env)
-    assert ledger(root)["networks"]["reused"] >= 1
     assert results(root) == results(tiny_root)
