@@ -163,7 +163,7 @@ def test_a_missing_cut_or_changed_object_is_named_and_published_anew(
     for chunk in chunks:
         content = intact[chunk]
         flipped = bytearray(content)
-        flipped[len(content) // 2] ^= 1
+        flipped[len(content) // 4] ^= 1  # in a row that is used: what fills up the last chunk is never read
         for damaged in (None, b"", content[:3], content[:-3], bytes(flipped)):
             put(root, chunk, damaged)
             with pytest.raises(DamagedArtefactError, match=r"array 'layer', rows \d+ to \d"):
