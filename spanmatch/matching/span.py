@@ -292,7 +292,7 @@ class Span:
 
 def _half(pivots: FloatArray, rows: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Return inv(L) rows and the squared diagonal of L, for pivots = L Lᵀ; not a number where that fails."""
-    if len(rows) == 1:
+    if len(rows) == 1 and pivots[0, 0] > 0:
         return rows / np.sqrt(pivots), pivots[0]
     factor, failed = dpotrf(pivots, lower=1)
     if failed:
