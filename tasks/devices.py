@@ -5,20 +5,25 @@ Apart because only here a device has to do with a Dask worker.
 
 from distributed import get_worker
 
+from tasks.unit import MendableError
+
 
 def device_of_this_worker(name: str) -> str:
     """Return ``"cpu"`` or ``"cuda"``; on CUDA the workers of a machine take its GPUs in turn.
 
     Raises
     ------
-    ValueError
-        If CUDA is asked for and absent.
+    MendableError
+        If CUDA is asked for and absent: of another scheduler's workers only they themselves know.
     """
     import torch  # takes seconds to import
 
     from spanmatch.networks.devices import resolve_device
 
-    device = resolve_device(name)
+    try:
+        device = resolve_device(name)
+    except ValueError as error:
+        raise MendableError(f"on a worker, {error}") from None
     if device == "cuda":
         torch.cuda.set_device(_number_of_this_worker() % torch.cuda.device_count())
     return device

@@ -6,12 +6,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from conftest import DIGITS, TINY, Environment, free_port, spanmatch, write_study
 
 from spanmatch.networks.architectures import build
 from spanmatch.networks.data import load_dataset
 from storage.checkpoints import write_checkpoint
 from storage.root import Root
+from tasks.devices import device_of_this_worker
 from tasks.segments import SegmentUnit, extract_segments
 from tasks.unit import MendableError
 
@@ -197,6 +199,12 @@ def test_nan_in_activations_names_the_network_and_the_layer(tmp_path: Path) -> N
     ):
         extract_segments(root, [unit])
     assert not list((tmp_path / "root").glob("segments/*"))
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
+def test_a_gpu_that_a_worker_lacks_is_said_without_a_traceback() -> None:
+    with pytest.raises(MendableError, match=r"on a worker, `device` must be present, got 'cuda'"):
+        device_of_this_worker("cuda")
 
 
 def save(folder: Path, name: str, values: object, **options: Any) -> Path:
