@@ -156,7 +156,10 @@ def stored_bytes(root: Root, key: str) -> int:
 
 def rows(subject: Subject, root: Root, ways: Sequence[Way], runs: int) -> Iterator[tuple[str, ...]]:
     batches = list(extract(subject.network, subject.layers, subject.images))
-    layers = {name: np.concatenate([batch[name] for batch in batches]) for name in subject.layers}
+    layers = {
+        name: np.ascontiguousarray(np.concatenate([batch[name] for batch in batches]))
+        for name in subject.layers
+    }
     del batches
     size = sum(values.nbytes for values in layers.values())
     for number, way in enumerate(ways):
