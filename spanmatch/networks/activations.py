@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from spanmatch.networks.data import Images
-from spanmatch.networks.devices import deterministic
+from spanmatch.networks.devices import deterministic, resolve_device
 from spanmatch.networks.forward import Forward, faithful
 from spanmatch.networks.layers import (
     Layer,
@@ -93,7 +93,7 @@ def extract(
         Images in one forward pass. By default 32, or fewer where the outputs of all layers together, wanted
         or not, would take more than 512 MiB.
     device
-        ``cpu`` or ``cuda``: where the forward pass runs. The arrays are always in the host's memory.
+        ``cpu``, ``cuda`` or ``auto``: where the forward pass runs. The arrays are in the host's memory.
 
     Yields
     ------
@@ -120,7 +120,7 @@ def extract(
         raise ValueError(f"`batch_size` must be at least 1, got {batch_size}")
     if not layers or not len(images):
         raise ValueError(f"`layers` and `images` must not be empty, got {len(layers)} and {len(images)}")
-    where = _device(device)
+    where = torch.device(resolve_device(device))
     with deterministic(device=device):
         forward, known = probe(network.to(where), images.slice(0, 1).pixels.shape[1:], where)
     for name in layers:
@@ -192,11 +192,3 @@ def _batch_size(layers: Sequence[Layer]) -> int:
     """Return a size that depends on all layers, so that bits do not depend on which are wanted."""
     image_bytes = sum(4 * layer.positions * layer.neurons for layer in layers)
     return max(1, min(_BATCH_IMAGES, _BATCH_BYTES // max(1, image_bytes)))
-
-
-def _device(name: str) -> torch.device:
-    if name not in {"cpu", "cuda"}:
-        raise ValueError(f"`device` must be 'cpu' or 'cuda', got {name!r}")
-    if name == "cuda" and not torch.cuda.is_available():
-        raise ValueError("`device` must be 'cpu' where torch finds no CUDA device, got 'cuda'; take 'cpu'")
-    return torch.device(name)
