@@ -1,17 +1,19 @@
-"""The flow that runs a study: every stage in order, only what is missing, and again what was damaged.
+"""What a flow does: every stage in order, only what is missing, and again what was damaged.
 
 Apart from the plan because this is where Prefect, Dask and the disk come in.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, cast
 
-from prefect import flow, get_run_logger
+from prefect import get_run_logger
+from prefect.context import FlowRunContext
 from prefect.futures import PrefectFuture
-from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 from prefect.utilities.annotations import quote
 
 from flows import checks, plan
+from flows.allowed import check_allowed
+from flows.kept import Kept, keep, require_same_data
 from flows.plan import Done
 from flows.results import collect
 from flows.study import Study
@@ -23,36 +25,42 @@ from tasks.records import Cache
 from tasks.report import publish
 from tasks.stages import TASKS
 from tasks.ui_progress import StepCounter, counting, wait_with_progress
-from tasks.unit import Unit, jobs
+from tasks.unit import MendableError, Unit, jobs
 
-# Units under way at once; each waits in a thread while its pieces run on Dask.
-_TASK_RUNNER: TaskRunner[Any] = ThreadPoolTaskRunner(max_workers=16)
+_NAMED = 5  # units that a refusal names; of more it says how many
 
 
-@flow(name="study", flow_run_name="{study.name}", task_runner=_TASK_RUNNER, persist_result=False)
-def run_study(study: Study) -> StudyResults:
-    """Train, extract, reduce, profile and match whatever is missing; then write results and report.
+def carry_out(study: Study, kept: Kept | None = None, *, never: Collection[Stage] = ()) -> StudyResults:
+    """Compute what a study lacks, and write its results and report; call it from a flow.
 
     Parameters
     ----------
     study
         What to compare. Everything is kept below its root, so that the next run reuses it.
+    kept
+        What the last run stood on, where this one must stand on the same.
+    never
+        Stages of which nothing may be computed: what is missing is named, and the run refused.
 
     Raises
     ------
     ValueError
-        If the study names what does not exist, the root cannot be written, or the scheduler does not
-        answer: all before any work starts.
+        If the study names what does not exist or is not allowed here, the root cannot be written, the
+        scheduler does not answer, or something is missing that may not be computed: before any work starts.
     """
+    if is_deployed():
+        check_allowed(study)
     checks.check_names(study)
     root = Root.at(study.root)
     root.check()
     setting = checks.look_up(study, root)
+    if kept is not None:
+        require_same_data(kept, setting)
     if study.scheduler is not None:
         check_scheduler(study.scheduler)
     Root.prepare(study.root)
     with cluster_at(study.scheduler) as cluster, counting() as counter:
-        run = _Run(study.name, root, cluster, counter)
+        run = _Run(study.name, root, cluster, counter, never)
         while True:
             try:
                 outcome = plan.walk(study, setting, run.complete)
@@ -62,14 +70,25 @@ def run_study(study: Study) -> StudyResults:
                 run.repair(cast("Sequence[DamagedArtefactError]", damages.exceptions))
     quoted = cast("StudyResults", quote(results))  # Prefect would look into every row for futures
     publish(quoted, root)
+    keep(root, study, setting)
     return results
+
+
+def is_deployed() -> bool:
+    """Tell whether the run is one of a deployment, whose parameters somebody else may have filled in."""
+    context = FlowRunContext.get()
+    return context is not None and context.flow_run is not None and context.flow_run.deployment_id is not None
 
 
 class _Run:
     """One run: what it has computed, reused and repaired so far."""
 
-    def __init__(self, study: str, root: Root, cluster: Cluster, counter: StepCounter) -> None:
+    def __init__(
+        self, study: str, root: Root, cluster: Cluster, counter: StepCounter, never: Collection[Stage]
+    ) -> None:
         self._study = study
+        self._never = never
+        self._lacking: dict[Stage, list[str]] = {}
         self._counter = counter
         self._root = root
         self._cluster = cluster
@@ -86,6 +105,10 @@ class _Run:
         self._jobs[stage] = [[unit.key for unit in job] for job in together]
         records = self._cache.look_up_all(units.values())
         missing = jobs(unit for job in together for unit in job if records[unit.key] is None)
+        if stage in self._never:
+            self._lacking[stage] = [job[0].job_label for job in missing]
+            return {name: Done(unit, record) for name, unit in units.items() if (record := records[unit.key])}
+        self._refuse_lacking()
         get_run_logger().info(
             "%s: %d to compute, %d reused", stage, len(missing), len(together) - len(missing)
         )
@@ -94,6 +117,16 @@ class _Run:
             records |= self._compute(stage, missing)
         listener().finished(stage)
         return {name: Done(unit, records[unit.key]) for name, unit in units.items()}
+
+    def _refuse_lacking(self) -> None:
+        lacking = {stage: labels for stage, labels in self._lacking.items() if labels}
+        if lacking:
+            named = "; ".join(f"{stage}: {_listed(labels)}" for stage, labels in lacking.items())
+            message = (
+                f"`study` must have everything trained and extracted for further ε, but "
+                f"{self._root.where()!r} lacks {named}; run `study` or `extend` first"
+            )
+            raise MendableError(message)
 
     def _compute(self, stage: Stage, missing: Sequence[Sequence[Unit]]) -> dict[str, Any]:
         futures: list[PrefectFuture[dict[str, Any]]] = [
@@ -137,3 +170,8 @@ class _Run:
             computed = sum(not self._computed.isdisjoint(job) for job in self._jobs[stage])
             ledger[stage] = {"computed": computed, "reused": len(self._jobs[stage]) - computed}
         return ledger
+
+
+def _listed(labels: Sequence[str]) -> str:
+    shown = ", ".join(labels[:_NAMED])
+    return shown if len(labels) <= _NAMED else f"{shown} and {len(labels) - _NAMED} more"

@@ -44,7 +44,7 @@ def run_session(study: Study, console: Console) -> None:
 
     server = PrefectServer()
     console.print(f"[bold]{study.name}[/]: {server}", highlight=False, soft_wrap=True)
-    from flows.run import run_study
+    from flows.deployed import run_study
     from flows.screen import Bars, show_summary
     from flows.status import status
     from tasks.cluster import started_ahead
@@ -54,7 +54,7 @@ def run_session(study: Study, console: Console) -> None:
     with started_ahead(work and study.scheduler is None):
         server.wait()
         with Bars(console) as bars, listening(bars), server.in_use(), _faults():
-            results = run_study(study)
+            results = run_study(study, with_additions=False)
     show_summary(console, results, root)
 
 

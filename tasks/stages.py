@@ -35,7 +35,7 @@ def train(units: Sequence[networks.NetworkUnit], root: Root, cluster: Cluster) -
     return _kept(root, units, [cluster.run(networks.make_network, root, unit)])
 
 
-@task(name="extract", task_run_name="extract {units[0].pass_label}", **_OPTIONS)
+@task(name="extract", task_run_name="extract {units[0].job_label}", **_OPTIONS)
 def extract(units: Sequence[segments.SegmentUnit], root: Root, cluster: Cluster) -> Records:
     """Store the activations of one checkpoint's layers for one range of images."""
     return _kept(root, units, cluster.run(segments.extract_segments, root, units))
