@@ -32,8 +32,8 @@ def run_study(study: Study, with_additions: bool = True) -> StudyResults:
         study: What to compare. Everything is kept below its root, so that the next run reuses it.
         with_additions: Compare also what `extend` and `reanalyse` have added to this study under its root.
 
-    ValueError is raised before any work if the study names what does not exist, the root cannot be written, or
-    the scheduler does not answer.
+    ValueError is raised before any work if the study names what does not exist, the root cannot be written,
+    or the scheduler does not answer.
     """
     wanted, kept = joined(study) if with_additions else (study, None)
     return carry_out(wanted, kept)
