@@ -44,17 +44,19 @@ def run_session(study: Study, console: Console) -> None:
 
     server = PrefectServer()
     console.print(f"[bold]{study.name}[/]: {server}", highlight=False, soft_wrap=True)
-    from flows.run import run_study
+    from flows.deployed import run_study
     from flows.screen import Bars, show_summary
     from flows.status import status
     from tasks.cluster import started_ahead
     from tasks.progress import listening
 
     work = any(stage.done < stage.total for stage in status(study))
+    unlimited = run_study.with_options()
+    unlimited.timeout_seconds = None  # whoever waits at a terminal ends it as they like
     with started_ahead(work and study.scheduler is None):
         server.wait()
         with Bars(console) as bars, listening(bars), server.in_use(), _faults():
-            results = run_study(study)
+            results = unlimited(study, with_additions=False)
     show_summary(console, results, root)
 
 

@@ -28,6 +28,10 @@ Compared = Literal["networks", "checkpoints", "others"]
 _COMPARED: tuple[Compared, ...] = get_args(Compared)
 _NAME = r"[a-z0-9]+(-[a-z0-9]+)*"
 
+# The bounds are for forms; the model says more when it refuses.
+Epsilon = Annotated[float, Field(json_schema_extra={"minimum": 0, "exclusiveMaximum": 1})]
+Seed = Annotated[StrictInt, Field(ge=0, lt=2**63)]
+
 
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
@@ -88,7 +92,7 @@ class Study(_Strict):
     )
     architecture: str = Field(description="Architecture of every network: a name, or package.module:factory.")
     width: Annotated[float, Field(gt=0)] = Field(1.0, description="Multiplies the number of channels.")
-    seeds: list[Annotated[StrictInt, Field(ge=0, lt=2**63)]] = Field(
+    seeds: list[Seed] = Field(
         [], description="Random seeds, all different; one network is trained from each."
     )
     weights: dict[Annotated[str, Field(pattern=f"^{_NAME}$")], str] = Field(
@@ -128,7 +132,7 @@ class Study(_Strict):
         0, description="Seed that positions are drawn from."
     )
     dtype: Literal["float32", "float16"] = Field("float32", description="How activations are stored.")
-    epsilons: list[float] = Field(
+    epsilons: list[Epsilon] = Field(
         min_length=1, description="Tolerances ε of the matches, each at least 0 and below 1."
     )
     root: str = Field(
@@ -237,7 +241,7 @@ class Study(_Strict):
         values["epsilons"] = [*values["epsilons"], *epsilons]
         values["scheduler"] = scheduler or self.scheduler
         values["root"] = root or self.root
-        return _validated(values, source="the options")
+        return validated(values, source="the options")
 
 
 def read_study(path: Path) -> Study:
@@ -270,10 +274,17 @@ def read_study(path: Path) -> Study:
             "compare studies/digits.yaml"
         )
         raise TypeError(message)
-    return _validated(values, source=str(path))
+    return validated(values, source=str(path))
 
 
-def _validated(values: dict[Any, Any], source: str) -> Study:
+def validated(values: dict[Any, Any], source: str) -> Study:
+    """Make a study of values that came from `source`.
+
+    Raises
+    ------
+    ValueError
+        If they break a rule; one sentence for each rule broken.
+    """
     try:
         return Study.model_validate(values)
     except ValidationError as error:

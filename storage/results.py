@@ -22,6 +22,7 @@ NETWORKS = "networks.json"
 TRAINING = "training.jsonl"
 LEDGER = "ledger.json"
 REPORT = "report.html"
+STUDY = "study.json"
 
 
 def write_table(root: Root, name: str, rows: Sequence[Mapping[str, Any]]) -> None:

@@ -54,6 +54,11 @@ class DamagedArtefactError(ValueError):
         return f"{self.stage}/{self.key}: {self.reason}"
 
 
+def is_url(where: str) -> bool:
+    """Tell whether a root is named by a URL, not by a path."""
+    return _URL.match(where) is not None
+
+
 @dataclass(frozen=True)
 class Root:
     """A study's root, a folder or a URL.
@@ -74,7 +79,7 @@ class Root:
         ValueError
             If the URL is of no kind that is known, or is not one of a bucket and a prefix alone.
         """
-        if isinstance(where, str) and _URL.match(where):
+        if isinstance(where, str) and is_url(where):
             return cls(Bucket(where.rstrip("/")))
         return cls(Folder(Path(where).expanduser().resolve()))
 

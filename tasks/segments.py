@@ -68,7 +68,7 @@ class SegmentUnit(Unit):
         return json_digest({"network": self.network_key, **self._pass_identity()})
 
     @property
-    def pass_label(self) -> str:
+    def job_label(self) -> str:
         """What people call the forward pass."""
         return self.label.removesuffix(f" · {self.layer}")
 
@@ -112,12 +112,12 @@ def extract_segments(root: Root, units: Sequence[SegmentUnit]) -> list[SegmentRe
             writers = _passed(root, units, publishing)
         except NonFiniteActivationsError as error:
             message = (
-                f"the activations of {one.pass_label} must be finite, but {error}; lower "
+                f"the activations of {one.job_label} must be finite, but {error}; lower "
                 "`training.learning_rate`, or leave that network out"
             )
             raise MendableError(message) from None
         except (Float16OverflowError, UnreadableImageError) as error:
-            raise MendableError(f"{one.pass_label}: {error}") from None
+            raise MendableError(f"{one.job_label}: {error}") from None
         return [_record(root, unit, writers[unit.layer]) for unit in units]
 
 

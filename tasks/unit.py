@@ -50,6 +50,11 @@ class Unit(ABC):
         """What the units that are computed together have in common; by default each is a job of its own."""
         return self.key
 
+    @property
+    def job_label(self) -> str:
+        """What people call the job."""
+        return self.label
+
     def accepts(self, record: Any) -> bool:  # noqa: ANN401, ARG002 - the stage's record
         """Tell whether a cached record is all that this unit needs; if not, it is computed anew."""
         return True

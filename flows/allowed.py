@@ -1,0 +1,59 @@
+"""What the runs of a deployment may import and connect to, whoever fills in their form.
+
+Apart because it guards the machine of the worker: a name in a parameter is imported there, and a Dask
+scheduler's answers are unpickled. A person's own command runs as that person, and may name anything.
+"""
+
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from flows.study import Study, read_study
+from spanmatch.networks.catalogue import FOLDER_PREFIX
+
+MODULES = "SPANMATCH_MODULES"
+SCHEDULERS = "SPANMATCH_SCHEDULERS"
+
+
+def check_allowed(study: Study, environment: Mapping[str, str] = os.environ) -> None:
+    """See that a study names only modules and schedulers that the worker's environment lists.
+
+    Imports nothing and connects to nothing.
+
+    Raises
+    ------
+    ValueError
+        If it names others.
+    """
+    modules = _listed(environment, MODULES)
+    for argument, name in _factories(study):
+        package = name.partition(":")[0].partition(".")[0]
+        if package not in modules:
+            message = (
+                f"`{argument}` must name a module of a package that {MODULES} lists in the worker's "
+                f"environment ({', '.join(modules) or 'none'}), got {name!r}; have {package!r} added there, "
+                "or run the study from the command line"
+            )
+            raise ValueError(message)
+    schedulers = _listed(environment, SCHEDULERS)
+    if study.scheduler is not None and study.scheduler not in schedulers:
+        message = (
+            f"`scheduler` must be an address that {SCHEDULERS} lists in the worker's environment "
+            f"({', '.join(schedulers) or 'none'}), got {study.scheduler!r}; have it added there, or leave "
+            "`scheduler` out"
+        )
+        raise ValueError(message)
+
+
+def _listed(environment: Mapping[str, str], name: str) -> list[str]:
+    return [entry.strip() for entry in environment.get(name, "").split(",") if entry.strip()]
+
+
+def _factories(study: Study) -> Iterator[tuple[str, str]]:
+    """Yield what the study, and those that it compares with, would have imported."""
+    others = [(f"others.{name}.", read_study(Path(path).expanduser())) for name, path in study.others.items()]
+    for prefix, one in (("", study), *others):
+        if ":" in one.architecture:
+            yield f"{prefix}architecture", one.architecture
+        if ":" in one.dataset and not one.dataset.startswith(FOLDER_PREFIX):
+            yield f"{prefix}dataset", one.dataset

@@ -1,0 +1,187 @@
+"""A finished run's own account of what it compared, `study.json` under the root, and what it is joined with.
+
+Apart from the study because a study file is what somebody wants, and this is what is there: a root that has
+been extended holds more than its file says.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from flows.setting import Setting
+from flows.study import Study, read_study, validated
+from storage.results import STUDY, write_json
+from storage.root import Root, is_url
+
+# What must be as it was: with anything else in one of these, nothing that is there would be reused.
+_FIXED = (
+    "dataset",
+    "architecture",
+    "width",
+    "training",
+    "segment_images",
+    "positions",
+    "positions_seed",
+    "dtype",
+)
+
+
+class Kept(BaseModel):
+    """The study as it was last compared.
+
+    Attributes
+    ----------
+    study
+        Its `root` is where it was then: a root may be moved.
+    digests
+        Of the data, weights and code that it stands on, each under what messages call it.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    study: Study
+    digests: dict[str, str]
+
+
+def keep(root: Root, study: Study, setting: Setting) -> None:
+    """Write down what was compared, once its results are written."""
+    lasting = study.model_copy(update={"scheduler": None})  # an address is gone tomorrow
+    kept = Kept(study=lasting, digests=_digests(setting))
+    write_json(root, STUDY, kept.model_dump(mode="json"))
+
+
+def read_kept(root: Root) -> Kept | None:
+    """Return what the root's last finished run compared, or None where none has finished.
+
+    Raises
+    ------
+    ValueError
+        If its account cannot be read.
+    """
+    try:
+        return Kept.model_validate_json(root.read(STUDY))
+    except FileNotFoundError:
+        return None
+    except ValidationError as error:
+        reason = " ".join(str(error).split())
+        message = (
+            f"`root` must hold a study.json that a run wrote, but {root.where(STUDY)!r} is none ({reason}); "
+            "remove it, and run the study from its file"
+        )
+        raise ValueError(message) from None
+
+
+def find_study(where: str) -> tuple[Study, Kept | None]:
+    """Return the study of a YAML file or of a root, joined with what its root's last run compared.
+
+    Parameters
+    ----------
+    where
+        The file's path; or the root, a folder or URL, where a run has finished.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If there is none, or file and root contradict each other.
+    """
+    if is_url(where) or Path(where).expanduser().is_dir():
+        root = Root.at(where)
+        root.check()
+        kept = read_kept(root)
+        if kept is None:
+            message = (
+                f"`study` must be a study's YAML file, or a root where a run has finished, got {where!r}, "
+                "which has no study.json; run the study first"
+            )
+            raise ValueError(message)
+        return kept.study.model_copy(update={"root": where}), kept
+    path = Path(where).expanduser()
+    if not path.is_file():
+        message = (
+            f"`study` must be a study's YAML file, or a root where a run has finished, got {where!r}, which "
+            f"is neither where this runs (in {str(Path.cwd())!r}); correct the path, or put the file back"
+        )
+        raise ValueError(message)
+    return joined(read_study(path))
+
+
+def joined(study: Study) -> tuple[Study, Kept | None]:
+    """Join a study with what its root's last run compared beside it, if that was the same study.
+
+    Raises
+    ------
+    ValueError
+        If the root's study of that name is another.
+    """
+    root = Root.at(study.root)
+    root.check()
+    kept = read_kept(root)
+    if kept is None or kept.study.name != study.name:
+        return study, None
+    _require_same(study, kept.study, root)
+    values = study.model_dump()
+    for name in ("seeds", "checkpoints", "layers", "compare", "epsilons"):
+        values[name] = union(values[name], getattr(kept.study, name))
+    for name in ("weights", "others"):
+        values[name] = {**getattr(kept.study, name), **values[name]}
+    values["images"] = max(study.images, kept.study.images)
+    return validated(values, source=f"{study.name} joined with {root.where(STUDY)}"), kept
+
+
+def require_same_data(kept: Kept, setting: Setting) -> None:
+    """See that data, weights and code are those that the last run stood on.
+
+    Raises
+    ------
+    ValueError
+        If not.
+    """
+    now = _digests(setting)
+    for what, digest in kept.digests.items():
+        if now.get(what, digest) != digest:
+            message = (
+                f"`study` must stand on the same {what} as its last run, got other content (digest "
+                f"{now[what][:12]}…, was {digest[:12]}…); put back what was there, or run the changed study "
+                "under another root"
+            )
+            raise ValueError(message)
+
+
+def union(values: Sequence[Any], more: Sequence[Any]) -> list[Any]:
+    """Return the values and those of the others that are not among them, in that order."""
+    return list(dict.fromkeys([*values, *more]))
+
+
+def _require_same(study: Study, kept: Study, root: Root) -> None:
+    for name in _FIXED:
+        _require_equal(name, getattr(study, name), getattr(kept, name), root)
+    for name in ("weights", "others"):
+        ours, theirs = getattr(study, name), getattr(kept, name)
+        for key in ours.keys() & theirs.keys():
+            _require_equal(f"{name}.{key}", ours[key], theirs[key], root)
+
+
+def _require_equal(name: str, wanted: object, there: object, root: Root) -> None:
+    if wanted != there:
+        message = (
+            f"`{name}` must be as in what is there, {_shown(there)} (in {root.where(STUDY)!r}), got "
+            f"{_shown(wanted)}; give the changed study another root or another name"
+        )
+        raise ValueError(message)
+
+
+def _shown(value: object) -> str:
+    return repr(value.model_dump()) if isinstance(value, BaseModel) else repr(value)
+
+
+def _digests(setting: Setting) -> dict[str, str]:
+    found: Mapping[str, str] = {
+        "training data": setting.dataset_digest,
+        "held-out images": setting.held_out_digest,
+        "architecture's module": setting.code,
+        **{f"weights of {name}": digest for name, digest in setting.weights.items()},
+        **{f"training data of {name}": other.dataset_digest for name, other in setting.others.items()},
+    }
+    return dict(found)
