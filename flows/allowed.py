@@ -5,7 +5,7 @@ scheduler's answers are unpickled. A person's own command runs as that person, a
 """
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, MutableMapping
 from pathlib import Path
 
 from flows.study import Study, read_study
@@ -27,7 +27,7 @@ def check_allowed(study: Study, environment: Mapping[str, str] = os.environ) -> 
     """
     modules = _listed(environment, MODULES)
     for argument, name in _factories(study):
-        package = name.partition(":")[0].partition(".")[0]
+        package = _package(name)
         if package not in modules:
             message = (
                 f"`{argument}` must name a module of a package that {MODULES} lists in the worker's "
@@ -43,6 +43,18 @@ def check_allowed(study: Study, environment: Mapping[str, str] = os.environ) -> 
             "`scheduler` out"
         )
         raise ValueError(message)
+
+
+def allow(study: Study, environment: MutableMapping[str, str] = os.environ) -> None:
+    """List what a study names, for runs that this process starts: whoever serves a study has chosen it."""
+    named = {MODULES: [_package(name) for _, name in _factories(study)]}
+    named[SCHEDULERS] = [] if study.scheduler is None else [study.scheduler]
+    for variable, names in named.items():
+        environment[variable] = ",".join(dict.fromkeys([*_listed(environment, variable), *names]))
+
+
+def _package(factory: str) -> str:
+    return factory.partition(":")[0].partition(".")[0]
 
 
 def _listed(environment: Mapping[str, str], name: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""The command line: ``spanmatch run | status | report | layers | match``.
+"""The command line: ``spanmatch run | serve | status | report | layers | match``.
 
 Dask's worker processes import this module too, so whatever is slow to load is imported by the command that
 needs it.
@@ -54,6 +54,27 @@ def run(
         )
 
         run_session(wanted, console)
+
+
+@app.command()
+def serve(
+    study: _Study,
+    cron: Annotated[
+        str | None, typer.Option("--cron", help="When runs start, such as '0 3 * * *', in local time.")
+    ] = None,
+    every: Annotated[
+        str | None, typer.Option("--every", help="How often runs start: 90s, 30m, 12h, 1d.")
+    ] = None,
+    root: _Root = None,
+) -> None:
+    """Run a study on a schedule, or whenever the UI asks, for as long as this command runs."""
+    with _refusals():
+        from flows.study import read_study
+
+        wanted = read_study(study).with_options(root=root)
+        from flows.serving import serve_session
+
+        serve_session(wanted, console, cron=cron, every=every)
 
 
 @app.command()

@@ -47,7 +47,7 @@ class PrefectServer:
 
     def __str__(self) -> str:
         ui = self.url.removesuffix("/api")
-        return f"Prefect server and UI at {ui}" + (" until this run ends" if self.temporary else "")
+        return f"Prefect server and UI at {ui}" + (" until this command ends" if self.temporary else "")
 
     @property
     def temporary(self) -> bool:

@@ -28,16 +28,7 @@ def run_session(study: Study, console: Console) -> None:
         If the study asks for what there is not, before any work starts; or if a network's activations are
         not finite.
     """
-    checks.check_names(study)
-    root = Root.at(study.root)
-    root.check()
-    if not checks.is_plain(study):
-        checks.look_up(study, root)
-    if study.scheduler is not None:
-        from tasks.cluster import check_scheduler
-
-        check_scheduler(study.scheduler)
-    Root.prepare(study.root)
+    root = check_beforehand(study)
     for name, value in _QUIET.items():
         os.environ.setdefault(name, value)
     from flows.server import PrefectServer
@@ -58,6 +49,27 @@ def run_session(study: Study, console: Console) -> None:
         with Bars(console) as bars, listening(bars), server.in_use(), _faults():
             results = unlimited(study, with_additions=False)
     show_summary(console, results, root)
+
+
+def check_beforehand(study: Study) -> Root:
+    """Check what a run would, before Prefect is imported; return the study's root.
+
+    Raises
+    ------
+    ValueError
+        If the study asks for what there is not.
+    """
+    checks.check_names(study)
+    root = Root.at(study.root)
+    root.check()
+    if not checks.is_plain(study):
+        checks.look_up(study, root)
+    if study.scheduler is not None:
+        from tasks.cluster import check_scheduler
+
+        check_scheduler(study.scheduler)
+    Root.prepare(study.root)
+    return root
 
 
 @contextmanager
