@@ -7,6 +7,7 @@ work, the quick ones first.
 import importlib.util
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict
 from functools import cache
 from importlib.metadata import version
@@ -81,7 +82,8 @@ def look_up(study: Study, root: Root | None = None) -> Setting:
         return remembered
     setting = _looked_up(study, weights)
     if root is not None and lasting and root.exists:
-        root.write_text(memory, json.dumps(asdict(setting)))
+        with suppress(OSError, UnusableRootError):  # on a full disk it is looked up again
+            root.write_text(memory, json.dumps(asdict(setting)))
     return setting
 
 

@@ -120,7 +120,7 @@ def prune(
     ] = 24.0,
     yes: Annotated[bool, typer.Option("--yes", help="Delete what is unused.")] = False,
 ) -> None:
-    """List what under a root none of its studies refers to; with --yes, delete it."""
+    """List what under a root neither these studies nor its last run refer to; with --yes, delete it."""
     from flows.study import read_study
 
     with _refusals():

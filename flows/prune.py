@@ -1,4 +1,4 @@
-"""What lies under a root and is referred to by no study, and its removal.
+"""What lies under a root and is referred to by no study of it, and its removal.
 
 Apart from status because it looks from the other side: at what is there, not at what is wanted.
 """
@@ -8,10 +8,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from flows.checks import check_names, look_up, remembered_under
+from flows.kept import read_kept
 from flows.status import Planned, planned
 from flows.study import Study
 from storage.inventory import KINDS, Item, Kind, inventory
 from storage.places import UnusableRootError
+from storage.results import STUDY
 from storage.root import STAGES, Root
 from tasks.grams import GramUnit, prefixes
 
@@ -32,7 +34,7 @@ class References:
     """
 
     keys: dict[Kind, set[str]]
-    undecided: frozenset[Kind]
+    undecided: set[Kind]
 
 
 @dataclass(frozen=True)
@@ -129,20 +131,37 @@ def common_root(studies: Sequence[Study]) -> Root:
 
 
 def refer(studies: Sequence[Study], root: Root) -> References:
-    """Walk the plan of each study with the records that are there, and gather what it refers to."""
-    keys: dict[Kind, set[str]] = {kind: set() for kind in KINDS}
-    undecided: set[Kind] = set()
+    """Gather what the studies refer to, and what the root's last run compared.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If one asks for what there is not any more, so that it cannot be told.
+    """
+    references = References({kind: set() for kind in KINDS}, set())
     for study in studies:
         check_names(study)
-        stages = planned(study, look_up(study, root), root)
-        for number, stage in enumerate(STAGES):
-            keys[stage] |= {unit.key for unit in stages[stage].units}
-            if stages[stage].missing:
-                undecided.update(STAGES[number + 1 :])
-        keys["grams"] |= _starting_points(stages["grams"])
-        keys["training"] |= stages["networks"].missing
-        keys["settings"].add(remembered_under(study))
-    return References(keys, frozenset(undecided))
+        _add(references, study, root)
+    if (kept := read_kept(root)) is not None:
+        try:
+            _add(references, kept.study, root)
+        except (ValueError, TypeError) as error:
+            where = root.where(STUDY)
+            raise ValueError(f"{error} (asked for by what the last run compared, {where!r})") from None
+    return references
+
+
+def _add(references: References, study: Study, root: Root) -> None:
+    """Walk the plan of a study with the records that are there."""
+    keys = references.keys
+    stages = planned(study, look_up(study, root), root)
+    for number, stage in enumerate(STAGES):
+        keys[stage] |= {unit.key for unit in stages[stage].units}
+        if stages[stage].missing:
+            references.undecided.update(STAGES[number + 1 :])
+    keys["grams"] |= _starting_points(stages["grams"])
+    keys["training"] |= stages["networks"].missing
+    keys["settings"].add(remembered_under(study))
 
 
 def _starting_points(grams: Planned) -> set[str]:
