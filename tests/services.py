@@ -170,7 +170,7 @@ class Api:
             method=method,
         )
         with urllib.request.urlopen(request, timeout=30) as answer:
-            return json.load(answer)
+            return json.loads(answer.read() or "null")
 
     def runs(self, deployment: str, *states: str) -> list[dict[str, Any]]:
         """Return the runs of a deployment (``flow/name``), or those in one of the states, oldest first."""
@@ -182,6 +182,10 @@ class Api:
             sort="EXPECTED_START_TIME_ASC",
         )
         return list(runs)
+
+    def tasks(self, run: dict[str, Any]) -> list[dict[str, Any]]:
+        """Return the task runs of a run."""
+        return list(self.post("task_runs/filter", flow_runs={"id": {"any_": [run["id"]]}}))
 
     def artifacts(self, run: dict[str, Any]) -> dict[str, Any]:
         """Return what the artefacts of a run hold, by key."""
