@@ -51,9 +51,13 @@ def page(browser: Browser, env: Environment, request: pytest.FixtureRequest) -> 
     context.route("**", only_the_server)
     page = context.new_page()
     yield page
-    OUTPUT.mkdir(parents=True, exist_ok=True)
-    page.screenshot(path=OUTPUT / f"{request.node.name}.png", full_page=True)
+    keep_picture(page, request.node.name)
     context.close()
+
+
+def keep_picture(page: Page, name: str) -> None:
+    OUTPUT.mkdir(parents=True, exist_ok=True)
+    page.screenshot(path=OUTPUT / f"{name}.png", full_page=True)
 
 
 @pytest.fixture(scope="module")
@@ -82,6 +86,7 @@ def test_a_run_s_page_shows_its_tasks_and_leads_to_what_came_out(page: Page, run
     page.get_by_role("tab", name="Task Runs").click()
     page.get_by_placeholder("Search").last.fill("match block3.relu2")
     expect(page.get_by_text("match block3.relu2 · seed 0 ~ seed 1 · final · ε 0.3")).to_be_visible()
+    keep_picture(page, "tasks")
     page.get_by_role("tab", name="Artifacts").click()
     expect(page.get_by_text("tiny-similarity")).to_be_visible()
     page.get_by_text("tiny-report").click()
