@@ -31,8 +31,8 @@ def check_allowed(study: Study, environment: Mapping[str, str] = os.environ) -> 
         if package not in modules:
             message = (
                 f"`{argument}` must name a module of a package that {MODULES} lists in the worker's "
-                f"environment ({', '.join(modules) or 'none'}), got {name!r}; have {package!r} added there, or run the "
-                "study from the command line"
+                f"environment ({', '.join(modules) or 'none'}), got {name!r}; have {package!r} added there, "
+                "or run the study from the command line"
             )
             raise ValueError(message)
     schedulers = _listed(environment, SCHEDULERS)

@@ -8,23 +8,35 @@ from collections.abc import Sequence
 from typing import Annotated, Any
 
 from prefect import flow
-from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
+from prefect.task_runners import ThreadPoolTaskRunner
 from pydantic import Field
 
 from flows.growth import grown
 from flows.kept import find_study, joined
+from flows.page import explain, run_name
 from flows.run import carry_out
 from flows.study import Epsilon, Seed, Study
 from spanmatch.reporting import StudyResults
 
-# Units under way at once; each waits in a thread while its pieces run on Dask.
-_TASK_RUNNER: TaskRunner[Any] = ThreadPoolTaskRunner(max_workers=16)
+# Longer than this, a run of a deployment ends itself; what it has computed is kept, and the next goes on.
+_DAY_SECONDS = 24 * 3600
+_REANALYSIS_SECONDS = 3600
+
+_OPTIONS: dict[str, Any] = {
+    "flow_run_name": run_name,
+    # Units under way at once; each waits in a thread while its pieces run on Dask.
+    "task_runner": ThreadPoolTaskRunner(max_workers=16),
+    "persist_result": False,
+    "on_failure": [explain],
+    "on_crashed": [explain],
+    "on_cancellation": [explain],
+}
 
 Where = Annotated[str, Field(min_length=1)]
 Count = Annotated[int, Field(ge=1)]
 
 
-@flow(name="study", task_runner=_TASK_RUNNER, persist_result=False)
+@flow(name="study", timeout_seconds=_DAY_SECONDS, **_OPTIONS)
 def run_study(study: Study, with_additions: bool = True) -> StudyResults:
     """Train, extract, reduce, profile and match whatever is missing; then write results and report.
 
@@ -32,14 +44,14 @@ def run_study(study: Study, with_additions: bool = True) -> StudyResults:
         study: What to compare. Everything is kept below its root, so that the next run reuses it.
         with_additions: Compare also what `extend` and `reanalyse` have added to this study under its root.
 
-    ValueError is raised before any work if the study names what does not exist, the root cannot be written, or
-    the scheduler does not answer.
+    ValueError is raised before any work if the study names what does not exist, the root cannot be written,
+    or the scheduler does not answer.
     """
     wanted, kept = joined(study) if with_additions else (study, None)
     return carry_out(wanted, kept)
 
 
-@flow(name="reanalyse", task_runner=_TASK_RUNNER, persist_result=False)
+@flow(name="reanalyse", timeout_seconds=_REANALYSIS_SECONDS, **_OPTIONS)
 def reanalyse(study: Where, epsilons: Annotated[list[Epsilon], Field(min_length=1)]) -> StudyResults:
     """Find the matches at further ε, from what is there: trains nothing and extracts nothing.
 
@@ -54,7 +66,7 @@ def reanalyse(study: Where, epsilons: Annotated[list[Epsilon], Field(min_length=
     return carry_out(grown(found, epsilons=epsilons), kept, never=("networks", "segments"))
 
 
-@flow(name="extend", task_runner=_TASK_RUNNER, persist_result=False)
+@flow(name="extend", timeout_seconds=_DAY_SECONDS, **_OPTIONS)
 def extend(
     study: Where,
     seeds: Sequence[Seed] = (),

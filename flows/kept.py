@@ -47,7 +47,8 @@ class Kept(BaseModel):
 
 def keep(root: Root, study: Study, setting: Setting) -> None:
     """Write down what was compared, once its results are written."""
-    kept = Kept(study=study, digests=_digests(setting))
+    lasting = study.model_copy(update={"scheduler": None})  # an address is gone tomorrow
+    kept = Kept(study=lasting, digests=_digests(setting))
     write_json(root, STUDY, kept.model_dump(mode="json"))
 
 

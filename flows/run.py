@@ -3,28 +3,31 @@
 Apart from the plan because this is where Prefect, Dask and the disk come in.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+import logging
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, cast
 
 from prefect import get_run_logger
-from prefect.context import FlowRunContext
 from prefect.futures import PrefectFuture
 from prefect.utilities.annotations import quote
 
 from flows import checks, plan
 from flows.allowed import check_allowed
 from flows.kept import Kept, keep, require_same_data
+from flows.page import is_deployed, open_page
 from flows.plan import Done
 from flows.results import collect
+from flows.setting import Setting
 from flows.study import Study
 from spanmatch.reporting import StudyResults
-from storage.root import STAGES, DamagedArtefactError, Root, Stage
+from storage.root import DamagedArtefactError, Root, Stage
 from tasks.cluster import Cluster, check_scheduler, cluster_at
 from tasks.progress import listener
 from tasks.records import Cache
 from tasks.report import publish
-from tasks.stages import TASKS
-from tasks.ui_progress import StepCounter, counting, wait_with_progress
+from tasks.stages import TASKS, reuse
+from tasks.ui_progress import StepCounter, counting, is_completed, wait_with_progress
 from tasks.unit import MendableError, Unit, jobs
 
 _NAMED = 5  # units that a refusal names; of more it says how many
@@ -48,8 +51,23 @@ def carry_out(study: Study, kept: Kept | None = None, *, never: Collection[Stage
         If the study names what does not exist or is not allowed here, the root cannot be written, the
         scheduler does not answer, or something is missing that may not be computed: before any work starts.
     """
-    if is_deployed():
-        check_allowed(study)
+    with open_page(study) as page:
+        if is_deployed():
+            check_allowed(study)
+        setting = _checked(study, kept)
+        root = Root.prepare(study.root)
+        with _few_words(), cluster_at(study.scheduler) as cluster, counting() as counter:
+            run = _Run(study.name, root, cluster, counter, never)
+            page.ledger = run.ledger
+            results = _complete(study, setting, run, root)
+        quoted = cast("StudyResults", quote(results))  # Prefect would look into every row for futures
+        publish(quoted, root, page.asked)
+        keep(root, study, setting)
+    return results
+
+
+def _checked(study: Study, kept: Kept | None) -> Setting:
+    """See that a run can begin; change nothing."""
     checks.check_names(study)
     root = Root.at(study.root)
     root.check()
@@ -58,26 +76,29 @@ def carry_out(study: Study, kept: Kept | None = None, *, never: Collection[Stage
         require_same_data(kept, setting)
     if study.scheduler is not None:
         check_scheduler(study.scheduler)
-    Root.prepare(study.root)
-    with cluster_at(study.scheduler) as cluster, counting() as counter:
-        run = _Run(study.name, root, cluster, counter, never)
-        while True:
-            try:
-                outcome = plan.walk(study, setting, run.complete)
-                results = collect(root, study.name, outcome, run.ledger())
-                break
-            except* DamagedArtefactError as damages:
-                run.repair(cast("Sequence[DamagedArtefactError]", damages.exceptions))
-    quoted = cast("StudyResults", quote(results))  # Prefect would look into every row for futures
-    publish(quoted, root)
-    keep(root, study, setting)
-    return results
+    return setting
 
 
-def is_deployed() -> bool:
-    """Tell whether the run is one of a deployment, whose parameters somebody else may have filled in."""
-    context = FlowRunContext.get()
-    return context is not None and context.flow_run is not None and context.flow_run.deployment_id is not None
+def _complete(study: Study, setting: Setting, run: "_Run", root: Root) -> StudyResults:
+    """Walk the plan, again after each repair, until everything is there."""
+    while True:
+        try:
+            outcome = plan.walk(study, setting, run.complete)
+            return collect(root, study.name, outcome, run.ledger())
+        except* DamagedArtefactError as damages:
+            run.repair(cast("Sequence[DamagedArtefactError]", damages.exceptions))
+
+
+@contextmanager
+def _few_words() -> Iterator[None]:
+    """Keep the log to what a person reads: one that each of some thousand tasks has finished is none."""
+    logger = logging.getLogger("prefect.task_runs")
+    before = logger.level
+    logger.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
 
 
 class _Run:
@@ -95,7 +116,9 @@ class _Run:
         self._cache = Cache(root)
         self._labels: dict[str, str] = {}
         self._jobs: dict[Stage, list[list[str]]] = {}
+        self._under_way: list[tuple[Sequence[Unit], PrefectFuture[dict[str, Any]]]] = []
         self._computed: set[str] = set()
+        self._undone: set[str] = set()
         self._repaired: set[str] = set()
 
     def complete(self, stage: Stage, units: Mapping[Any, Unit]) -> dict[Any, Done]:
@@ -105,13 +128,15 @@ class _Run:
         self._jobs[stage] = [[unit.key for unit in job] for job in together]
         records = self._cache.look_up_all(units.values())
         missing = jobs(unit for job in together for unit in job if records[unit.key] is None)
+        reused = len(together) - len(missing)
+        get_run_logger().info("%s: %d to compute, %d reused", stage, len(missing), reused)
+        if reused:
+            reuse(stage, reused)
         if stage in self._never:
             self._lacking[stage] = [job[0].job_label for job in missing]
+            self._undone |= {unit.key for job in missing for unit in job}
             return {name: Done(unit, record) for name, unit in units.items() if (record := records[unit.key])}
         self._refuse_lacking()
-        get_run_logger().info(
-            "%s: %d to compute, %d reused", stage, len(missing), len(together) - len(missing)
-        )
         listener().planned(stage, sum(job[0].steps for job in missing), len(missing))
         if missing:
             records |= self._compute(stage, missing)
@@ -132,7 +157,9 @@ class _Run:
         futures: list[PrefectFuture[dict[str, Any]]] = [
             TASKS[stage].submit(units=job, root=self._root, cluster=self._cluster) for job in missing
         ]
+        self._under_way = list(zip(missing, futures, strict=True))
         wait_with_progress(futures, self._counter, self._study, stage)
+        self._settle()
         records: dict[str, Any] = {}
         damages = []
         for future in futures:
@@ -140,10 +167,20 @@ class _Run:
                 records |= future.result()
             except DamagedArtefactError as damage:
                 damages.append(damage)
-        self._computed.update(records)
         if damages:
             raise ExceptionGroup(f"damaged {stage} were needed", damages)
         return records
+
+    def _settle(self) -> None:
+        """Note which of the jobs under way are done, and which are not."""
+        for job, future in self._under_way:
+            keys = {unit.key for unit in job}
+            if is_completed(future):
+                self._computed |= keys
+                self._undone -= keys
+            else:
+                self._undone |= keys
+        self._under_way = []
 
     def repair(self, damages: Sequence[DamagedArtefactError]) -> None:
         """Name and forget damaged artefacts, so that the plan finds them missing.
@@ -164,11 +201,19 @@ class _Run:
             self._root.forget(damage.stage, damage.key)
 
     def ledger(self) -> dict[str, dict[str, int]]:
-        """Return how many jobs of each stage were computed in this run, in part at least, and reused."""
+        """Return how many jobs of each stage were computed in this run, in part at least, and reused.
+
+        If it has ended early, also how many were not done, and only the stages that it came to.
+        """
+        self._settle()
         ledger: dict[str, dict[str, int]] = {}
-        for stage in STAGES:
-            computed = sum(not self._computed.isdisjoint(job) for job in self._jobs[stage])
-            ledger[stage] = {"computed": computed, "reused": len(self._jobs[stage]) - computed}
+        for stage, together in self._jobs.items():
+            others = [job for job in together if self._computed.isdisjoint(job)]
+            computed = len(together) - len(others)
+            undone = sum(not self._undone.isdisjoint(job) for job in others)
+            ledger[stage] = {"computed": computed, "reused": len(others) - undone}
+            if undone:
+                ledger[stage]["undone"] = undone
         return ledger
 
 

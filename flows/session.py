@@ -42,10 +42,12 @@ def run_session(study: Study, console: Console) -> None:
     from tasks.progress import listening
 
     work = any(stage.done < stage.total for stage in status(study))
+    unlimited = run_study.with_options()
+    unlimited.timeout_seconds = None  # whoever waits at a terminal ends it as they like
     with started_ahead(work and study.scheduler is None):
         server.wait()
         with Bars(console) as bars, listening(bars), server.in_use(), _faults():
-            results = run_study(study, with_additions=False)
+            results = unlimited(study, with_additions=False)
     show_summary(console, results, root)
 
 

@@ -21,7 +21,7 @@ from obstore.exceptions import BaseError, PermissionDeniedError, Unauthenticated
 from obstore.store import from_url
 from zarr.storage import ObjectStore
 
-from storage.places import Place, UnusableRootError
+from storage.places import Place, UnreachableRootError, UnusableRootError
 
 SCHEMES = ("s3", "gs", "az")
 
@@ -132,7 +132,7 @@ class Bucket(Place):
         failed = isinstance(error, BaseError) and "Error performing" in str(error)
         if not failed or "416 " in _first_line(error):
             return None
-        return UnusableRootError(self._explanation(error))
+        return self._explained(error)
 
     @property
     def _store(self) -> Any:  # noqa: ANN401 - one of obstore's stores
@@ -155,11 +155,11 @@ class Bucket(Place):
         try:
             yield
         except BaseError as error:
-            raise UnusableRootError(self._explanation(error)) from None
+            raise self._explained(error) from None
 
-    def _explanation(self, error: Exception) -> str:
-        """One sentence: the rule, the URL, what the store said, and what to do."""
-        said = _first_line(error)
+    def _explained(self, error: Exception) -> UnusableRootError:
+        """Say in one sentence the rule, the URL, what the store said, and what to do."""
+        said, kind = _first_line(error), UnusableRootError
         if "NoSuchBucket" in str(error):
             rule, remedy = "lie in a bucket that exists", "make the bucket, or correct its name"
         elif "/latest/" in said or isinstance(error, UnauthenticatedError):  # where machines get theirs
@@ -176,11 +176,12 @@ class Bucket(Place):
                 "ask for leave to list, read and write there",
             )
         else:
+            kind = UnreachableRootError
             rule, remedy = (
                 "be the URL of an object store that answers",
                 ("see whether AWS_ENDPOINT_URL is right and the store is up; what is stored there is kept"),
             )
-        return f"`root` must {rule}, got {self.url!r} ({said}); {remedy}"
+        return kind(f"`root` must {rule}, got {self.url!r} ({said}); {remedy}")
 
 
 @cache

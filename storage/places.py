@@ -24,6 +24,10 @@ class UnusableRootError(ValueError):
     """A study's root cannot be read or written; what is stored is not at fault, and nothing is lost."""
 
 
+class UnreachableRootError(UnusableRootError):
+    """A study's root does not answer; it may later."""
+
+
 class Place(ABC):
     """Files by name below one folder or URL. Names have slashes between their parts."""
 

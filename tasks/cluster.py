@@ -14,15 +14,20 @@ from multiprocessing import resource_tracker
 from types import TracebackType
 from typing import Any
 
-from distributed import Client, Future, LocalCluster
+from distributed import CancelledError, Client, Future, KilledWorker, LocalCluster
 from distributed.comm.addressing import get_address_host_port
 from distributed.core import rpc
 
 from tasks.interrupts import children_uninterrupted
 from tasks.progress import call_with_topic, listener
+from tasks.unit import MendableError
 
 _CONNECT_SECONDS = 10
 _SILENT = logging.CRITICAL + 1  # when a run is stopped, that its client is gone is no news
+
+
+class SilentSchedulerError(ValueError):
+    """No Dask scheduler answers at an address; it may later."""
 
 
 class Cluster:
@@ -71,7 +76,7 @@ class Cluster:
         with self._lock:
             if self._closed:
                 raise RuntimeError("the run's cluster is closed")
-            if self._client is None:
+            if self._client is None or self._client.status == "closed":  # it gives up a scheduler for lost
                 self._client = self._connect()
                 self._client.subscribe_topic(self._topic, _pass_on)
             return self._client
@@ -81,8 +86,28 @@ class Cluster:
         return self.client.submit(call_with_topic, self._topic, piece, *args, pure=False)
 
     def run(self, piece: Callable[..., Any], *args: Any) -> Any:  # noqa: ANN401 - what the piece returns
-        """Run ``piece(*args)`` on a worker and wait for what it returns or raises."""
-        return self.submit(piece, *args).result()
+        """Run ``piece(*args)`` on a worker and wait for what it returns or raises.
+
+        Raises
+        ------
+        ConnectionError
+            If the scheduler is lost meanwhile.
+        MendableError
+            If workers keep dying of it.
+        """
+        try:
+            return self.submit(piece, *args).result()
+        except CancelledError:
+            if self._closed:
+                raise RuntimeError("the run's cluster is closed") from None
+            raise ConnectionError(f"the Dask scheduler at {self._scheduler} was lost") from None
+        except KilledWorker as error:
+            message = (
+                f"a piece of work must fit into a worker's memory, but {error.allowed_failures + 1} workers "
+                f"died of one, the last at {error.last_worker.address}; give workers more memory, or lower "
+                "`segment_images`"
+            )
+            raise MendableError(message) from None
 
     def _connect(self) -> Client:
         if self._scheduler is None:
@@ -141,7 +166,7 @@ def check_scheduler(address: str) -> None:
 
     Raises
     ------
-    ValueError
+    SilentSchedulerError
         If not.
     """
     try:
@@ -152,7 +177,7 @@ def check_scheduler(address: str) -> None:
             f"`scheduler` must be the address of a Dask scheduler that answers, got {address!r} ({reason}); "
             "start one, or leave `scheduler` out to use this machine"
         )
-        raise ValueError(message) from None
+        raise SilentSchedulerError(message) from None
 
 
 async def _identify(address: str) -> None:

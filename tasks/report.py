@@ -1,5 +1,6 @@
 """The last task: result files under the root, the report page, and the artefacts in the Prefect UI."""
 
+from collections.abc import Sequence
 from dataclasses import asdict
 
 import numpy as np
@@ -18,9 +19,14 @@ def pair_name(checkpoint_x: str, checkpoint_y: str) -> str:
     return f"{checkpoint_x}~{checkpoint_y}"
 
 
+def report_key(study: str) -> str:
+    """Name a study's Markdown artefacts in the Prefect UI: reports, and reasons why there is none."""
+    return f"{study}-report"
+
+
 @task(name="report", task_run_name="report {results.study}", cache_policy=NO_CACHE)
-def publish(results: StudyResults, root: Root) -> None:
-    """Write the results and the report, and show both in the Prefect UI."""
+def publish(results: StudyResults, root: Root, asked: Sequence[str]) -> None:
+    """Write the results and the report, and show both in the Prefect UI, with what was asked for."""
     write_results(results, root)
     write_report(results, root)
     create_table_artifact(
@@ -29,7 +35,7 @@ def publish(results: StudyResults, root: Root) -> None:
         description=f"Maximum match similarity of {results.study} by layer and ε",
     )
     create_markdown_artifact(
-        markdown=report_markdown(results), key=f"{results.study}-report", description="What came out"
+        markdown=report_markdown(results, asked), key=report_key(results.study), description="What came out"
     )
 
 

@@ -11,16 +11,20 @@ from typing import Any
 from distributed import Future
 from prefect import Task, task
 from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas.objects import State
+from prefect.states import Completed
 
 from spanmatch import GramMatrix
 from storage.root import DamagedArtefactError, Root, Stage
 from tasks import grams, matches, networks, profiles, segments
 from tasks.cluster import Cluster
 from tasks.records import Cache
+from tasks.retries import RETRIES
 from tasks.unit import Unit
 
 # Prefect would keep one result a task, in a block of storage that a server knows: `Cache` keeps the records.
-_OPTIONS: dict[str, Any] = {"cache_policy": NO_CACHE, "persist_result": False}
+_KEEPING: dict[str, Any] = {"cache_policy": NO_CACHE, "persist_result": False}
+_OPTIONS: dict[str, Any] = {**_KEEPING, **RETRIES}
 
 Records = dict[str, Any]
 
@@ -64,6 +68,12 @@ def match(units: Sequence[matches.MatchUnit], root: Root, cluster: Cluster) -> R
     """Find the maximum match and the simple matches of one layer of two networks at one ε."""
     (unit,) = units
     return _kept(root, units, [cluster.run(matches.find_matches, root, unit)])
+
+
+@task(name="reuse", task_run_name="{stage} · {count} reused", **_KEEPING)
+def reuse(stage: Stage, count: int) -> State[None]:  # noqa: ARG001 - its name is all it is for
+    """Show in the Prefect UI, as one run in the state Cached, how many jobs of a stage needed no run."""
+    return Completed(name="Cached", message=f"{count} found under the root: nothing to compute")
 
 
 TASKS: dict[Stage, Task[..., Records]] = {

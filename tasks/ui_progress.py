@@ -5,17 +5,22 @@ Apart from the bars of the command line, because it counts for a run that nobody
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from threading import Event, Lock
+from time import monotonic
 from typing import Any, cast
 from uuid import UUID
 
+from prefect import get_run_logger
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
-from prefect.futures import PrefectFuture, wait
+from prefect.client.schemas.objects import State
+from prefect.futures import PrefectConcurrentFuture, PrefectFuture
 
 from storage.root import Stage
 from tasks.progress import Listener, listener, listening
 
-# Work that is done sooner is not worth an artefact; one that is not is told of so often.
+# Work that is done sooner is not worth an artefact; one that is not is told of so often, and ever less.
 _SECONDS = 2.0
+_LONGEST_PAUSE_SECONDS = 60.0
 
 
 class StepCounter:
@@ -62,11 +67,41 @@ def wait_with_progress(
 ) -> None:
     """Wait for tasks, and show in the Prefect UI how far they are; call it from the flow."""
     shown: UUID | None = None
-    while wait(list(futures), timeout=_SECONDS).not_done:
+    pause, begun = _SECONDS, monotonic()
+    waiting = _all_done(futures)
+    while not waiting.wait(pause):
         if shown is None:
             key, description = f"{study}-{stage}", f"{stage} of {study}, of this run's steps"
             shown = cast("UUID", create_progress_artifact(counter.percent, key=key, description=description))
         else:
             update_progress_artifact(shown, counter.percent)
+        pause = min(_LONGEST_PAUSE_SECONDS, max(_SECONDS, (monotonic() - begun) / 20))
+        if pause == _LONGEST_PAUSE_SECONDS:
+            get_run_logger().info("%s: %.0f %% done", stage, counter.percent)
     if shown is not None:
         update_progress_artifact(shown, 100.0)
+
+
+def is_completed(future: PrefectFuture[Any]) -> bool:
+    """Tell, without asking the server, whether a task of the thread pool has come to its end well."""
+    inner = cast("PrefectConcurrentFuture[Any]", future).wrapped_future
+    if not inner.done() or inner.cancelled() or inner.exception() is not None:
+        return False
+    state = cast("State[Any]", inner.result())
+    return state.is_completed()
+
+
+def _all_done(futures: Sequence[PrefectFuture[Any]]) -> Event:
+    """Return an event that is set once every task has ended."""
+    done, lock, left = Event(), Lock(), len(futures)
+
+    def count(_: PrefectFuture[Any]) -> None:
+        nonlocal left
+        with lock:
+            left -= 1
+            if not left:
+                done.set()
+
+    for future in futures:
+        future.add_done_callback(count)
+    return done

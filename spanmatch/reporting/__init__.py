@@ -4,7 +4,7 @@ Apart from the mathematics and from storage: nothing here computes a match, open
 """
 
 from spanmatch.reporting.figures import curves_figure, similarity_figure, simple_match_sizes_figure
-from spanmatch.reporting.markdown import report_markdown
+from spanmatch.reporting.markdown import failure_markdown, report_markdown
 from spanmatch.reporting.names import shown_network
 from spanmatch.reporting.page import report_page
 from spanmatch.reporting.results import (
@@ -29,6 +29,7 @@ __all__ = [
     "StudyResults",
     "SummaryTable",
     "curves_figure",
+    "failure_markdown",
     "report_markdown",
     "report_page",
     "shown_network",

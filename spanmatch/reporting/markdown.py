@@ -4,7 +4,7 @@ Apart from the page: a dashboard shows tables and images, and keeps what it is g
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 
 from spanmatch.reporting.embed import png_data_uri
@@ -12,9 +12,9 @@ from spanmatch.reporting.figures import similarity_figure
 from spanmatch.reporting.results import StudyResults
 from spanmatch.reporting.tables import summary_rows
 from spanmatch.reporting.training import training_figure
-from spanmatch.reporting.words import ledger_totals, summary_sentences, warning_sentences
+from spanmatch.reporting.words import summary_sentences, warning_sentences
 
-__all__ = ["report_markdown"]
+__all__ = ["failure_markdown", "report_markdown"]
 
 _MAX_IMAGE_BYTES = 300_000  # of all figures together
 _MAX_TRAINING_IMAGE_BYTES = 120_000
@@ -23,8 +23,10 @@ _MAX_TRAINING_IMAGE_BYTES = 120_000
 _SPECIAL = re.compile(r"[\\`*\[\]|~$#]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")
 
 
-def report_markdown(results: StudyResults) -> str:
+def report_markdown(results: StudyResults, asked: Sequence[str] = ()) -> str:
     """Write a study's figures, mean similarities and ledger as Markdown, the figures as inline PNG images.
+
+    What was asked for, in sentences, stands at the end.
 
     The figures are those of similarity along the layers and, where a network was trained, of its training.
     """
@@ -42,13 +44,33 @@ def report_markdown(results: StudyResults) -> str:
         lines += [*_table(summary.header, rows), ""]
     if training:
         lines.append(f"## Training\n\n![Losses and held-out accuracy by epoch]({training})\n")
-    stages = [
-        (stage, str(counts.get("computed", 0)), str(counts.get("reused", 0)))
-        for stage, counts in results.ledger.items()
-    ]
-    totals = ("all stages", *map(str, ledger_totals(results.ledger)))
-    lines += ["## Work done\n", *_table(("stage", "computed", "reused"), [*stages, totals]), ""]
-    return "\n".join(lines)
+    return "\n".join([*lines, *_work(results.ledger), *_asked(asked)])
+
+
+def failure_markdown(
+    study: str,
+    reason: str,
+    remedy: str,
+    ledger: Mapping[str, Mapping[str, int]],
+    asked: Sequence[str],
+) -> str:
+    """Write why a run came to no results, what to do, what it had done until then, and what was asked for."""
+    quoted = [f"> {_escape(line)}\n" for line in reason.splitlines()]
+    lines = [f"# {_escape(study)}: no results\n", *quoted, "## What to do\n", f"{_escape(remedy)}\n"]
+    return "\n".join([*lines, *_work(ledger), *_asked(asked)])
+
+
+def _work(ledger: Mapping[str, Mapping[str, int]]) -> list[str]:
+    columns = ["computed", "reused"]
+    if any("undone" in counts for counts in ledger.values()):
+        columns.append("undone")
+    rows = [(stage, *(str(counts.get(column, 0)) for column in columns)) for stage, counts in ledger.items()]
+    totals = (str(sum(counts.get(column, 0) for counts in ledger.values())) for column in columns)
+    return ["## Work done\n", *_table(("stage", *columns), [*rows, ("all stages", *totals)]), ""]
+
+
+def _asked(asked: Sequence[str]) -> list[str]:
+    return ["## Asked for\n", *(f"- {_escape(line)}" for line in asked), ""] if asked else []
 
 
 def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:

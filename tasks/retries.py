@@ -1,0 +1,34 @@
+"""When a task is tried again: where time may help, and nowhere else.
+
+Apart because the rule is the same for every stage. A piece whose worker dies is no matter for it: Dask runs
+such a piece elsewhere by itself.
+"""
+
+from typing import Any
+
+from prefect import Task, get_run_logger
+from prefect.client.schemas.objects import State, TaskRun
+from prefect.tasks import exponential_backoff
+
+from storage.places import UnreachableRootError
+from tasks.cluster import SilentSchedulerError
+
+# Lost connections, a scheduler that restarts, an object store that is busy or away.
+_PASSING = (ConnectionError, TimeoutError, SilentSchedulerError, UnreachableRootError)
+
+
+def may_pass(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> bool:
+    """Tell whether what a task failed of may be over later; say so in the log if it may."""
+    error = state.data
+    passing = isinstance(error, _PASSING)
+    if passing:
+        get_run_logger().warning("%s; trying again", error)
+    return passing
+
+
+# After 2, 4, 8, 16 and 32 seconds: a minute in all, which a restart takes.
+RETRIES: dict[str, Any] = {
+    "retries": 5,
+    "retry_delay_seconds": exponential_backoff(2),
+    "retry_condition_fn": may_pass,
+}

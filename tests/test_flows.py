@@ -1,0 +1,261 @@
+"""The flows as a group runs them, of a deployment on a real server: reuse, growth, refusals, and their pages."""
+
+import csv
+import io
+import json
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from conftest import DIGITS, NOTHING, TINY, Environment, computed, ledger, results, write_study
+from prefect import Flow
+from prefect.client.orchestration import SyncPrefectClient
+from prefect.client.schemas.filters import (
+    ArtifactFilter,
+    ArtifactFilterFlowRunId,
+    FlowRunFilter,
+    FlowRunFilterId,
+)
+from prefect.client.schemas.objects import Artifact, FlowRun
+from prefect.exceptions import PrefectHTTPStatusError
+from prefect.flow_engine import run_flow
+from prefect.settings import PREFECT_API_URL, PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
+
+from flows.allowed import MODULES, SCHEDULERS
+from flows.deployed import extend, reanalyse, run_study
+from flows.kept import read_kept
+from storage.root import Root
+
+
+class Deployments:
+    """The three flows, each deployed; their runs are carried out here, as a worker's process does it."""
+
+    def __init__(self, client: SyncPrefectClient) -> None:
+        self.client = client
+        self._ids = {flow.name: flow.to_deployment("test").apply() for flow in (run_study, reanalyse, extend)}
+
+    def create(self, flow: Flow, **parameters: Any) -> FlowRun:
+        return self.client.create_flow_run_from_deployment(self._ids[flow.name], parameters=parameters)
+
+    def run(self, flow: Flow, **parameters: Any) -> FlowRun:
+        run = self.create(flow, **parameters)
+        run_flow(flow, flow_run=run, return_type="state")
+        return self.client.read_flow_run(run.id)
+
+    def succeed(self, flow: Flow, **parameters: Any) -> FlowRun:
+        run = self.run(flow, **parameters)
+        assert run.state_name == "Completed", run.state
+        return run
+
+    def refused(self, flow: Flow, says: str, key: str = "tiny-report", **parameters: Any) -> str:
+        """Assert that a run is refused before any work, with the same reason in its state and on its page."""
+        run = self.run(flow, **parameters)
+        assert run.state_name == "Failed"
+        assert says in run.state.message, run.state.message
+        (page,) = self.artefacts(run)
+        assert (page.key, page.type) == (key, "markdown")
+        assert says in page.data.replace("\\", "")
+        assert "Nothing was computed and nothing is lost" in page.data
+        return page.data
+
+    def artefacts(self, run: FlowRun) -> list[Artifact]:
+        chosen = ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=[run.id]))
+        return self.client.read_artifacts(artifact_filter=chosen)
+
+    def task_runs(self, run: FlowRun, expected: int) -> dict[str, str]:
+        """Return the state of each task run by its name, once the server has recorded them."""
+        give_up = time.monotonic() + 30
+        while time.monotonic() < give_up:
+            chosen = FlowRunFilter(id=FlowRunFilterId(any_=[run.id]))
+            found = self.client.read_task_runs(flow_run_filter=chosen)
+            if len(found) >= expected and all(task.state and task.state.is_final() for task in found):
+                break
+            time.sleep(0.2)
+        return {task.name: task.state_name for task in found}
+
+
+@pytest.fixture(scope="module")
+def deployments(env: Environment) -> Iterator[Deployments]:
+    settings = {PREFECT_API_URL: env["PREFECT_API_URL"], PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}
+    with temporary_settings(settings), SyncPrefectClient(env["PREFECT_API_URL"]) as client:
+        yield Deployments(client)
+
+
+def similarity(root: Path) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO((root / "similarity.csv").read_text())))
+
+
+def tiny(root: Path, **changes: Any) -> dict[str, Any]:
+    return yaml.safe_load(DIGITS.read_text(encoding="utf-8")) | TINY | {"root": str(root)} | changes
+
+
+@pytest.fixture(scope="module")
+def grown(tiny_root: Path, tmp_path_factory: pytest.TempPathFactory, deployments: Deployments) -> Path:
+    """A copy of the tiny study's root after a reanalysis and two extensions, each of which is tested here."""
+    root = Path(shutil.copytree(tiny_root, tmp_path_factory.mktemp("grown") / "root"))
+
+    run = deployments.succeed(reanalyse, study=str(root), epsilons=[0.4])
+    assert run.name == "root · ε 0.4"
+    assert "tiny" in run.tags
+    assert computed(root) == {**NOTHING, "matches": 4}
+    tasks = deployments.task_runs(run, expected=10)
+    cached = {"networks · 2 reused", "segments · 8 reused", "grams · 4 reused", "profiles · 4 reused"}
+    assert {name for name, state in tasks.items() if state == "Cached"} == {*cached, "matches · 8 reused"}
+    others = [name for name, state in tasks.items() if state == "Completed"]
+    assert len(others) == 5
+    assert "match block3.relu2 · seed 0 ~ seed 1 · final · ε 0.4" in others
+    artefacts = {artefact.key: artefact for artefact in deployments.artefacts(run)}
+    assert artefacts.keys() == {"tiny-report", "tiny-similarity"}
+    table = json.loads(artefacts["tiny-similarity"].data)
+    assert [row["similarity"] for row in table] == [float(row["similarity"]) for row in similarity(root)]
+    page = artefacts["tiny-report"].data
+    assert "data:image/png;base64," in page
+    assert "added: ε 0.4" in page
+    assert "ε: 0.3, 0.4, 0.5" in page
+
+    deployments.succeed(extend, study=str(root), more_seeds=1, layers=["classifier.relu2"])
+    assert ledger(root)["networks"] == {"computed": 1, "reused": 2}
+    # three networks, and the third layer of all: 3 layers × 2 moments × 3 pairs, of which 4 were there
+    assert ledger(root)["grams"] == {"computed": 14, "reused": 4}
+    deployments.succeed(extend, study=str(root), images=135, checkpoints=["epoch1"])
+    assert ledger(root)["grams"]["computed"] == 27
+    return root
+
+
+def test_what_was_added_stays_in_the_scheduled_study_and_out_of_another(
+    grown: Path, deployments: Deployments
+) -> None:
+    deployments.succeed(run_study, study=tiny(grown))
+    assert computed(grown) == NOTHING
+    kept = read_kept(Root.at(grown))
+    assert kept is not None
+    assert kept.study.seeds == [0, 1, 2]
+    assert kept.study.epsilons == [0.3, 0.4, 0.5]
+    assert kept.study.layers == [*TINY["layers"], "classifier.relu2"]
+    assert kept.study.checkpoints == ["initial", "final", "epoch1"]
+    assert kept.study.images == 135
+    before = results(grown)
+    deployments.succeed(run_study, study=tiny(grown, name="other"))
+    assert ledger(grown)["grams"] == {"computed": 0, "reused": 4}
+    assert results(grown) != before
+
+
+def test_a_root_is_read_where_it_lies(tiny_root: Path, tmp_path: Path, deployments: Deployments) -> None:
+    root = Path(shutil.copytree(tiny_root, tmp_path / "moved"))
+    deployments.succeed(extend, study=str(root))
+    assert computed(root) == NOTHING
+    assert results(root) == results(tiny_root)
+    kept = read_kept(Root.at(root))
+    assert kept is not None
+    assert kept.study.root == str(root)
+
+
+def test_reanalysis_refuses_to_train_or_extract_and_says_what_is_missing(
+    tiny_root: Path, tmp_path: Path, deployments: Deployments
+) -> None:
+    study = write_study(tmp_path, TINY | {"root": str(tmp_path / "root")})
+    page = deployments.refused(
+        reanalyse,
+        "lacks networks: seed 0, seed 1; run `study` or `extend` first",
+        key="tiny-report",
+        study=str(study),
+        epsilons=[0.4],
+    )
+    assert "kept in: " in page
+    root = Path(shutil.copytree(tiny_root, tmp_path / "root", dirs_exist_ok=True))
+    for record in (root / "cache" / "segments").iterdir():
+        record.unlink()
+    before = results(root)
+    page = deployments.refused(
+        reanalyse,
+        "lacks segments: seed 0 · initial · images 0-44, seed 0 · initial · images 45-89, ",
+        study=str(study),
+        epsilons=[0.4],
+    )
+    assert "| networks | 0 | 2 | 0 |" in page
+    assert "| segments | 0 | 0 | 8 |" in page
+    assert results(root) == before
+
+
+def test_what_contradicts_the_root_is_refused(
+    tiny_root: Path, tmp_path: Path, deployments: Deployments
+) -> None:
+    root = Path(shutil.copytree(tiny_root, tmp_path / "root"))
+    changed = write_study(tmp_path, TINY | {"root": str(root), "architecture": "vgg11"})
+    says = "`architecture` must be as in what is there, 'vgg9-digits'"
+    deployments.refused(extend, says, key="study-report", study=str(changed), more_seeds=1)
+    deployments.refused(run_study, says, study=tiny(root, architecture="vgg11"))
+    says = "`images` must be at least 90, which are compared already, got 45"
+    deployments.refused(extend, says, key="root-report", study=str(root), images=45)
+    says = "`checkpoints` must be initial, best, final or epoch1"
+    deployments.refused(extend, says, key="root-report", study=str(root), checkpoints=["epoch7"])
+    kept = json.loads((root / "study.json").read_text())
+    kept["digests"]["training data"] = "0" * 64
+    (root / "study.json").write_text(json.dumps(kept))
+    says = "`study` must stand on the same training data as its last run"
+    deployments.refused(extend, says, study=str(root), more_seeds=1)
+    (root / "spanmatch.json").write_text('{"format": 99}')
+    says = "`root` must have storage format 2 or older, got 99"
+    deployments.refused(reanalyse, says, key="root-report", study=str(root), epsilons=[0.4])
+    deployments.refused(run_study, says, study=tiny(root))
+
+
+def test_a_study_that_is_gone_is_refused(tmp_path: Path, deployments: Deployments) -> None:
+    gone = tmp_path / "nightly.yaml"
+    says = f"`study` must be a study's YAML file, or a root where a run has finished, got '{gone}'"
+    deployments.refused(extend, says, key="nightly-report", study=str(gone))
+    says = "which has no study.json; run the study first"
+    (tmp_path / "empty").mkdir()
+    deployments.refused(reanalyse, says, key="empty-report", study=str(tmp_path / "empty"), epsilons=[0.4])
+
+
+@pytest.mark.parametrize("epsilons", [[], [1.5], [-0.1], [0.2, 1]])
+def test_the_server_refuses_epsilons_that_cannot_be(
+    epsilons: list[float], tmp_path: Path, deployments: Deployments
+) -> None:
+    for flow, study in ((reanalyse, str(tmp_path)), (run_study, tiny(tmp_path, epsilons=epsilons))):
+        parameters = {"epsilons": epsilons} if flow is reanalyse else {}
+        with pytest.raises(PrefectHTTPStatusError, match="409 Conflict") as refusal:
+            deployments.create(flow, study=study, **parameters)
+        assert "epsilons" in refusal.value.response.text
+
+
+def test_what_only_the_study_refuses_is_on_the_page_too(tmp_path: Path, deployments: Deployments) -> None:
+    deployments.refused(run_study, "`seeds` must hold at least two seeds", study=tiny(tmp_path, seeds=[0]))
+
+
+def test_a_deployment_imports_and_connects_to_what_is_listed_alone(
+    tmp_path: Path, deployments: Deployments, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "somebodys.py").write_text(
+        "from pathlib import Path\nPath(__file__).with_name('ran').touch()"
+    )
+    root = tmp_path / "root"
+    other = write_study(tmp_path, TINY | {"dataset": "somebodys:images", "root": str(root)})
+    wanted = [
+        ("`architecture` must", {"architecture": "somebodys:network"}),
+        ("`dataset` must", {"dataset": "somebodys.data:images"}),
+        ("`others.far.dataset` must", {"others": {"far": str(other)}, "compare": ["others"]}),
+    ]
+    for argument, changes in wanted:
+        says = (
+            f"{argument} name a module of a package that {MODULES} lists in the worker's environment (none)"
+        )
+        deployments.refused(run_study, says, study=tiny(root, **changes))
+    monkeypatch.setenv(MODULES, "numpy, others")
+    deployments.refused(run_study, "environment (numpy, others)", study=tiny(root, **wanted[0][1]))
+    address = "tcp://127.0.0.1:8786"
+    says = f"`scheduler` must be an address that {SCHEDULERS} lists in the worker's environment (none)"
+    deployments.refused(run_study, says, study=tiny(root, scheduler=address))
+    assert not (tmp_path / "ran").exists()
+    assert not root.exists()
+    monkeypatch.setenv(MODULES, "somebodys")
+    deployments.refused(run_study, "does not import", study=tiny(root, **wanted[0][1]))
+    assert (tmp_path / "ran").exists()
+    monkeypatch.setenv(SCHEDULERS, address)
+    deployments.refused(run_study, "a Dask scheduler that answers", study=tiny(root, scheduler=address))
