@@ -24,9 +24,14 @@ FORM = "study/digits"
 expect.set_options(timeout=30_000)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def chromium() -> Path:
+    """Of the session, so that nothing is started where there is no browser to look at it."""
+    return needs.find("chromium")
+
+
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    chromium = needs.find("chromium")
+def browser(chromium: Path) -> Iterator[Browser]:
     with sync_playwright() as playwright:
         # Chromium's sandbox does not work for root
         options = ["--no-sandbox"] if os.geteuid() == 0 else []
