@@ -77,9 +77,12 @@ def test_further_epsilons_are_matched_from_what_is_there(
     pairs = 2 * len(TINY["layers"])  # one at each checkpoint
     for run in runs:
         assert run["state_type"] == "COMPLETED", run["state"]["message"]
-        names = [task["name"] for task in installation.api.tasks(run)]
+        tasks = installation.api.tasks(run)
+        names = [task["name"] for task in tasks]
         assert sum(name.startswith("match ") for name in names) == pairs
         assert not [name for name in names if name.startswith(("train ", "extract ", "reduce ", "profile "))]
+        reused = {task["name"] for task in tasks if task["state_name"] == "Cached"}
+        assert {"networks · 2 reused", "segments · 8 reused", "grams · 4 reused"} <= reused
     assert runs[0]["end_time"] <= runs[1]["start_time"]
     assert computed(installation.root) == NOTHING | {"matches": pairs}
 
