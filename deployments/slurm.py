@@ -1,7 +1,8 @@
-"""A study on a SLURM cluster: ``python deployments/slurm.py STUDY [options of spanmatch run]``, on its login node.
+"""A study on a SLURM cluster: ``python deployments/slurm.py STUDY``, on its login node.
 
-An example to adapt. Needs ``pip install dask-jobqueue`` and a root that every node sees. Jobs come and go with the work;
-when the run is over, or interrupted, they end.
+What follows is passed to ``spanmatch run``. An example to adapt: needs ``pip install dask-jobqueue``, a root
+that every node sees, and a network that you trust, since whoever reaches the scheduler can run code on its
+workers. Jobs come and go with the work; when the run is over, or interrupted, they end.
 """
 
 import subprocess

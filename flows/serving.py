@@ -38,7 +38,9 @@ def serve_session(study: Study, console: Console, *, cron: str | None, every: st
         If the study asks for what there is not, or the schedule is none: before anything is served.
     """
     if cron is not None and every is not None:
-        raise ValueError(f"`--cron` and `--every` must not both be given, got {cron!r} and {every!r}; keep one")
+        raise ValueError(
+            f"`--cron` and `--every` must not both be given, got {cron!r} and {every!r}; keep one"
+        )
     seconds = None if every is None else _duration(every)
     os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
     schedule = _schedule(cron, seconds)
@@ -80,7 +82,9 @@ async def _serve(study: Study, schedule: "Schedule | None", console: Console) ->
         highlight=False,
         soft_wrap=True,
     )
-    logging.getLogger("prefect.runner").setLevel(logging.WARNING)  # it tells of every run that waits, at each poll
+    logging.getLogger("prefect.runner").setLevel(
+        logging.WARNING
+    )  # it tells of every run that waits, at each poll
     await runner.start()
 
 
@@ -104,8 +108,8 @@ def _schedule(cron: str | None, every: timedelta | None) -> "Schedule | None":
             CronSchedule(cron=cron)
         except ValueError:
             raise ValueError(
-                "`--cron` must be a cron expression, minute, hour, day of the month, month and day of the week, "
-                f"got {cron!r}; such as '0 3 * * *', at three every night"
+                "`--cron` must be a cron expression (minute, hour, day of month, month, day of week), got "
+                f"{cron!r}; such as '0 3 * * *', at three every night"
             ) from None
         return Cron(cron, timezone=get_localzone_name())
     if every is not None:

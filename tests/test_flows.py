@@ -1,4 +1,4 @@
-"""The flows as a group runs them, of a deployment on a real server: reuse, growth, refusals, and their pages."""
+"""The flows as a group runs them, deployed on a real server: reuse, growth, refusals, and their pages."""
 
 import csv
 import io
@@ -27,7 +27,9 @@ from prefect.settings import PREFECT_API_URL, PREFECT_FLOWS_HEARTBEAT_FREQUENCY,
 
 from flows.allowed import MODULES, SCHEDULERS
 from flows.deployed import extend, reanalyse, run_study
+from flows.growth import grown as grown_by
 from flows.kept import read_kept
+from flows.study import Study
 from storage.root import Root
 
 
@@ -64,7 +66,7 @@ class Deployments:
 
     def artefacts(self, run: FlowRun) -> list[Artifact]:
         chosen = ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=[run.id]))
-        return self.client.read_artifacts(artifact_filter=chosen)
+        return [one for one in self.client.read_artifacts(artifact_filter=chosen) if one.key is not None]
 
     def task_runs(self, run: FlowRun, expected: int) -> dict[str, str]:
         """Return the state of each task run by its name, once the server has recorded them."""
@@ -95,7 +97,7 @@ def tiny(root: Path, **changes: Any) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def grown(tiny_root: Path, tmp_path_factory: pytest.TempPathFactory, deployments: Deployments) -> Path:
-    """A copy of the tiny study's root after a reanalysis and two extensions, each of which is tested here."""
+    """A copy of the tiny study's root after a reanalysis and an extension, each of which is tested here."""
     root = Path(shutil.copytree(tiny_root, tmp_path_factory.mktemp("grown") / "root"))
 
     run = deployments.succeed(reanalyse, study=str(root), epsilons=[0.4])
@@ -109,7 +111,7 @@ def grown(tiny_root: Path, tmp_path_factory: pytest.TempPathFactory, deployments
     assert len(others) == 5
     assert "match block3.relu2 · seed 0 ~ seed 1 · final · ε 0.4" in others
     artefacts = {artefact.key: artefact for artefact in deployments.artefacts(run)}
-    assert artefacts.keys() == {"tiny-report", "tiny-similarity"}
+    assert artefacts.keys() >= {"tiny-report", "tiny-similarity"}  # and progress, where the machine is slow
     table = json.loads(artefacts["tiny-similarity"].data)
     assert [row["similarity"] for row in table] == [float(row["similarity"]) for row in similarity(root)]
     page = artefacts["tiny-report"].data
@@ -121,8 +123,6 @@ def grown(tiny_root: Path, tmp_path_factory: pytest.TempPathFactory, deployments
     assert ledger(root)["networks"] == {"computed": 1, "reused": 2}
     # three networks, and the third layer of all: 3 layers × 2 moments × 3 pairs, of which 4 were there
     assert ledger(root)["grams"] == {"computed": 14, "reused": 4}
-    deployments.succeed(extend, study=str(root), images=135, checkpoints=["epoch1"])
-    assert ledger(root)["grams"]["computed"] == 27
     return root
 
 
@@ -136,12 +136,21 @@ def test_what_was_added_stays_in_the_scheduled_study_and_out_of_another(
     assert kept.study.seeds == [0, 1, 2]
     assert kept.study.epsilons == [0.3, 0.4, 0.5]
     assert kept.study.layers == [*TINY["layers"], "classifier.relu2"]
-    assert kept.study.checkpoints == ["initial", "final", "epoch1"]
-    assert kept.study.images == 135
     before = results(grown)
     deployments.succeed(run_study, study=tiny(grown, name="other"))
     assert ledger(grown)["grams"] == {"computed": 0, "reused": 4}
     assert results(grown) != before
+
+
+def test_a_study_grows_by_what_it_lacks_alone(tmp_path: Path) -> None:
+    study = Study.model_validate(tiny(tmp_path))
+    assert grown_by(study) == study
+    assert grown_by(study, seeds=[1, 0], layers=["classifier.relu1"], epsilons=[0.5], images=90) == study
+    more = grown_by(study, seeds=[7], more_seeds=2, images=91, checkpoints=["final", "epoch1"], epsilons=[0])
+    assert more.seeds == [0, 1, 7, 8, 9]
+    assert more.images == 91
+    assert more.checkpoints == ["initial", "final", "epoch1"]
+    assert more.epsilons == [0, 0.3, 0.5]
 
 
 def test_a_root_is_read_where_it_lies(tiny_root: Path, tmp_path: Path, deployments: Deployments) -> None:

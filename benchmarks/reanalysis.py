@@ -1,0 +1,189 @@
+"""What a further ε costs beside an empty flow of as many tasks: ``python -m benchmarks.reanalysis``.
+
+Each run is a process of its own on one Prefect server, as a worker starts it. The study is small, so that
+what is measured is the orchestration; the matching itself is measured apart, without Prefect and Dask.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import partial, wraps
+from pathlib import Path
+from typing import Any
+
+import httpx
+from prefect import flow, task
+from prefect.cache_policies import NO_CACHE
+from prefect.task_runners import ThreadPoolTaskRunner
+
+from benchmarks.clock import markdown
+from flows.checks import look_up
+from flows.growth import grown
+from flows.kept import find_study
+from flows.plan import Done, walk
+from flows.study import Study
+from storage.root import Root, Stage
+from tasks.matches import find_matches
+from tasks.records import Cache
+from tasks.unit import Unit
+
+LAYERS = 16
+STUDY: dict[str, Any] = {
+    "name": "reanalysed",
+    "dataset": "digits",
+    "architecture": "resnet20",
+    "width": 0.5,
+    "seeds": [0, 1, 2],
+    "training": {"epochs": 1, "images": 200},
+    "checkpoints": ["final"],
+    "images": 200,
+    "epsilons": [0.3],
+}
+
+
+@task(cache_policy=NO_CACHE)
+def nothing(_: int) -> None: ...
+
+
+@flow(task_runner=ThreadPoolTaskRunner(max_workers=16), persist_result=False)
+def empty(tasks: int) -> None:
+    for future in [nothing.submit(number) for number in range(tasks)]:
+        future.result()
+
+
+def count_requests() -> Counter[str]:
+    """Count what this process asks of the server from now on."""
+    counts: Counter[str] = Counter()
+
+    def counting(send: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(send)
+        def counted(client: object, request: httpx.Request, **options: object) -> object:
+            counts[request.method] += 1
+            return send(client, request, **options)
+
+        return counted
+
+    for kind in (httpx.Client, httpx.AsyncClient):
+        kind.send = counting(kind.send)  # type: ignore[method-assign]
+    return counts
+
+
+def child(arguments: argparse.Namespace) -> None:
+    """One run, in this process: print how long it took, and how many requests it made."""
+    counts = count_requests()
+    run = partial(empty, arguments.empty) if arguments.empty else ours(arguments.root, arguments.epsilon)
+    before = time.perf_counter()
+    run()
+    print(json.dumps({"seconds": time.perf_counter() - before, "requests": sum(counts.values())}))
+
+
+def ours(root: str, epsilon: float | None) -> Callable[[], object]:
+    from flows.deployed import reanalyse, run_study  # the empty flow does without
+
+    if epsilon is not None:
+        return partial(reanalyse, root, [epsilon])
+    study = Study.model_validate({**STUDY, "root": root})
+    return partial(run_study, study.model_copy(update={"layers": list(look_up(study).layers[:LAYERS])}))
+
+
+def arithmetic(root: str, epsilon: float) -> float:
+    """Return the seconds that the matching itself takes, all units one after the other."""
+    study, _ = find_study(root)
+    place = Root.at(root)
+    cache = Cache(place)
+    units: list[Any] = []
+
+    def found(stage: Stage, planned: Mapping[Any, Unit]) -> dict[Any, Done]:
+        if stage == "matches":
+            units.extend(planned.values())
+        records = cache.look_up_all(planned.values())
+        return {name: Done(unit, record) for name, unit in planned.items() if (record := records[unit.key])}
+
+    wanted = grown(study, epsilons=[epsilon])
+    walk(wanted, look_up(wanted, place), found)
+    new = [unit for unit in units if unit.epsilon == epsilon]
+    find_matches(place, replace(new[0], epsilon=0.9))  # what is imported once
+    before = time.perf_counter()
+    for unit in new:
+        find_matches(place, unit)
+    return time.perf_counter() - before
+
+
+def in_a_process(environment: dict[str, str], *options: object) -> tuple[float, dict[str, Any]]:
+    """Return how long a process with one run in it took, and what it said."""
+    command = [sys.executable, "-m", "benchmarks.reanalysis", "--child", *map(str, options)]
+    before = time.perf_counter()
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)  # noqa: S603
+    return time.perf_counter() - before, json.loads(done.stdout.splitlines()[-1])
+
+
+def task_runs(address: str) -> int:
+    return int(httpx.post(f"{address}/task_runs/count", json={}, timeout=30).json())
+
+
+def settled_task_runs(address: str) -> int:
+    """Return how many task runs the server knows, once that stays the same: it records them late."""
+    before, now = -1, task_runs(address)
+    while now != before:
+        time.sleep(3)
+        before, now = now, task_runs(address)
+    return now
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.reanalysis", description=__doc__)
+    parser.add_argument("--runs", type=int, default=3, help="how often each is run")
+    parser.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--empty", type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--root", help=argparse.SUPPRESS)
+    parser.add_argument("--epsilon", type=float, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.child:
+        child(arguments)
+        return
+    with tempfile.TemporaryDirectory(prefix="spanmatch-") as where:
+        os.environ["PREFECT_HOME"] = f"{where}/prefect"
+        os.environ.pop("PREFECT_API_URL", None)
+        measure(Path(where) / "root", arguments.runs)
+
+
+def measure(root: Path, runs: int) -> None:
+    from flows.server import PrefectServer
+
+    server = PrefectServer()
+    server.wait()
+    environment = {
+        **os.environ,
+        "PREFECT_API_URL": server.url,
+        "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "ERROR",
+    }
+    in_a_process(environment, "--root", root)
+    rows = []
+    for number in range(runs):
+        epsilon = 0.31 + number / 100
+        known = settled_task_runs(server.url)
+        whole, run = in_a_process(environment, "--root", root, "--epsilon", epsilon)
+        tasks = settled_task_runs(server.url) - known
+        rows.append(row(f"`reanalyse`, ε {epsilon:g}", whole, run, tasks))
+        whole_empty, run_empty = in_a_process(environment, "--empty", tasks)
+        rows.append(row("empty flow", whole_empty, run_empty, tasks))
+        matching = arithmetic(str(root), 0.61 + number / 100)
+        more = run["seconds"] - run_empty["seconds"]
+        rows.append(("more than the empty flow", f"{whole - whole_empty:.1f} s", f"{more:.1f} s", "", ""))
+        rows.append(("the matching itself, one unit after the other", "", f"{matching:.1f} s", "", ""))
+    print(markdown(rows, ("what", "process", "run", "task runs", "requests")))
+
+
+def row(what: str, whole: float, run: dict[str, Any], tasks: int) -> tuple[str, ...]:
+    return what, f"{whole:.1f} s", f"{run['seconds']:.1f} s", str(tasks), str(run["requests"])
+
+
+if __name__ == "__main__":
+    main()
