@@ -10,11 +10,12 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+import shared
 import yaml
 
 REPOSITORY = Path(__file__).parent.parent
@@ -79,39 +80,84 @@ def bare_env(tmp_path_factory: pytest.TempPathFactory) -> Environment:
     return {**kept, "PREFECT_HOME": str(tmp_path_factory.mktemp("prefect")), "COLUMNS": "400"}
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    if hasattr(config, "workerinput"):
+        return  # a process that xdist has started
+    shared.begin()
+    # Matrices are small here, and there is a process for each core: further threads would only wait for
+    # each other, and that takes most of the time. NumPy and torch read it when they are loaded.
+    for library in ("OMP", "OPENBLAS"):
+        os.environ.setdefault(f"{library}_NUM_THREADS", "1")
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):
+        shared.end()
+
+
 @pytest.fixture(scope="session")
-def env(bare_env: Environment) -> Iterator[Environment]:
+def env(bare_env: Environment) -> Environment:
     """An environment with a running Prefect server, shared by all tests."""
-    port = free_port()
-    address = f"http://127.0.0.1:{port}/api"
-    server = subprocess.Popen(
-        [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)],
-        env={**bare_env, "PREFECT_SERVER_ANALYTICS_ENABLED": "false", "PREFECT_SERVER_UI_API_URL": address},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    try:
+
+    def start(folder: Path) -> None:
+        port = free_port()
+        address = f"http://127.0.0.1:{port}/api"
+        command = ["-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
+        settings = {
+            "PREFECT_HOME": str(folder),
+            "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+            "PREFECT_SERVER_UI_API_URL": address,
+        }
+        shared.start([sys.executable, *command], {**bare_env, **settings})
         wait_for_address(f"{address}/health", seconds=120)
-        yield {**bare_env, "PREFECT_API_URL": address}
-    finally:
-        end_group(server)
+        (folder / "address").write_text(address)
+
+    return {**bare_env, "PREFECT_API_URL": (shared.once("server", start) / "address").read_text()}
 
 
 @pytest.fixture(scope="session")
-def digits_root(tmp_path_factory: pytest.TempPathFactory, env: Environment) -> Path:
+def outside(bare_env: Environment) -> list[str]:
+    """The options of a run on an outside Dask cluster, shared by all tests.
+
+    For tests to which it is all one where a run computes: these workers have loaded torch already.
+    """
+
+    def start(folder: Path) -> None:
+        address = f"tcp://127.0.0.1:{free_port()}"
+        for command in cluster_commands(address):
+            shared.start(command, bare_env)
+        wait_for_port(int(address.rpartition(":")[2]), seconds=60)
+        (folder / "address").write_text(address)
+
+    return ["--scheduler", (shared.once("cluster", start) / "address").read_text()]
+
+
+def cluster_commands(address: str) -> list[list[str]]:
+    """The commands that start a Dask scheduler at an address, and two workers of it."""
+    at = ["--host", "127.0.0.1", "--no-dashboard"]
+    scheduler = ["distributed.cli.dask_scheduler", "--port", address.rpartition(":")[2]]
+    workers = ["distributed.cli.dask_worker", address, "--nworkers", "2", "--nthreads", "1"]
+    return [[sys.executable, "-m", *command, *at] for command in (scheduler, workers)]
+
+
+@pytest.fixture(scope="session")
+def digits_root(env: Environment) -> Path:
     """The embedded study, run from scratch. Not to be changed: copy it."""
-    root = tmp_path_factory.mktemp("digits") / "root"
-    spanmatch("run", DIGITS, "--root", root, env=env)
-    return root
+
+    def make(folder: Path) -> None:
+        spanmatch("run", DIGITS, "--root", folder / "root", env=env)
+
+    return shared.once("digits", make) / "root"
 
 
 @pytest.fixture(scope="session")
-def tiny_root(tmp_path_factory: pytest.TempPathFactory, env: Environment) -> Path:
+def tiny_root(env: Environment) -> Path:
     """The tiny study, run from scratch. Not to be changed: copy it."""
-    folder = tmp_path_factory.mktemp("tiny")
-    spanmatch("run", write_study(folder, TINY), "--root", folder / "root", env=env)
-    return folder / "root"
+
+    def make(folder: Path) -> None:
+        spanmatch("run", write_study(folder, TINY), "--root", folder / "root", env=env)
+
+    return shared.once("tiny", make) / "root"
 
 
 @pytest.fixture
@@ -168,11 +214,26 @@ def inodes(folder: Path) -> dict[str, int]:
 
 
 def wait_for_address(url: str, seconds: float) -> None:
+    def answers() -> None:
+        with urllib.request.urlopen(url, timeout=5):
+            pass
+
+    _wait_until_no_error(answers, url, seconds)
+
+
+def wait_for_port(port: int, seconds: float) -> None:
+    def answers() -> None:
+        with socket.create_connection(("127.0.0.1", port), timeout=5):
+            pass
+
+    _wait_until_no_error(answers, f"port {port}", seconds)
+
+
+def _wait_until_no_error(attempt: Callable[[], None], who: str, seconds: float) -> None:
     give_up = time.monotonic() + seconds
     while time.monotonic() < give_up:
         try:
-            with urllib.request.urlopen(url, timeout=5):
-                return
+            return attempt()
         except OSError:
             time.sleep(0.2)
-    pytest.fail(f"{url} did not answer within {seconds} s")
+    pytest.fail(f"{who} did not answer within {seconds} s")
