@@ -1,5 +1,6 @@
 """What the tests of the pipeline share: a real Prefect server, real studies, the real command line."""
 
+import csv
 import json
 import os
 import shutil
@@ -105,7 +106,11 @@ def env(bare_env: Environment) -> Environment:
         port = free_port()
         address = f"http://127.0.0.1:{port}/api"
         command = ["-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
-        settings = {"PREFECT_HOME": str(folder), "PREFECT_SERVER_ANALYTICS_ENABLED": "false"}
+        settings = {
+            "PREFECT_HOME": str(folder),
+            "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+            "PREFECT_SERVER_UI_API_URL": address,
+        }
         shared.start([sys.executable, *command], {**bare_env, **settings})
         wait_for_address(f"{address}/health", seconds=120)
         (folder / "address").write_text(address)
@@ -214,6 +219,19 @@ def computed(root: Path) -> dict[str, int]:
 def results(root: Path) -> tuple[str, str]:
     """What must be the same in every run: similarity and simple matches, to the byte."""
     return (root / "similarity.csv").read_text(), (root / "simple_matches.jsonl").read_text()
+
+
+def mean_similarity(root: Path) -> dict[tuple[str, str, float], float]:
+    """Average the similarity of a root's pairs by layer, checkpoint and ε, from its table."""
+    values: dict[tuple[str, str, float], list[float]] = {}
+    with (root / "similarity.csv").open(newline="", encoding="utf-8") as table:
+        for row in csv.DictReader(table):
+            moment = row["checkpoint_x"].partition("-")[2]
+            assert row["checkpoint_y"].partition("-")[2] == moment
+            values.setdefault((row["layer"], moment, float(row["epsilon"])), []).append(
+                float(row["similarity"])
+            )
+    return {key: sum(found) / len(found) for key, found in values.items()}
 
 
 def inodes(folder: Path) -> dict[str, int]:
