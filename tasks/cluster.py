@@ -6,6 +6,7 @@ Apart because it is the one place that knows how pieces reach their workers.
 import asyncio
 import importlib
 import logging
+import sys
 import threading
 import uuid
 from collections.abc import Callable, Iterator
@@ -116,7 +117,7 @@ class Cluster:
         if self._scheduler is None:
             logging.getLogger("distributed").setLevel(_SILENT)  # the scheduler runs in this process
             resource_tracker.ensure_running()  # which would unblock signals once it starts
-            with children_uninterrupted():
+            with children_uninterrupted(), _light_children():
                 self._local = LocalCluster(
                     threads_per_worker=1,
                     processes=True,
@@ -157,6 +158,22 @@ def cluster_at(scheduler: str | None) -> Iterator[Cluster]:
     """
     with _ahead if scheduler is None and _ahead is not None else Cluster(scheduler) as cluster:
         yield cluster
+
+
+@contextmanager
+def _light_children() -> Iterator[None]:
+    """Keep processes that are started in the block from importing the program that starts them.
+
+    Python's `multiprocessing` would import it anew in each, for what it may define; no piece is defined
+    there, and the program that runs a deployment's flow is Prefect, which takes a second.
+    """
+    program = sys.modules["__main__"]
+    kept = {name: vars(program).pop(name, None) for name in ("__spec__", "__file__")}
+    program.__spec__ = None
+    try:
+        yield
+    finally:
+        vars(program).update({name: value for name, value in kept.items() if name == "__spec__" or value})
 
 
 def _warm_up(cluster: Cluster) -> None:
