@@ -106,10 +106,11 @@ def test_a_clusters_workers_do_not_load_the_program_that_starts_them(tmp_path: P
     program = tmp_path / "program.py"
     program.write_text(
         "import prefect\n"
+        'MODULES = \'__import__("sys").modules.keys() & {"prefect", "torch"}\'\n'
         "from tasks.cluster import Cluster\n"
         "if __name__ == '__main__':\n"
         "    with Cluster() as cluster:\n"
-        "        print(sorted(cluster.run(eval, \"__import__('sys').modules.keys() & {'prefect', 'torch'}\")))\n"
+        "        print(sorted(cluster.run(eval, MODULES)))\n"
         "    print(__spec__, __file__)\n"
     )
     done = subprocess.run(
