@@ -2,14 +2,13 @@
 
 import os
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
 
 import dask
 import pytest
-from conftest import end_group, free_port
+from conftest import cluster_commands, end_group, free_port
 from prefect.states import Failed
 
 from storage.places import UnreachableRootError, UnusableRootError
@@ -46,29 +45,20 @@ def test_tries_come_ever_later() -> None:
     assert RETRIES["retry_delay_seconds"](RETRIES["retries"]) == [2, 4, 8, 16, 32]
 
 
-def start(port: int) -> list[subprocess.Popen[bytes]]:
-    commands = [
-        ["distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", str(port)],
-        ["distributed.cli.dask_worker", f"tcp://127.0.0.1:{port}", "--nthreads", "1", "--host", "127.0.0.1"],
-    ]
+def start(address: str) -> list[subprocess.Popen[bytes]]:
     quiet = subprocess.DEVNULL
     return [
-        subprocess.Popen(
-            [sys.executable, "-m", *command, "--no-dashboard"],
-            stdout=quiet,
-            stderr=quiet,
-            start_new_session=True,
-        )
-        for command in commands
+        subprocess.Popen(command, stdout=quiet, stderr=quiet, start_new_session=True)
+        for command in cluster_commands(address)
     ]
 
 
 @pytest.fixture
-def scheduler() -> Iterator[tuple[int, list[subprocess.Popen[bytes]]]]:
-    """A Dask scheduler with a worker: its port, and the processes, to which a test may add."""
-    port = free_port()
-    processes = start(port)
-    yield port, processes
+def scheduler() -> Iterator[tuple[str, list[subprocess.Popen[bytes]]]]:
+    """A Dask scheduler with workers: its address, and the processes, to which a test may add."""
+    address = f"tcp://127.0.0.1:{free_port()}"
+    processes = start(address)
+    yield address, processes
     for process in reversed(processes):
         if process.poll() is None:
             end_group(process)
@@ -88,10 +78,9 @@ def wait_for(cluster: Cluster, address: str) -> None:
 
 
 def test_a_scheduler_that_is_lost_is_found_again_when_it_is_back(
-    scheduler: tuple[int, list[subprocess.Popen[bytes]]],
+    scheduler: tuple[str, list[subprocess.Popen[bytes]]],
 ) -> None:
-    port, processes = scheduler
-    address = f"tcp://127.0.0.1:{port}"
+    address, processes = scheduler
     with Cluster(address) as cluster:
         wait_for(cluster, address)
         errors: list[BaseException] = []
@@ -103,7 +92,7 @@ def test_a_scheduler_that_is_lost_is_found_again_when_it_is_back(
             end_group(process)
         under_way.join(60)
         assert [str(error) for error in errors] == [f"the Dask scheduler at {address} was lost"]
-        processes += start(port)
+        processes += start(address)
         wait_for(cluster, address)
         assert cluster.run(abs, -3) == 3
 
