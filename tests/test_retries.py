@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import dask
 import pytest
 from conftest import cluster_commands, end_group, free_port
+from prefect.logging import disable_run_logger
 from prefect.states import Failed
 
 from storage.places import UnreachableRootError, UnusableRootError
@@ -34,11 +35,9 @@ from tasks.unit import MendableError
     ],
     ids=lambda value: type(value).__name__,
 )
-def test_only_what_may_be_over_later_is_tried_again(
-    error: Exception, passing: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW", "ignore")
-    assert may_pass(None, None, Failed(data=error)) is passing
+def test_only_what_may_be_over_later_is_tried_again(error: Exception, passing: bool) -> None:
+    with disable_run_logger():
+        assert may_pass(None, None, Failed(data=error)) is passing
 
 
 def test_tries_come_ever_later() -> None:
