@@ -9,8 +9,8 @@ READY := .venv/ready
 run: setup  ## the embedded study: three networks on digits, compared layer by layer
 	$(BIN)/spanmatch run studies/digits.yaml
 
-test: setup  ## every test, two files at a time
-	$(BIN)/pytest --numprocesses 2 --dist loadfile
+test: setup  ## every test, two at a time
+	$(BIN)/pytest --numprocesses 2 --dist worksteal
 
 check: setup  ## style, types
 	$(BIN)/ruff check .

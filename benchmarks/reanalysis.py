@@ -11,29 +11,29 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from functools import partial, wraps
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import httpx
-from prefect import flow, task
-from prefect.cache_policies import NO_CACHE
-from prefect.task_runners import ThreadPoolTaskRunner
 
 from benchmarks.clock import markdown
+from benchmarks.empty_flow import report
 from flows.checks import look_up
+from flows.deployed import reanalyse, run_study
 from flows.growth import grown
 from flows.kept import find_study
 from flows.plan import Done, walk
+from flows.server import PrefectServer
 from flows.study import Study
 from storage.root import Root, Stage
 from tasks.matches import find_matches
 from tasks.records import Cache
 from tasks.unit import Unit
 
+OURS, EMPTY = "benchmarks.reanalysis", "benchmarks.empty_flow"
 LAYERS = 16
 STUDY: dict[str, Any] = {
     "name": "reanalysed",
@@ -48,45 +48,7 @@ STUDY: dict[str, Any] = {
 }
 
 
-@task(cache_policy=NO_CACHE)
-def nothing(_: int) -> None: ...
-
-
-@flow(task_runner=ThreadPoolTaskRunner(max_workers=16), persist_result=False)
-def empty(tasks: int) -> None:
-    for future in [nothing.submit(number) for number in range(tasks)]:
-        future.result()
-
-
-def count_requests() -> Counter[str]:
-    """Count what this process asks of the server from now on."""
-    counts: Counter[str] = Counter()
-
-    def counting(send: Callable[..., Any]) -> Callable[..., Any]:
-        @wraps(send)
-        def counted(client: object, request: httpx.Request, **options: object) -> object:
-            counts[request.method] += 1
-            return send(client, request, **options)
-
-        return counted
-
-    for kind in (httpx.Client, httpx.AsyncClient):
-        kind.send = counting(kind.send)  # type: ignore[method-assign]
-    return counts
-
-
-def child(arguments: argparse.Namespace) -> None:
-    """One run, in this process: print how long it took, and how many requests it made."""
-    counts = count_requests()
-    run = partial(empty, arguments.empty) if arguments.empty else ours(arguments.root, arguments.epsilon)
-    before = time.perf_counter()
-    run()
-    print(json.dumps({"seconds": time.perf_counter() - before, "requests": sum(counts.values())}))
-
-
 def ours(root: str, epsilon: float | None) -> Callable[[], object]:
-    from flows.deployed import reanalyse, run_study  # the empty flow does without
-
     if epsilon is not None:
         return partial(reanalyse, root, [epsilon])
     study = Study.model_validate({**STUDY, "root": root})
@@ -116,9 +78,9 @@ def arithmetic(root: str, epsilon: float) -> float:
     return time.perf_counter() - before
 
 
-def in_a_process(environment: dict[str, str], *options: object) -> tuple[float, dict[str, Any]]:
+def in_a_process(environment: dict[str, str], module: str, *options: object) -> tuple[float, dict[str, Any]]:
     """Return how long a process with one run in it took, and what it said."""
-    command = [sys.executable, "-m", "benchmarks.reanalysis", "--child", *map(str, options)]
+    command = [sys.executable, "-m", module, *map(str, options)]
     before = time.perf_counter()
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)  # noqa: S603
     return time.perf_counter() - before, json.loads(done.stdout.splitlines()[-1])
@@ -140,13 +102,11 @@ def settled_task_runs(address: str) -> int:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.reanalysis", description=__doc__)
     parser.add_argument("--runs", type=int, default=3, help="how often each is run")
-    parser.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
-    parser.add_argument("--empty", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--root", help=argparse.SUPPRESS)
     parser.add_argument("--epsilon", type=float, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    if arguments.child:
-        child(arguments)
+    if arguments.root is not None:
+        report(ours(arguments.root, arguments.epsilon))
         return
     with tempfile.TemporaryDirectory(prefix="spanmatch-") as where:
         os.environ["PREFECT_HOME"] = f"{where}/prefect"
@@ -155,8 +115,6 @@ def main() -> None:
 
 
 def measure(root: Path, runs: int) -> None:
-    from flows.server import PrefectServer
-
     server = PrefectServer()
     server.wait()
     environment = {
@@ -164,15 +122,15 @@ def measure(root: Path, runs: int) -> None:
         "PREFECT_API_URL": server.url,
         "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "ERROR",
     }
-    in_a_process(environment, "--root", root)
+    in_a_process(environment, OURS, "--root", root)
     rows = []
     for number in range(runs):
         epsilon = 0.31 + number / 100
         known = settled_task_runs(server.url)
-        whole, run = in_a_process(environment, "--root", root, "--epsilon", epsilon)
+        whole, run = in_a_process(environment, OURS, "--root", root, "--epsilon", epsilon)
         tasks = settled_task_runs(server.url) - known
         rows.append(row(f"`reanalyse`, ε {epsilon:g}", whole, run, tasks))
-        whole_empty, run_empty = in_a_process(environment, "--empty", tasks)
+        whole_empty, run_empty = in_a_process(environment, EMPTY, tasks)
         rows.append(row("empty flow", whole_empty, run_empty, tasks))
         matching = arithmetic(str(root), 0.61 + number / 100)
         more = run["seconds"] - run_empty["seconds"]

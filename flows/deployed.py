@@ -47,8 +47,8 @@ def run_study(study: Study, with_additions: bool = True) -> StudyResults:
     ValueError is raised before any work if the study names what does not exist, the root cannot be written,
     or the scheduler does not answer.
     """
-    wanted, kept = joined(study) if with_additions else (study, None)
-    return carry_out(wanted, kept)
+    wanted, _ = joined(study) if with_additions else (study, None)
+    return carry_out(wanted)  # on data that has changed it trains anew
 
 
 @flow(name="reanalyse", timeout_seconds=_REANALYSIS_SECONDS, **_OPTIONS)

@@ -6,6 +6,7 @@ Apart because it is the one place that knows how pieces reach their workers.
 import asyncio
 import importlib
 import logging
+import sys
 import threading
 import uuid
 from collections.abc import Callable, Iterator
@@ -81,11 +82,14 @@ class Cluster:
                 self._client.subscribe_topic(self._topic, _pass_on)
             return self._client
 
-    def submit(self, piece: Callable[..., Any], *args: Any) -> Future[Any]:  # noqa: ANN401 - what pieces take
-        """Run ``piece(*args)`` on a worker. Pieces are idempotent: Dask may run one again."""
-        return self.client.submit(call_with_topic, self._topic, piece, *args, pure=False)
+    def submit(self, piece: Callable[..., Any], *args: Any, first: bool = False) -> Future[Any]:  # noqa: ANN401 - what pieces take
+        """Run ``piece(*args)`` on a worker. Pieces are idempotent: Dask may run one again.
 
-    def run(self, piece: Callable[..., Any], *args: Any) -> Any:  # noqa: ANN401 - what the piece returns
+        Those that are to come `first` pass by all others that wait: they free memory.
+        """
+        return self.client.submit(call_with_topic, self._topic, piece, *args, pure=False, priority=int(first))
+
+    def run(self, piece: Callable[..., Any], *args: Any, first: bool = False) -> Any:  # noqa: ANN401 - what it returns
         """Run ``piece(*args)`` on a worker and wait for what it returns or raises.
 
         Raises
@@ -96,7 +100,7 @@ class Cluster:
             If workers keep dying of it.
         """
         try:
-            return self.submit(piece, *args).result()
+            return self.submit(piece, *args, first=first).result()
         except CancelledError:
             if self._closed:
                 raise RuntimeError("the run's cluster is closed") from None
@@ -113,7 +117,7 @@ class Cluster:
         if self._scheduler is None:
             logging.getLogger("distributed").setLevel(_SILENT)  # the scheduler runs in this process
             resource_tracker.ensure_running()  # which would unblock signals once it starts
-            with children_uninterrupted():
+            with children_uninterrupted(), _light_children():
                 self._local = LocalCluster(
                     threads_per_worker=1,
                     processes=True,
@@ -154,6 +158,22 @@ def cluster_at(scheduler: str | None) -> Iterator[Cluster]:
     """
     with _ahead if scheduler is None and _ahead is not None else Cluster(scheduler) as cluster:
         yield cluster
+
+
+@contextmanager
+def _light_children() -> Iterator[None]:
+    """Keep processes that are started in the block from importing the program that starts them.
+
+    Python's `multiprocessing` would import it anew in each, for what it may define; no piece is defined
+    there, and the program that runs a deployment's flow is Prefect, which takes a second.
+    """
+    program = sys.modules["__main__"]
+    kept = {name: vars(program).pop(name, None) for name in ("__spec__", "__file__")}
+    program.__spec__ = None
+    try:
+        yield
+    finally:
+        vars(program).update({name: value for name, value in kept.items() if name == "__spec__" or value})
 
 
 def _warm_up(cluster: Cluster) -> None:

@@ -12,6 +12,7 @@ from prefect.cache_policies import NO_CACHE
 from spanmatch.reporting import StudyResults, report_markdown, report_page, similarity_table
 from storage import results as files
 from storage.root import Root
+from tasks.retries import RETRIES
 
 
 def pair_name(checkpoint_x: str, checkpoint_y: str) -> str:
@@ -24,7 +25,7 @@ def report_key(study: str) -> str:
     return f"{study}-report"
 
 
-@task(name="report", task_run_name="report {results.study}", cache_policy=NO_CACHE)
+@task(name="report", task_run_name="report {results.study}", cache_policy=NO_CACHE, **RETRIES)
 def publish(results: StudyResults, root: Root, asked: Sequence[str]) -> None:
     """Write the results and the report, and show both in the Prefect UI, with what was asked for."""
     write_results(results, root)

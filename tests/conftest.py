@@ -1,5 +1,6 @@
 """What the tests of the pipeline share: a real Prefect server, real studies, the real command line."""
 
+import csv
 import json
 import os
 import shutil
@@ -9,11 +10,13 @@ import subprocess
 import sys
 import time
 import urllib.request
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import shared
 import yaml
 
 REPOSITORY = Path(__file__).parent.parent
@@ -40,6 +43,8 @@ TINY: dict[str, Any] = {
 NOTHING = {"networks": 0, "segments": 0, "grams": 0, "profiles": 0, "matches": 0}
 
 Environment = dict[str, str]
+
+CREDENTIALS = {"AWS_ACCESS_KEY_ID": "an-id", "AWS_SECRET_ACCESS_KEY": "a-secret", "AWS_REGION": "us-east-1"}
 
 
 def spanmatch(*args: object, env: Environment, expect: int = 0, folder: Path | None = None) -> str:
@@ -78,39 +83,110 @@ def bare_env(tmp_path_factory: pytest.TempPathFactory) -> Environment:
     return {**kept, "PREFECT_HOME": str(tmp_path_factory.mktemp("prefect")), "COLUMNS": "400"}
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    if hasattr(config, "workerinput"):
+        return  # a process that xdist has started
+    shared.begin()
+    # Matrices are small here, and there is a process for each core: further threads would only wait for
+    # each other, and that takes most of the time. NumPy and torch read it when they are loaded.
+    for library in ("OMP", "OPENBLAS"):
+        os.environ.setdefault(f"{library}_NUM_THREADS", "1")
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):
+        shared.end()
+
+
 @pytest.fixture(scope="session")
-def env(bare_env: Environment) -> Iterator[Environment]:
+def env(bare_env: Environment) -> Environment:
     """An environment with a running Prefect server, shared by all tests."""
-    port = free_port()
-    address = f"http://127.0.0.1:{port}/api"
+
+    def start(folder: Path) -> None:
+        port = free_port()
+        address = f"http://127.0.0.1:{port}/api"
+        command = ["-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
+        settings = {
+            "PREFECT_HOME": str(folder),
+            "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+            "PREFECT_SERVER_UI_API_URL": address,
+        }
+        shared.start([sys.executable, *command], {**bare_env, **settings})
+        wait_for_address(f"{address}/health", seconds=120)
+        (folder / "address").write_text(address)
+
+    return {**bare_env, "PREFECT_API_URL": (shared.once("server", start) / "address").read_text()}
+
+
+@pytest.fixture(scope="session")
+def outside(bare_env: Environment) -> list[str]:
+    """The options of a run on an outside Dask cluster, shared by all tests.
+
+    For tests to which it is all one where a run computes: these workers have loaded torch already.
+    """
+
+    def start(folder: Path) -> None:
+        address = f"tcp://127.0.0.1:{free_port()}"
+        for command in cluster_commands(address):
+            shared.start(command, bare_env)
+        wait_for_port(int(address.rpartition(":")[2]), seconds=60)
+        (folder / "address").write_text(address)
+
+    return ["--scheduler", (shared.once("cluster", start) / "address").read_text()]
+
+
+def cluster_commands(address: str) -> list[list[str]]:
+    """The commands that start a Dask scheduler at an address, and two workers of it."""
+    at = ["--host", "127.0.0.1", "--no-dashboard"]
+    scheduler = ["distributed.cli.dask_scheduler", "--port", address.rpartition(":")[2]]
+    workers = ["distributed.cli.dask_worker", address, "--nworkers", "2", "--nthreads", "1"]
+    return [[sys.executable, "-m", *command, *at] for command in (scheduler, workers)]
+
+
+@pytest.fixture(scope="session")
+def digits_root(env: Environment) -> Path:
+    """The embedded study, run from scratch. Not to be changed: copy it."""
+
+    def make(folder: Path) -> None:
+        spanmatch("run", DIGITS, "--root", folder / "root", env=env)
+
+    return shared.once("digits", make) / "root"
+
+
+@pytest.fixture(scope="session")
+def tiny_root(env: Environment) -> Path:
+    """The tiny study, run from scratch. Not to be changed: copy it."""
+
+    def make(folder: Path) -> None:
+        spanmatch("run", write_study(folder, TINY), "--root", folder / "root", env=env)
+
+    return shared.once("tiny", make) / "root"
+
+
+@pytest.fixture(scope="session")
+def s3() -> Iterator[Environment]:
+    """What the environment says of a running S3 server with one bucket, `bucket`."""
+    endpoint = f"http://127.0.0.1:{free_port()}"
     server = subprocess.Popen(
-        [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)],
-        env={**bare_env, "PREFECT_SERVER_ANALYTICS_ENABLED": "false"},
+        [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", endpoint.rpartition(":")[2]],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
     )
     try:
-        wait_for_address(f"{address}/health", seconds=120)
-        yield {**bare_env, "PREFECT_API_URL": address}
+        wait_for_address(endpoint, seconds=60)
+        with urllib.request.urlopen(urllib.request.Request(f"{endpoint}/bucket", method="PUT")):
+            yield {**CREDENTIALS, "AWS_ENDPOINT_URL": endpoint}
     finally:
         end_group(server)
 
 
-@pytest.fixture(scope="session")
-def digits_root(tmp_path_factory: pytest.TempPathFactory, env: Environment) -> Path:
-    """The embedded study, run from scratch. Not to be changed: copy it."""
-    root = tmp_path_factory.mktemp("digits") / "root"
-    spanmatch("run", DIGITS, "--root", root, env=env)
-    return root
-
-
-@pytest.fixture(scope="session")
-def tiny_root(tmp_path_factory: pytest.TempPathFactory, env: Environment) -> Path:
-    """The tiny study, run from scratch. Not to be changed: copy it."""
-    folder = tmp_path_factory.mktemp("tiny")
-    spanmatch("run", write_study(folder, TINY), "--root", folder / "root", env=env)
-    return folder / "root"
+@pytest.fixture
+def url(s3: Environment, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A prefix of the test's own, and the environment in which it can be reached."""
+    for name, value in s3.items():
+        monkeypatch.setenv(name, value)
+    return f"s3://bucket/{uuid.uuid4().hex}"
 
 
 @pytest.fixture
@@ -145,6 +221,19 @@ def results(root: Path) -> tuple[str, str]:
     return (root / "similarity.csv").read_text(), (root / "simple_matches.jsonl").read_text()
 
 
+def mean_similarity(root: Path) -> dict[tuple[str, str, float], float]:
+    """Average the similarity of a root's pairs by layer, checkpoint and ε, from its table."""
+    values: dict[tuple[str, str, float], list[float]] = {}
+    with (root / "similarity.csv").open(newline="", encoding="utf-8") as table:
+        for row in csv.DictReader(table):
+            moment = row["checkpoint_x"].partition("-")[2]
+            assert row["checkpoint_y"].partition("-")[2] == moment
+            values.setdefault((row["layer"], moment, float(row["epsilon"])), []).append(
+                float(row["similarity"])
+            )
+    return {key: sum(found) / len(found) for key, found in values.items()}
+
+
 def inodes(folder: Path) -> dict[str, int]:
     return {
         path.relative_to(folder).as_posix(): path.stat().st_ino
@@ -154,11 +243,26 @@ def inodes(folder: Path) -> dict[str, int]:
 
 
 def wait_for_address(url: str, seconds: float) -> None:
+    def answers() -> None:
+        with urllib.request.urlopen(url, timeout=5):
+            pass
+
+    _wait_until_no_error(answers, url, seconds)
+
+
+def wait_for_port(port: int, seconds: float) -> None:
+    def answers() -> None:
+        with socket.create_connection(("127.0.0.1", port), timeout=5):
+            pass
+
+    _wait_until_no_error(answers, f"port {port}", seconds)
+
+
+def _wait_until_no_error(attempt: Callable[[], None], who: str, seconds: float) -> None:
     give_up = time.monotonic() + seconds
     while time.monotonic() < give_up:
         try:
-            with urllib.request.urlopen(url, timeout=5):
-                return
+            return attempt()
         except OSError:
             time.sleep(0.2)
-    pytest.fail(f"{url} did not answer within {seconds} s")
+    pytest.fail(f"{who} did not answer within {seconds} s")

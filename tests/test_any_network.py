@@ -45,13 +45,13 @@ def similarity(root: Path) -> list[dict[str, str]]:
 
 
 def test_weights_that_are_given_match_the_network_that_they_are_of(
-    tmp_path: Path, tiny_root: Path, copy_of, env: Environment
+    tmp_path: Path, tiny_root: Path, copy_of, outside: list[str], env: Environment
 ) -> None:
     root = copy_of(tiny_root)
     key = _key_of_seed_0(root)
     weights = {"twin": str(tiny_root / "networks" / key / "final.safetensors")}
     changes = {"weights": weights, "checkpoints": ["final"], "compare": ["seed0-final ~ twin-final"]}
-    spanmatch("run", write_study(tmp_path, {**TINY, **changes}), "--root", root, env=env)
+    spanmatch("run", write_study(tmp_path, {**TINY, **changes}), "--root", root, *outside, env=env)
     assert computed(root) == {"networks": 1, "segments": 2, "grams": 2, "profiles": 2, "matches": 4}
     rows = similarity(root)
     assert len(rows) == 4
@@ -72,19 +72,19 @@ def _key_of_seed_0(root: Path) -> str:
 
 
 def test_a_further_checkpoint_touches_only_pairs_with_it(
-    tmp_path: Path, tiny_root: Path, copy_of, env: Environment
+    tmp_path: Path, tiny_root: Path, copy_of, outside: list[str], env: Environment
 ) -> None:
     root = copy_of(tiny_root)
     before = {path: path.read_bytes() for path in (root / "networks").rglob("*.safetensors")}
     changes = {**TINY, "checkpoints": ["initial", "epoch1", "final"]}
-    spanmatch("run", write_study(tmp_path, changes), "--root", root, env=env)
+    spanmatch("run", write_study(tmp_path, changes), "--root", root, *outside, env=env)
     assert ledger(root)["segments"] == {"computed": 4, "reused": 8}
     assert computed(root) == {"networks": 2, "segments": 4, "grams": 2, "profiles": 2, "matches": 4}
     assert all(path.read_bytes() == content for path, content in before.items())
 
 
 def test_networks_of_other_studies_are_compared(
-    tmp_path: Path, tiny_root: Path, copy_of, env: Environment
+    tmp_path: Path, tiny_root: Path, copy_of, outside: list[str], env: Environment
 ) -> None:
     root = copy_of(tiny_root)
     (tmp_path / "other").mkdir()
@@ -96,7 +96,7 @@ def test_networks_of_other_studies_are_compared(
         "compare": "others",
         "checkpoints": ["final"],
     }
-    spanmatch("run", write_study(tmp_path, changes), "--root", root, env=env)
+    spanmatch("run", write_study(tmp_path, changes), "--root", root, *outside, env=env)
     assert ledger(root)["networks"] == {"computed": 1, "reused": 2}
     assert ledger(root)["segments"] == {"computed": 2, "reused": 4}
     pairs = {(row["checkpoint_x"], row["checkpoint_y"]) for row in similarity(root)}

@@ -100,3 +100,20 @@ def test_importing_the_library_loads_the_mathematics_alone() -> None:
 def test_dask_workers_load_neither_prefect_nor_torch_to_match() -> None:
     # a worker's process imports the command line's module, then the piece's
     assert not loaded_by("import flows.cli, tasks.matches") & {"torch", "prefect", "matplotlib"}
+
+
+def test_a_clusters_workers_do_not_load_the_program_that_starts_them(tmp_path: Path) -> None:
+    program = tmp_path / "program.py"
+    program.write_text(
+        "import prefect\n"
+        'MODULES = \'__import__("sys").modules.keys() & {"prefect", "torch"}\'\n'
+        "from tasks.cluster import Cluster\n"
+        "if __name__ == '__main__':\n"
+        "    with Cluster() as cluster:\n"
+        "        print(sorted(cluster.run(eval, MODULES)))\n"
+        "    print(__spec__, __file__)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, str(program)], capture_output=True, text=True, check=True, timeout=200
+    )
+    assert done.stdout.splitlines() == ["[]", f"None {program}"]

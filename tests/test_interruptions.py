@@ -3,7 +3,6 @@
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +15,7 @@ from conftest import (
     NOTHING,
     TINY,
     Environment,
+    cluster_commands,
     end_group,
     free_port,
     inodes,
@@ -62,22 +62,18 @@ def test_a_run_killed_at_any_stage_goes_on_where_it_was(
 
 
 @pytest.fixture
-def outside(env: Environment) -> Iterator[tuple[str, int]]:
-    """An outside Dask cluster of two workers: its address, and the process that starts them."""
+def cluster(env: Environment) -> Iterator[tuple[str, int]]:
+    """A Dask cluster of the test's own, of two workers: its address, and the process that starts them."""
     address = f"tcp://127.0.0.1:{free_port()}"
-    commands = [
-        ["distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", address.rpartition(":")[2]],
-        ["distributed.cli.dask_worker", address, "--nworkers", "2", "--nthreads", "1", "--host", "127.0.0.1"],
-    ]
     processes = [
         subprocess.Popen(
-            [sys.executable, "-m", *command, "--no-dashboard"],
+            command,
             env=env,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             start_new_session=True,
         )
-        for command in commands
+        for command in cluster_commands(address)
     ]
     yield address, processes[1].pid
     for process in reversed(processes):
@@ -92,9 +88,9 @@ def kill_a_worker(parent: int) -> None:
 
 @pytest.mark.parametrize("stage", ["segments", "grams"])
 def test_an_outside_cluster_that_loses_a_worker_gives_identical_results(
-    stage: str, tiny_root: Path, tmp_path: Path, outside: tuple[str, int], env: Environment
+    stage: str, tiny_root: Path, tmp_path: Path, cluster: tuple[str, int], env: Environment
 ) -> None:
-    (scheduler, parent), root = outside, tmp_path / "root"
+    (scheduler, parent), root = cluster, tmp_path / "root"
     run = subprocess.Popen(
         [*COMMAND, "run", str(write_study(tmp_path, TINY)), "--root", str(root), "--scheduler", scheduler],
         env=env,

@@ -49,12 +49,19 @@ def test_training_repeats_to_the_bit_whatever_ran_before(digits: Dataset) -> Non
     )
 
 
-def test_training_leaves_torch_as_it_was(digits: Dataset) -> None:
-    before = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled(), torch.get_rng_state()
-    train("vgg9-digits", 1.0, digits, 0, QUICK)
-    assert torch.get_num_threads() == before[0]
-    assert torch.are_deterministic_algorithms_enabled() == before[1]
-    assert torch.equal(torch.get_rng_state(), before[2])
+def test_training_is_on_one_thread_and_leaves_torch_as_it_was(digits: Dataset) -> None:
+    threads = torch.get_num_threads()
+    during = set()
+    torch.set_num_threads(2)
+    try:
+        before = torch.are_deterministic_algorithms_enabled(), torch.get_rng_state()
+        train("vgg9-digits", 1.0, digits, 0, QUICK, on_epoch=lambda _: during.add(torch.get_num_threads()))
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(threads)
+    assert during == {1}
+    assert torch.are_deterministic_algorithms_enabled() == before[0]
+    assert torch.equal(torch.get_rng_state(), before[1])
 
 
 def test_accuracy_is_that_of_the_weights(digits: Dataset) -> None:

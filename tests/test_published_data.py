@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import needs
 import numpy as np
 import pytest
 from cases import random_bytes
@@ -19,7 +20,6 @@ from spanmatch.networks.data import DatasetNotFoundError, load_dataset, publishe
 # nothing listens there: as if there were no network
 NOWHERE = "http://127.0.0.1:9/"
 MNIST_FILES = [Path(name).stem for name, _ in datasets.MNIST.resources]
-DEBIAN = Path("/usr/share/datasets/fashion-mnist")
 
 
 @pytest.fixture(autouse=True)
@@ -78,8 +78,8 @@ def test_mnist_s_damaged_files_are_refused(tmp_path: Path, compressed: bool, dam
         load_dataset("mnist", str(tmp_path))
 
 
-@pytest.mark.skipif(not DEBIAN.exists(), reason="Debian's package dataset-fashion-mnist is not installed")
 def test_fashion_mnist_is_found_where_debian_puts_it(tmp_path: Path) -> None:
+    needs.find("dataset-fashion-mnist")
     dataset = load_dataset("fashion-mnist", str(tmp_path))
     assert (len(dataset.training), len(dataset.held_out)) == (60_000, 10_000)
     assert len(dataset.held_out) == held_out_images("fashion-mnist")

@@ -27,23 +27,23 @@ def rows_at(root: Path, epsilon: float) -> list[dict[str, str]]:
 
 
 def test_a_further_epsilon_computes_matches_alone_and_the_same_again_nothing(
-    digits_root: Path, copy_of: Callable[[Path], Path], env: Environment
+    digits_root: Path, copy_of: Callable[[Path], Path], outside: list[str], env: Environment
 ) -> None:
     root = copy_of(digits_root)
-    spanmatch("run", DIGITS, "--root", root, "--epsilon", 0.35, env=env)
+    spanmatch("run", DIGITS, "--root", root, *outside, "--epsilon", 0.35, env=env)
     assert computed(root) == {**NOTHING, "matches": 48}
     first = results(root)
-    spanmatch("run", DIGITS, "--root", root, "--epsilon", 0.35, env=env)
+    spanmatch("run", DIGITS, "--root", root, *outside, "--epsilon", 0.35, env=env)
     assert computed(root) == NOTHING
     assert results(root) == first
 
 
 def test_a_further_epsilon_gives_the_rows_of_a_run_from_scratch(
-    tiny_root: Path, copy_of: Callable[[Path], Path], tmp_path: Path, env: Environment
+    tiny_root: Path, copy_of: Callable[[Path], Path], tmp_path: Path, outside: list[str], env: Environment
 ) -> None:
     study, root, scratch = write_study(tmp_path, TINY), copy_of(tiny_root), tmp_path / "scratch"
-    spanmatch("run", study, "--root", root, "--epsilon", 0.35, env=env)
-    spanmatch("run", study, "--root", scratch, "--epsilon", 0.35, env=env)
+    spanmatch("run", study, "--root", root, *outside, "--epsilon", 0.35, env=env)
+    spanmatch("run", study, "--root", scratch, *outside, "--epsilon", 0.35, env=env)
     assert rows_at(root, 0.35)
     assert results(root) == results(scratch)
 
@@ -58,10 +58,10 @@ def test_a_moved_root_is_reused_with_an_empty_prefect_home_and_no_server(
 
 
 def test_a_further_seed_trains_one_network_and_reduces_only_pairs_with_it(
-    tiny_root: Path, copy_of: Callable[[Path], Path], tmp_path: Path, env: Environment
+    tiny_root: Path, copy_of: Callable[[Path], Path], tmp_path: Path, outside: list[str], env: Environment
 ) -> None:
     root = copy_of(tiny_root)
-    spanmatch("run", write_study(tmp_path, TINY | {"seeds": [0, 1, 2]}), "--root", root, env=env)
+    spanmatch("run", write_study(tmp_path, TINY | {"seeds": [0, 1, 2]}), "--root", root, *outside, env=env)
     # two checkpoints × two segments; two layers × two moments × the pairs (0, 2) and (1, 2); each at two ε
     assert ledger(root) == {
         "networks": {"computed": 1, "reused": 2},
@@ -80,13 +80,13 @@ def content(folder: Path) -> dict[str, bytes]:
 
 
 def test_further_images_are_extracted_and_reduced_alone_to_the_same_bits(
-    tiny_root: Path, copy_of: Callable[[Path], Path], tmp_path: Path, env: Environment
+    tiny_root: Path, copy_of: Callable[[Path], Path], tmp_path: Path, outside: list[str], env: Environment
 ) -> None:
     root, scratch = copy_of(tiny_root), tmp_path / "scratch"
     study = write_study(tmp_path, TINY | {"images": 135})
     for segment in (root / "segments").iterdir():  # whoever reads an earlier image notices
         delete(segment)
-    printed = spanmatch("run", study, "--root", root, env=env)
+    printed = spanmatch("run", study, "--root", root, *outside, env=env)
     assert "is damaged" not in printed
     # one more segment for each of two checkpoints of two networks
     assert ledger(root) == {
@@ -96,7 +96,7 @@ def test_further_images_are_extracted_and_reduced_alone_to_the_same_bits(
         "profiles": {"computed": 4, "reused": 0},
         "matches": {"computed": 8, "reused": 0},
     }
-    spanmatch("run", study, "--root", scratch, env=env)
+    spanmatch("run", study, "--root", scratch, *outside, env=env)
     assert results(root) == results(scratch)
     grams, anew = content(root / "grams"), content(scratch / "grams")
     assert len({name.partition("/")[0] for name in anew}) == 4
@@ -104,12 +104,12 @@ def test_further_images_are_extracted_and_reduced_alone_to_the_same_bits(
 
 
 def test_a_further_layer_leaves_the_others_as_they_are(
-    tiny_root: Path, copy_of: Callable[[Path], Path], tmp_path: Path, env: Environment
+    tiny_root: Path, copy_of: Callable[[Path], Path], tmp_path: Path, outside: list[str], env: Environment
 ) -> None:
     root = copy_of(tiny_root)
     before = inodes(root / "segments")
     study = write_study(tmp_path, TINY | {"layers": [*TINY["layers"], "classifier.relu2"]})
-    spanmatch("run", study, "--root", root, env=env)
+    spanmatch("run", study, "--root", root, *outside, env=env)
     assert ledger(root)["segments"] == {"computed": 8, "reused": 0}  # forward passes
     assert ledger(root)["grams"] == {"computed": 2, "reused": 4}
     after = inodes(root / "segments")
@@ -137,6 +137,7 @@ def test_damage_is_left_alone_until_needed_then_named_and_repaired(
     tiny_root: Path,
     copy_of: Callable[[Path], Path],
     tmp_path: Path,
+    outside: list[str],
     env: Environment,
 ) -> None:
     root = copy_of(tiny_root)
@@ -145,18 +146,24 @@ def test_damage_is_left_alone_until_needed_then_named_and_repaired(
     damage(networks[0])
     others = {path.name: inodes(path) for path in segments[1:]}
     # a further ε needs neither activations nor weights: it does not look at them
-    printed = spanmatch("run", write_study(tmp_path, TINY), "--root", root, "--epsilon", 0.4, env=env)
+    printed = spanmatch(
+        "run", write_study(tmp_path, TINY), "--root", root, *outside, "--epsilon", 0.4, env=env
+    )
     assert "is damaged" not in printed
     assert computed(root) == {**NOTHING, "matches": 4}
     # a further seed needs every segment; other segments need every network
-    printed = spanmatch("run", write_study(tmp_path, TINY | {"seeds": [0, 1, 2]}), "--root", root, env=env)
+    printed = spanmatch(
+        "run", write_study(tmp_path, TINY | {"seeds": [0, 1, 2]}), "--root", root, *outside, env=env
+    )
     assert str(segments[0]) in printed
     assert computed(root)["segments"] == 5
     assert {name: inodes(root / "segments" / name) for name in others} == others, "the damaged layer alone"
     assert kept(tiny_root, root)
     if str(networks[0]) in printed:  # the segment was of that network, which has been repaired for it
         damage(networks[0])
-    printed = spanmatch("run", write_study(tmp_path, TINY | {"segment_images": 30}), "--root", root, env=env)
+    printed = spanmatch(
+        "run", write_study(tmp_path, TINY | {"segment_images": 30}), "--root", root, *outside, env=env
+    )
     assert str(networks[0]) in printed
     assert computed(root)["networks"] == 1
     assert results(root) == results(tiny_root)
@@ -176,21 +183,22 @@ def test_damaged_grams_profiles_and_matches_are_named_and_computed_again(
     tiny_root: Path,
     copy_of: Callable[[Path], Path],
     tmp_path: Path,
+    outside: list[str],
     env: Environment,
 ) -> None:
     root = copy_of(tiny_root)
     study = write_study(tmp_path, TINY)
     gram = min((root / "grams").iterdir())
     damage(gram)
-    printed = spanmatch("run", study, "--root", root, env=env)
+    printed = spanmatch("run", study, "--root", root, *outside, env=env)
     assert "is damaged" not in printed, "nothing needed the Gram matrix"
-    printed = spanmatch("run", study, "--root", root, "--epsilon", 0.4, env=env)
+    printed = spanmatch("run", study, "--root", root, *outside, "--epsilon", 0.4, env=env)
     assert str(gram) in printed
     assert computed(root) == {**NOTHING, "grams": 1, "matches": 4}
     profile, match = min((root / "profiles").iterdir()), min((root / "matches").iterdir())
     damage(profile)
     damage(match)
-    printed = spanmatch("run", study, "--root", root, env=env)
+    printed = spanmatch("run", study, "--root", root, *outside, env=env)
     assert str(profile) in printed
     assert str(match) in printed
     assert computed(root)["profiles"] == 1
@@ -199,12 +207,12 @@ def test_damaged_grams_profiles_and_matches_are_named_and_computed_again(
 
 
 def test_a_cached_record_that_was_cut_off_is_computed_again(
-    tiny_root: Path, copy_of: Callable[[Path], Path], tmp_path: Path, env: Environment
+    tiny_root: Path, copy_of: Callable[[Path], Path], tmp_path: Path, outside: list[str], env: Environment
 ) -> None:
     root = copy_of(tiny_root)
     for stage in ("networks", "grams"):
         record = min((root / "cache" / stage).iterdir())
         record.write_bytes(record.read_bytes()[:-20])
-    spanmatch("run", write_study(tmp_path, TINY), "--root", root, env=env)
+    spanmatch("run", write_study(tmp_path, TINY), "--root", root, *outside, env=env)
     assert computed(root) == {**NOTHING, "networks": 1, "grams": 1}
     assert results(root) == results(tiny_root)

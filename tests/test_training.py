@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import needs
 import numpy as np
 import pytest
 import torch
@@ -29,7 +30,6 @@ from spanmatch.networks.weights import fit_weights
 QUICK = Recipe(epochs=2, batch_size=64, learning_rate=0.1, momentum=0.9, weight_decay=5e-4)
 AUGMENTED = replace(QUICK, epochs=8, schedule="step", milestones=(5,), augment=("crop", "flip"))
 EVERY = ("initial", "best", "epoch2", "final")
-DEBIAN = Path("/usr/share/datasets/fashion-mnist")
 
 
 class FileStore:
@@ -236,8 +236,8 @@ def test_images_in_files_train_the_bits_of_images_in_memory(tmp_path: Path, digi
     assert_same(train("vgg9-digits", 1.0, in_files, 0, recipe), train("vgg9-digits", 1.0, read, 0, recipe))
 
 
-@pytest.mark.skipif(not DEBIAN.exists(), reason="Debian's package dataset-fashion-mnist is not installed")
 def test_real_clothes_are_told_apart(tmp_path: Path) -> None:
+    needs.find("dataset-fashion-mnist")
     whole = load_dataset("fashion-mnist", str(tmp_path))
 
     def eighths(images: Images) -> Images:
