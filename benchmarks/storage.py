@@ -156,7 +156,10 @@ def stored_bytes(root: Root, key: str) -> int:
 
 def rows(subject: Subject, root: Root, ways: Sequence[Way], runs: int) -> Iterator[tuple[str, ...]]:
     batches = list(extract(subject.network, subject.layers, subject.images))
-    layers = {name: np.concatenate([batch[name] for batch in batches]) for name in subject.layers}
+    layers = {
+        name: np.ascontiguousarray(np.concatenate([batch[name] for batch in batches]))
+        for name in subject.layers
+    }
     del batches
     size = sum(values.nbytes for values in layers.values())
     for number, way in enumerate(ways):
@@ -164,16 +167,20 @@ def rows(subject: Subject, root: Root, ways: Sequence[Way], runs: int) -> Iterat
         artefact = write(root, key, layers, way)
         group = GroupReader(root, artefact)
 
-        def again(way: Way = way) -> None:
+        def again(way: Way = way) -> float:
+            start = time.perf_counter()
             write(root, "again", layers, way)
+            spent = time.perf_counter() - start
             root.forget("segments", "again")
+            return spent
 
         def read(group: GroupReader = group) -> None:
             for name in layers:
                 for block in range(group.blocks(name)):
                     group.read_block(name, block)
 
-        writing, reading = in_turn(again, read, runs=runs)
+        writing = median(again() for _ in range(runs))
+        (reading,) = in_turn(read, runs=runs)
         passes = [(forward(subject), extract_to(root, subject, way)) for _ in range(runs)]
         bare, extracting = (median(times) for times in zip(*passes, strict=True))
         chunks = {name: len(group.read_block(name, 0)) for name in layers}

@@ -7,6 +7,7 @@ work, the quick ones first.
 import importlib.util
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict
 from functools import cache
 from importlib.metadata import version
@@ -73,17 +74,27 @@ def look_up(study: Study, root: Root | None = None) -> Setting:
         If the study asks for what there is not, or what does not fit together.
     """
     _check_device(study)
-    weights = {name: _weights_digest(name, path) for name, path in study.weights.items()}
-    question = [study.dataset, study.data_folder, study.architecture, study.width, study.layers, weights]
-    memory = f"cache/settings/{json_digest([*question, _code_digest()])}"
+    weights = _weights_digests(study)
+    memory = f"cache/settings/{_question(study, weights)}"
     lasting = study.dataset in HELD_OUT_IMAGES and not is_factory(study.architecture) and not study.others
     if root is not None and lasting and (remembered := _remembered(root, memory)) is not None:
         _require_images(study, remembered.held_out)
         return remembered
     setting = _looked_up(study, weights)
     if root is not None and lasting and root.exists:
-        root.write_text(memory, json.dumps(asdict(setting)))
+        with suppress(OSError, UnusableRootError):  # on a full disk it is looked up again
+            root.write_text(memory, json.dumps(asdict(setting)))
     return setting
+
+
+def remembered_under(study: Study) -> str:
+    """Return the key under which a root remembers what `look_up` found for the study."""
+    return _question(study, _weights_digests(study))
+
+
+def _question(study: Study, weights: Mapping[str, str]) -> str:
+    asked = [study.dataset, study.data_folder, study.architecture, study.width, study.layers, weights]
+    return json_digest([*asked, _code_digest()])
 
 
 def _looked_up(study: Study, weights: Mapping[str, str]) -> Setting:
@@ -185,6 +196,10 @@ def _check_device(study: Study) -> None:
         raise ValueError(
             "`mixed_precision` must be false without a CUDA device, got true; leave it out, or see to the GPU"
         )
+
+
+def _weights_digests(study: Study) -> dict[str, str]:
+    return {name: _weights_digest(name, path) for name, path in study.weights.items()}
 
 
 def _weights_digest(name: str, path: str) -> str:

@@ -1,4 +1,4 @@
-"""The command line: ``spanmatch run | serve | status | report | layers | match``.
+"""The command line: ``spanmatch run | serve | status | report | layers | prune | match``.
 
 Dask's worker processes import this module too, so whatever is slow to load is imported by the command that
 needs it.
@@ -121,6 +121,42 @@ def layers(study: _Study) -> None:
         from flows.screen import show_layers
 
         show_layers(console, wanted, *layers_of(wanted))
+
+
+@app.command()
+def prune(
+    studies: Annotated[
+        list[Path],
+        typer.Argument(metavar="STUDY...", help="The YAML files of all studies to keep.", show_default=False),
+    ],
+    root: _Root = None,
+    older_than: Annotated[
+        float,
+        typer.Option(
+            "--older-than",
+            min=0,
+            metavar="HOURS",
+            help="Leave alone what was written in the last so many hours: a run may be at work.",
+        ),
+    ] = 24.0,
+    yes: Annotated[bool, typer.Option("--yes", help="Delete what is unused.")] = False,
+) -> None:
+    """List what under a root neither these studies nor its last run refer to; with --yes, delete it."""
+    from flows.study import read_study
+
+    with _refusals():
+        wanted = [read_study(study).with_options(root=root) for study in studies]
+        from flows.prune import common_root, remove, survey
+        from flows.screen import show_survey
+
+        kept = common_root(wanted)
+        found = survey(wanted, older_than)
+        show_survey(console, kept, found)
+        if yes:
+            remove(kept, found.unused)
+            console.print(f"deleted: {len(found.unused)} unused", highlight=False)
+        else:
+            console.print("nothing was deleted; --yes deletes what is unused", highlight=False)
 
 
 @app.command()

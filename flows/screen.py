@@ -8,17 +8,21 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from rich.console import Console
+from rich.filesize import decimal
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from flows.status import StageStatus
 from flows.study import Study
 from spanmatch.reporting import StudyResults, SummaryTable, shown_network, summary_rows
+from storage.inventory import KINDS
 from storage.results import REPORT
 from storage.root import Root, Stage
 
 if TYPE_CHECKING:
+    from flows.prune import Survey
     from spanmatch.networks.layers import Layer
+    from storage.inventory import Item
 
 _WORK: dict[Stage, str] = {
     "networks": "train networks (epochs)",
@@ -101,6 +105,35 @@ def show_status(console: Console, study: Study, stages: Sequence[StageStatus]) -
     for stage in stages:
         table.add_row(stage.stage, str(stage.done), str(stage.total - stage.done))
     console.print(table)
+
+
+def show_survey(console: Console, root: Root, found: "Survey") -> None:
+    """Show what lies under a root by kind, and say what is left alone although nothing refers to it."""
+    table = Table(title=root.where(), title_justify="left")
+    for column in ("kind", "referred to", "size", "unused", "size"):
+        table.add_column(column, justify="left" if column == "kind" else "right")
+    for kind in reversed(KINDS):
+        used, unused = ([item for item in items if item.kind == kind] for items in (found.used, found.unused))
+        table.add_row(kind, str(len(used)), _size(used), str(len(unused)), _size(unused))
+    table.add_section()
+    table.add_row("all", str(len(found.used)), _size(found.used), str(len(found.unused)), _size(found.unused))
+    console.print(table)
+    for items, reason in (
+        (found.recent, "nothing refers to them, but a run may have just written them; see --older-than"),
+        (found.foreign, f"they hold files that are not spanmatch's, such as {_foreign(found.foreign)}"),
+        (found.undecided, "a study lacks what they may stand on; run it first"),
+    ):
+        if items:
+            say = f"left alone: {len(items)} of {_size(items)}: {reason}"
+            console.print(say, style="yellow", markup=False, highlight=False, soft_wrap=True)
+
+
+def _size(items: "Sequence[Item]") -> str:
+    return decimal(sum(item.size for item in items))
+
+
+def _foreign(items: "Sequence[Item]") -> str:
+    return next((str(item.foreign) for item in items), "")
 
 
 def show_layers(console: Console, study: Study, layers: "Sequence[Layer]", compared: Collection[str]) -> None:

@@ -41,9 +41,8 @@ def serve_session(study: Study, console: Console, *, cron: str | None, every: st
         raise ValueError(
             f"`--cron` and `--every` must not both be given, got {cron!r} and {every!r}; keep one"
         )
-    seconds = None if every is None else _duration(every)
     os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
-    schedule = _schedule(cron, seconds)
+    schedule = _schedule(cron, None if every is None else _duration(every))
     check_beforehand(study)
     allow(study)
     from flows.server import PrefectServer
@@ -82,9 +81,8 @@ async def _serve(study: Study, schedule: "Schedule | None", console: Console) ->
         highlight=False,
         soft_wrap=True,
     )
-    logging.getLogger("prefect.runner").setLevel(
-        logging.WARNING
-    )  # it tells of every run that waits, at each poll
+    # it tells of every run that waits, at each poll
+    logging.getLogger("prefect.runner").setLevel(logging.WARNING)
     await runner.start()
 
 

@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from flows import plan
 from flows.checks import look_up
 from flows.plan import Done
+from flows.setting import Setting
 from flows.study import Study
 from storage.root import STAGES, Root, Stage
 from tasks.records import Cache
@@ -22,6 +23,13 @@ class StageStatus:
     total: int
 
 
+class Planned(NamedTuple):
+    """The units of a stage that can be planned from what is recorded, and the keys of those that are not."""
+
+    units: list[Unit]
+    missing: set[str]
+
+
 def status(study: Study) -> list[StageStatus]:
     """Look up the records of every unit of the study.
 
@@ -30,12 +38,25 @@ def status(study: Study) -> list[StageStatus]:
     root = Root.at(study.root)
     root.check()
     setting = look_up(study, root)
+    stages = planned(study, setting, root)
+    done = {
+        stage: sum(missing.isdisjoint(unit.key for unit in job) for job in jobs(units))
+        for stage, (units, missing) in stages.items()
+    }
+    totals = plan.totals(study, setting)
+    return [StageStatus(stage, done[stage], totals[stage]) for stage in STAGES]
+
+
+def planned(study: Study, setting: Setting, root: Root) -> dict[Stage, Planned]:
+    """Walk the plan with the records that are there; a stage misses what stands on records that are not."""
     cache = Cache(root)
-    done: dict[Stage, int] = {}
+    stages: dict[Stage, Planned] = {}
 
     def found(stage: Stage, units: Mapping[Any, Unit]) -> dict[Any, Done]:
         records = cache.look_up_all(units.values())
-        done[stage] = sum(all(records[unit.key] is not None for unit in job) for job in jobs(units.values()))
+        stages[stage] = Planned(
+            list(units.values()), {key for key, record in records.items() if record is None}
+        )
         return {
             name: Done(unit, records[unit.key])
             for name, unit in units.items()
@@ -43,5 +64,4 @@ def status(study: Study) -> list[StageStatus]:
         }
 
     plan.walk(study, setting, found)
-    totals = plan.totals(study, setting)
-    return [StageStatus(stage, done[stage], totals[stage]) for stage in STAGES]
+    return stages

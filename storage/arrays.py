@@ -82,6 +82,7 @@ class GroupWriter:
             chunks=(layout.chunk_rows, *rest),
             shards=None if layout.shard_rows == layout.chunk_rows else (layout.shard_rows, *rest),
             compressors=self._compressors,
+            fill_value=np.nan,  # never written: so that a chunk of zeros that goes missing is missed
             dimension_names=dimensions,
             config={"write_empty_chunks": True},
         )

@@ -21,7 +21,7 @@ from obstore.exceptions import BaseError, PermissionDeniedError, Unauthenticated
 from obstore.store import from_url
 from zarr.storage import ObjectStore
 
-from storage.places import Place, UnreachableRootError, UnusableRootError
+from storage.places import File, Place, UnreachableRootError, UnusableRootError
 
 SCHEMES = ("s3", "gs", "az")
 
@@ -91,6 +91,13 @@ class Bucket(Place):
         with self._answering():
             listed = obstore.list_with_delimiter(self._store, folder)
         return {PurePosixPath(entry["path"]).name for entry in listed["objects"]}
+
+    def files(self, folder: str) -> Iterator[File]:
+        """List all objects below a prefix."""
+        with self._answering():
+            for page in obstore.list(self._store, folder):
+                for entry in page:
+                    yield File(entry["path"], entry["size"], entry["last_modified"].timestamp())
 
     def settle(self, staged: Path, name: str, *, replace: bool) -> None:
         """Upload what is staged, what it is read by last."""

@@ -4,6 +4,7 @@ Apart from object stores, which have no renames.
 """
 
 import errno
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from pathlib import Path
 
 from zarr.storage import LocalStore
 
-from storage.places import Place, staged_in
+from storage.places import File, Place, staged_in
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,16 @@ class Folder(Place):
         except (FileNotFoundError, NotADirectoryError):
             return set()
 
+    def files(self, folder: str) -> Iterator[File]:
+        """Walk down a folder; a link is a file of its own, and is not followed."""
+        for below, folders, files in os.walk(self.path / folder):
+            links = [name for name in folders if (Path(below) / name).is_symlink()]
+            for name in (*files, *links):
+                path = Path(below) / name
+                with suppress(FileNotFoundError):  # it went while we looked
+                    found = path.lstat()
+                    yield File(path.relative_to(self.path).as_posix(), found.st_size, found.st_mtime)
+
     def settle(self, staged: Path, name: str, *, replace: bool) -> None:
         """Rename what is staged to its place."""
         target = self.path / name
@@ -51,9 +62,14 @@ class Folder(Place):
             staged.replace(target)
 
     def remove(self, name: str) -> None:
-        """Rename it away, then remove it."""
-        with staged_in(self.staging) as trash, suppress(FileNotFoundError, NotADirectoryError):
-            (self.path / name).replace(trash)
+        """Unlink a file, which takes no room on a full disk; rename a folder away, then remove it."""
+        path = self.path / name
+        if path.is_symlink() or not path.is_dir():
+            with suppress(FileNotFoundError, NotADirectoryError):
+                path.unlink()
+            return
+        with staged_in(self.staging) as trash, suppress(FileNotFoundError):
+            path.replace(trash)
 
     @property
     def staging(self) -> Path:

@@ -5,13 +5,16 @@ Apart because it is all that the two kinds of place have in common; neither know
 
 import errno
 import os
+import re
 import shutil
 import socket
+import time
 import uuid
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import NamedTuple
 
 from zarr.abc.store import Store
 
@@ -20,12 +23,26 @@ _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _FULL_BY_RUST = tuple(f"(os error {number})" for number in sorted(_FULL))  # safetensors' errors have no errno
 
 
+# How `staged_in` calls a folder: which process of which host builds there.
+_STAGED = re.compile(r"(?P<host>[^~]+)~(?P<pid>\d+)~[0-9a-f]{32}")
+# What no process has written to for so long is not being built any more, on whatever host.
+_ABANDONED_SECONDS = 24 * 3600
+
+
 class UnusableRootError(ValueError):
     """A study's root cannot be read or written; what is stored is not at fault, and nothing is lost."""
 
 
 class UnreachableRootError(UnusableRootError):
     """A study's root does not answer; it may later."""
+
+
+class File(NamedTuple):
+    """A file by its name below the place, its size in bytes, and when it was last written (Unix time)."""
+
+    name: str
+    size: int
+    modified: float
 
 
 class Place(ABC):
@@ -64,6 +81,10 @@ class Place(ABC):
         """Return the names of the files in a folder, without the folder; none where there is no folder."""
 
     @abstractmethod
+    def files(self, folder: str) -> Iterator[File]:
+        """List all files below a folder, however deep; none where there is no folder."""
+
+    @abstractmethod
     def settle(self, staged: Path, name: str, *, replace: bool) -> None:
         """Let a local file or folder appear under a name, whole or not at all.
 
@@ -100,12 +121,37 @@ def staged_in(staging: Path) -> Iterator[Path]:
 
 
 def discard_abandoned(staging: Path) -> None:
-    """Remove what processes of this host left in `staging` when they were killed."""
-    for folder in staging.iterdir():
-        host, _, rest = folder.name.partition("~")
-        pid = rest.partition("~")[0]
-        if host == socket.gethostname() and not (pid.isdigit() and _is_alive(int(pid))):
-            shutil.rmtree(folder, ignore_errors=True)
+    """Remove what processes left in `staging` when they were killed."""
+    for folder in abandoned(staging):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def abandoned(staging: Path) -> list[Path]:
+    """Return the folders in `staging` that nobody builds in any more.
+
+    A process of this host is known to be gone; of another host's, that nothing was written for a day says so.
+    """
+    if not staging.is_dir():
+        return []
+    return [folder for folder in staging.iterdir() if _is_abandoned(folder)]
+
+
+def _is_abandoned(folder: Path) -> bool:
+    staged = _STAGED.fullmatch(folder.name)
+    if staged is None:
+        return False
+    if staged["host"] == socket.gethostname() and not _is_alive(int(staged["pid"])):
+        return True
+    return time.time() - _last_written(folder) > _ABANDONED_SECONDS
+
+
+def _last_written(folder: Path) -> float:
+    """Return when anything in a folder was last written, as far as it is still there."""
+    written = [0.0]
+    for path in (folder, *folder.rglob("*")):
+        with suppress(FileNotFoundError):
+            written.append(path.lstat().st_mtime)
+    return max(written)
 
 
 def is_full(error: BaseException | None) -> bool:

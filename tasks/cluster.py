@@ -81,11 +81,14 @@ class Cluster:
                 self._client.subscribe_topic(self._topic, _pass_on)
             return self._client
 
-    def submit(self, piece: Callable[..., Any], *args: Any) -> Future[Any]:  # noqa: ANN401 - what pieces take
-        """Run ``piece(*args)`` on a worker. Pieces are idempotent: Dask may run one again."""
-        return self.client.submit(call_with_topic, self._topic, piece, *args, pure=False)
+    def submit(self, piece: Callable[..., Any], *args: Any, first: bool = False) -> Future[Any]:  # noqa: ANN401 - what pieces take
+        """Run ``piece(*args)`` on a worker. Pieces are idempotent: Dask may run one again.
 
-    def run(self, piece: Callable[..., Any], *args: Any) -> Any:  # noqa: ANN401 - what the piece returns
+        Those that are to come `first` pass by all others that wait: they free memory.
+        """
+        return self.client.submit(call_with_topic, self._topic, piece, *args, pure=False, priority=int(first))
+
+    def run(self, piece: Callable[..., Any], *args: Any, first: bool = False) -> Any:  # noqa: ANN401 - what it returns
         """Run ``piece(*args)`` on a worker and wait for what it returns or raises.
 
         Raises
@@ -96,7 +99,7 @@ class Cluster:
             If workers keep dying of it.
         """
         try:
-            return self.submit(piece, *args).result()
+            return self.submit(piece, *args, first=first).result()
         except CancelledError:
             if self._closed:
                 raise RuntimeError("the run's cluster is closed") from None

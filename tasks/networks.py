@@ -128,6 +128,12 @@ def _trained(root: Root, unit: NetworkUnit, recipe: Recipe) -> "Trained":
     from spanmatch.networks.training import NonFiniteLossError, train
 
     assert unit.seed is not None
+    device = device_of_this_worker(unit.device)
+    if unit.mixed_precision and device == "cpu":
+        raise MendableError(
+            "`mixed_precision` must be false without a CUDA device, got true on a worker without; leave "
+            "it out, or see to the GPU"
+        )
     try:
         return train(
             unit.architecture,
@@ -136,7 +142,7 @@ def _trained(root: Root, unit: NetworkUnit, recipe: Recipe) -> "Trained":
             unit.seed,
             recipe,
             keep=unit.keep,
-            device=device_of_this_worker(unit.device),
+            device=device,
             mixed_precision=unit.mixed_precision,
             resume=TrainingState(root, unit.key),
             on_epoch=lambda _: advance("networks"),

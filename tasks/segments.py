@@ -15,7 +15,7 @@ from storage.root import Root, Stage
 from tasks.devices import device_of_this_worker
 from tasks.progress import advance
 from tasks.unit import MendableError, Unit
-from tasks.writing import BackgroundWriter, BeyondTypeError, LayerWriter
+from tasks.writing import BackgroundWriter, LayerWriter
 
 
 class SegmentRecord(TypedDict):
@@ -116,7 +116,7 @@ def extract_segments(root: Root, units: Sequence[SegmentUnit]) -> list[SegmentRe
                 "`training.learning_rate`, or leave that network out"
             )
             raise MendableError(message) from None
-        except (Float16OverflowError, BeyondTypeError, UnreadableImageError) as error:
+        except (Float16OverflowError, UnreadableImageError) as error:
             raise MendableError(f"{one.job_label}: {error}") from None
         return [_record(root, unit, writers[unit.layer]) for unit in units]
 

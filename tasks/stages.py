@@ -52,8 +52,8 @@ def reduce(units: Sequence[grams.GramUnit], root: Root, cluster: Cluster) -> Rec
     done, total = _longest_prefix(unit, root, cluster)
     for x, y in list(zip(unit.x, unit.y, strict=True))[done:]:
         segment = _reduce_segment(unit.layer, x, y, root, cluster)
-        total = segment if total is None else cluster.submit(grams.add_grams, total, segment)
-    return _kept(root, units, [cluster.run(grams.publish_gram, root, unit, total)])
+        total = segment if total is None else cluster.submit(grams.add_grams, total, segment, first=True)
+    return _kept(root, units, [cluster.run(grams.publish_gram, root, unit, total, first=True)])
 
 
 @task(name="profile", task_run_name="profile {units[0].label}", **_OPTIONS)
@@ -119,5 +119,5 @@ def _reduce_segment(
         for blocks in grams.pieces(x.blocks)
     ]
     for i, j in grams.tree_pairs(len(partial)):
-        partial[i] = cluster.submit(grams.add_grams, partial[i], partial[j])
+        partial[i] = cluster.submit(grams.add_grams, partial[i], partial[j], first=True)
     return partial[0]

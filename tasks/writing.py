@@ -72,10 +72,6 @@ class BackgroundWriter:
             raise self._error
 
 
-class BeyondTypeError(ValueError):
-    """A layer gave values that the type in which they are to be kept cannot hold."""
-
-
 class LayerWriter:
     """Gathers batches of one layer's activations to whole shards, and has those written.
 
@@ -88,7 +84,7 @@ class LayerWriter:
     images
         How many will come.
     dtype
-        What is kept: float32, or float16 at half the size.
+        What is kept: float32, or float16 at half the size; it must be able to hold the values.
     """
 
     def __init__(self, group: GroupWriter, layer: str, images: int, dtype: str) -> None:
@@ -108,10 +104,7 @@ class LayerWriter:
         return -(-self._images // self._layout.chunk_rows)
 
     def append(self, values: NDArray[np.float32], background: BackgroundWriter) -> None:
-        """Have the next images' activations, (images, positions, neurons), written; they must not change.
-
-        The background raises `BeyondTypeError` if a value is beyond what the kept type can hold.
-        """
+        """Have the next images' activations, (images, positions, neurons), written; they must not change."""
         background.submit(self._append, values)
 
     def _append(self, values: NDArray[np.float32]) -> None:
@@ -136,9 +129,5 @@ class LayerWriter:
         return self._layout
 
     def _keep(self, values: NDArray[np.float32]) -> None:
-        target = self._shard[self._filled : self._filled + len(values)]
-        with np.errstate(over="ignore"):
-            target[...] = values
-        if self._dtype == "float16" and not np.isfinite(target).all():
-            raise BeyondTypeError(f"layer {self._layer!r} gave values that float16 cannot hold")
+        self._shard[self._filled : self._filled + len(values)] = values
         self._filled += len(values)

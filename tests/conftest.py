@@ -10,7 +10,8 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable
+import uuid
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,8 @@ TINY: dict[str, Any] = {
 NOTHING = {"networks": 0, "segments": 0, "grams": 0, "profiles": 0, "matches": 0}
 
 Environment = dict[str, str]
+
+CREDENTIALS = {"AWS_ACCESS_KEY_ID": "an-id", "AWS_SECRET_ACCESS_KEY": "a-secret", "AWS_REGION": "us-east-1"}
 
 
 def spanmatch(*args: object, env: Environment, expect: int = 0, folder: Path | None = None) -> str:
@@ -158,6 +161,32 @@ def tiny_root(env: Environment) -> Path:
         spanmatch("run", write_study(folder, TINY), "--root", folder / "root", env=env)
 
     return shared.once("tiny", make) / "root"
+
+
+@pytest.fixture(scope="session")
+def s3() -> Iterator[Environment]:
+    """What the environment says of a running S3 server with one bucket, `bucket`."""
+    endpoint = f"http://127.0.0.1:{free_port()}"
+    server = subprocess.Popen(
+        [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", endpoint.rpartition(":")[2]],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        wait_for_address(endpoint, seconds=60)
+        with urllib.request.urlopen(urllib.request.Request(f"{endpoint}/bucket", method="PUT")):
+            yield {**CREDENTIALS, "AWS_ENDPOINT_URL": endpoint}
+    finally:
+        end_group(server)
+
+
+@pytest.fixture
+def url(s3: Environment, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A prefix of the test's own, and the environment in which it can be reached."""
+    for name, value in s3.items():
+        monkeypatch.setenv(name, value)
+    return f"s3://bucket/{uuid.uuid4().hex}"
 
 
 @pytest.fixture

@@ -197,7 +197,7 @@ def test_neither_images_nor_torch_are_changed() -> None:
         ({"positions": True}, r"`positions` must be .*, got True"),
         ({"dtype": "float64"}, r"`dtype` must be one of: float32, float16; got 'float64'"),
         ({"batch_size": 0}, r"`batch_size` must be at least 1, got 0"),
-        ({"device": "tpu"}, r"`device` must be 'cpu' or 'cuda', got 'tpu'"),
+        ({"device": "tpu"}, r"`device` must be one of: auto, cpu, cuda; got 'tpu'"),
         ({"layers": []}, r"`layers` and `images` must not be empty, got 0 and 2"),
         (
             {"layers": ["rel"]},
@@ -212,7 +212,7 @@ def test_bad_arguments_are_refused_before_any_image_passes(options: dict, messag
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
 def test_a_cuda_device_that_is_absent_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"`device` must be 'cpu' where torch finds no CUDA device"):
+    with pytest.raises(ValueError, match=r"`device` must be present, got 'cuda' where torch finds no CUDA"):
         extract(Scaled(1), ["relu"], images(2, 1, 2, 2), device="cuda")
 
 

@@ -113,7 +113,13 @@ def grown(tiny_root: Path, tmp_path_factory: pytest.TempPathFactory, deployments
     artefacts = {artefact.key: artefact for artefact in deployments.artefacts(run)}
     assert artefacts.keys() >= {"tiny-report", "tiny-similarity"}  # and progress, where the machine is slow
     table = json.loads(artefacts["tiny-similarity"].data)
-    assert [row["similarity"] for row in table] == [float(row["similarity"]) for row in similarity(root)]
+    shown = {(row["layer"], row["group"], row["epsilon"]): row["mean_similarity"] for row in table}
+    kept = {
+        (row["layer"], row["checkpoint_x"].removeprefix("seed0-"), float(row["epsilon"])): row["similarity"]
+        for row in similarity(root)
+    }
+    assert len(kept) == 12
+    assert shown == {place: pytest.approx(float(value), abs=1e-3) for place, value in kept.items()}
     page = artefacts["tiny-report"].data
     assert "data:image/png;base64," in page
     assert "added: ε 0.4" in page
@@ -235,6 +241,27 @@ def test_the_server_refuses_epsilons_that_cannot_be(
 
 def test_what_only_the_study_refuses_is_on_the_page_too(tmp_path: Path, deployments: Deployments) -> None:
     deployments.refused(run_study, "`seeds` must hold at least two seeds", study=tiny(tmp_path, seeds=[0]))
+
+
+def test_a_run_that_fails_on_the_way_says_what_is_left_undone(
+    tmp_path: Path, deployments: Deployments
+) -> None:
+    training = {**TINY["training"], "learning_rate": 1e30}
+    study = tiny(tmp_path / "root", training=training, checkpoints=["final"])
+    run = deployments.run(run_study, study=study)
+    assert run.state_name == "Failed"
+    assert "MendableError: training seed" in run.state.message
+    (page,) = [one for one in deployments.artefacts(run) if one.key == "tiny-report"]
+    assert "the loss must be finite, got nan in step 2 of epoch 1; lower" in page.data
+    assert "| networks | 0 | 0 | 2 |" in page.data
+
+
+def test_a_run_that_takes_too_long_ends_itself(tmp_path: Path, deployments: Deployments) -> None:
+    run = deployments.run(run_study.with_options(timeout_seconds=1), study=tiny(tmp_path / "root"))
+    assert run.state_name == "TimedOut"
+    (page,) = [one for one in deployments.artefacts(run) if one.key == "tiny-report"]
+    assert "Flow run exceeded timeout of 1.0 second(s)" in page.data
+    assert "Run it again" in page.data
 
 
 def test_a_deployment_imports_and_connects_to_what_is_listed_alone(

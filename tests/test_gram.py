@@ -1,5 +1,7 @@
 """The accumulator: chunked equals whole, in every dtype, and bad input leaves it untouched."""
 
+import threading
+import time
 from itertools import pairwise
 
 import numpy as np
@@ -9,6 +11,7 @@ from hypothesis import strategies as st
 
 from spanmatch import GramMatrix
 from spanmatch.matching import gram as gram_module
+from spanmatch.matching.rank_update import add_products
 
 
 def activations(seed=0, samples=200, n_x=5, n_y=3):
@@ -188,3 +191,27 @@ def test_parts_that_do_not_belong_together_are_refused(change, message):
     parts = {"matrix": np.eye(3), "sums": np.ones(3), "n_samples": 4, "n_x": 2}
     with pytest.raises(ValueError, match=message):
         GramMatrix.from_parts(**parts | change)
+
+
+def test_other_threads_go_on_while_products_are_summed():
+    rows = np.ones((4000, 1000))
+    ticks: list[float] = []
+    done = threading.Event()
+
+    def tick() -> None:
+        while not done.is_set():
+            ticks.append(time.perf_counter())
+
+    thread = threading.Thread(target=tick)
+    thread.start()
+    start = time.perf_counter()
+    lower = add_products(rows, np.zeros((1000, 1000), order="F"))
+    stop = time.perf_counter()
+    done.set()
+    thread.join()
+
+    assert lower[-1, 0] == 4000
+    third = (stop - start) / 3
+    assert any(start + third < moment < stop - third for moment in ticks)
+    by_wrapper = add_products(np.asfortranarray(rows), np.zeros((1000, 1000), order="F"))
+    np.testing.assert_array_equal(by_wrapper, lower)

@@ -1,27 +1,14 @@
 """A root in an object store is what one in a folder is: a real S3 server, on loopback."""
 
 import json
-import subprocess
-import sys
 import time
-import urllib.request
-import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import obstore
 import pytest
-from conftest import (
-    TINY,
-    Environment,
-    end_group,
-    free_port,
-    results,
-    spanmatch,
-    wait_for_address,
-    write_study,
-)
+from conftest import CREDENTIALS, TINY, Environment, results, spanmatch, write_study
 from distributed.protocol import pickle as dask_pickle
 from test_storage import publish
 
@@ -35,34 +22,6 @@ from storage.results import read_critical_epsilons, write_critical_epsilons
 from storage.root import FORMAT, DamagedArtefactError, Root
 from tasks.grams import GramUnit, SegmentLayer
 from tasks.records import Cache
-
-CREDENTIALS = {"AWS_ACCESS_KEY_ID": "an-id", "AWS_SECRET_ACCESS_KEY": "a-secret", "AWS_REGION": "us-east-1"}
-
-
-@pytest.fixture(scope="module")
-def s3() -> Iterator[Environment]:
-    """What the environment says of a running S3 server with one bucket, `bucket`."""
-    endpoint = f"http://127.0.0.1:{free_port()}"
-    server = subprocess.Popen(
-        [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", endpoint.rpartition(":")[2]],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    try:
-        wait_for_address(endpoint, seconds=60)
-        with urllib.request.urlopen(urllib.request.Request(f"{endpoint}/bucket", method="PUT")):
-            yield {**CREDENTIALS, "AWS_ENDPOINT_URL": endpoint}
-    finally:
-        end_group(server)
-
-
-@pytest.fixture
-def url(s3: Environment, monkeypatch: pytest.MonkeyPatch) -> str:
-    """A prefix of the test's own, and the environment in which it can be reached."""
-    for name, value in s3.items():
-        monkeypatch.setenv(name, value)
-    return f"s3://bucket/{uuid.uuid4().hex}"
 
 
 @pytest.fixture

@@ -125,11 +125,14 @@ def test_a_chunk_that_is_missing_cut_or_changed_is_named_and_written_anew(
 
 
 @pytest.mark.parametrize("shard_rows", [4, 6], ids=["chunks", "shards"])
-def test_chunks_of_zeros_are_written_like_all_others(root: Root, shard_rows: int) -> None:
-    publish(root, np.zeros((10, 4, 3), np.float32), shard_rows=shard_rows)
+def test_chunks_of_zeros_are_written_and_missed_like_all_others(root: Root, shard_rows: int) -> None:
+    artefact = publish(root, np.zeros((10, 4, 3), np.float32), shard_rows=shard_rows)
     stored = [path for path in path_of(root, "segments", "key").glob("layer/c/**/*") if path.is_file()]
     assert len(stored) == -(-10 // shard_rows)
     assert sum(path.stat().st_size for path in stored) >= 10 * 4 * 3 * 4
+    stored[0].unlink()
+    with pytest.raises(DamagedArtefactError, match="a missing or changed chunk"):
+        GroupReader(root, artefact).read("layer")
 
 
 def test_whole_chunks_and_whole_shards_are_written_or_nothing(root: Root, values: np.ndarray) -> None:

@@ -21,7 +21,7 @@ from storage.places import UnusableRootError
 from storage.root import Root
 from tasks import writing
 from tasks.grams import pieces
-from tasks.writing import BackgroundWriter, BeyondTypeError, LayerWriter
+from tasks.writing import BackgroundWriter, LayerWriter
 
 MEBIBYTE = 1 << 20
 
@@ -87,15 +87,11 @@ def test_what_is_written_depends_on_the_values_and_not_on_the_batches(
     assert sum(path.is_file() for path in stored.rglob("*")) == -(-shape[0] // layout.shard_rows)
 
 
-def test_float16_keeps_half_the_bytes_and_refuses_what_it_cannot_hold(root: Root) -> None:
+def test_float16_keeps_half_the_bytes(root: Root) -> None:
     values = np.random.default_rng(0).normal(size=(20, 3, 4)).astype(np.float32)
     read = GroupReader(root, extracted(root, "key", values, 6, "float16")).read("layer")
     assert read.dtype == np.float16
     np.testing.assert_array_equal(read, values.astype(np.float16))
-    values[7, 0, 0] = 1e5
-    with pytest.raises(BeyondTypeError, match="layer 'layer' gave values that float16 cannot hold"):
-        extracted(root, "other", values, 6, "float16")
-    assert not Path(root.where(root.artefact("segments", "other"))).exists()
 
 
 def test_writing_waits_for_room_keeps_its_order_and_stops_at_the_first_error(

@@ -8,9 +8,9 @@ from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.linalg.blas import dsyrk
 
 from spanmatch.matching.match import Indices, Match, Side
+from spanmatch.matching.rank_update import add_products
 
 FloatArray: TypeAlias = NDArray[np.float64]
 AnyArray: TypeAlias = NDArray[Any]
@@ -272,7 +272,7 @@ def _add_products(x: AnyArray, y: AnyArray, lower: FloatArray) -> FloatArray:
         block = joint[: len(x) - start]
         block[:, :n_x] = x[start : start + rows]
         block[:, n_x:-1] = y[start : start + rows]
-        lower = dsyrk(1.0, block.T, beta=1.0, c=lower, lower=1, overwrite_c=1)
+        lower = add_products(block, lower)
     return lower
 
 
