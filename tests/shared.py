@@ -1,4 +1,4 @@
-"""What the processes of one test session share: made once, by whichever needs it first, ended with the session.
+"""What the processes of one test session share: made once, by whichever needs it first, and ended with it.
 
 Apart from the fixtures because pytest has a session in each of its processes, and these are of all of them.
 """
@@ -18,6 +18,8 @@ import psutil
 _FOLDER = "SPANMATCH_TESTS_SHARED"  # in the environment, from where the other processes take it
 _STARTED = "started"  # an empty file for each process, named by its number
 _STOP_SECONDS = 30
+
+_kept: list[subprocess.Popen[bytes]] = []  # Python warns of one that runs and is referred to no more
 
 
 def begin() -> None:
@@ -52,6 +54,7 @@ def start(command: Sequence[str], env: dict[str, str]) -> None:
     process = subprocess.Popen(
         command, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
     )
+    _kept.append(process)
     (Path(os.environ[_FOLDER]) / _STARTED / str(process.pid)).touch()
 
 

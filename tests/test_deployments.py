@@ -92,9 +92,20 @@ def test_a_deployment_has_a_flow_that_takes_its_parameters(
 
 def test_one_run_of_the_study_goes_on_at_a_time_and_the_others_wait() -> None:
     for entry in DEPLOYMENTS.values():
-        assert entry["work_pool"] == {"name": "spanmatch", "work_queue_name": "digits"}
+        pool = entry["work_pool"]
+        assert (pool["name"], pool["work_queue_name"]) == ("spanmatch", "digits")
         assert entry["concurrency_limit"] == {"limit": 1, "collision_strategy": "ENQUEUE"}
     assert "prefect work-queue create digits --pool spanmatch --limit 1" in set(commands_in_words())
+
+
+def test_runs_wait_for_a_server_that_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    for entry in DEPLOYMENTS.values():
+        for name, value in entry["work_pool"]["job_variables"]["env"].items():
+            monkeypatch.setenv(name, value)
+        client = Settings().client
+        seconds = sum(2**attempt for attempt in range(1, client.max_retries + 1))  # Prefect's back-off
+        assert seconds >= 120
+        assert client.retry_extra_codes == {500}
 
 
 def test_the_schedules_are_once_a_night_and_once_a_week() -> None:

@@ -36,11 +36,13 @@ DEAD, OTHER = "d" * 64, "e" * 64
 
 
 @pytest.fixture(scope="module")
-def grown_root(tiny_root: Path, tmp_path_factory: pytest.TempPathFactory, env: Environment) -> Path:
+def grown_root(
+    tiny_root: Path, tmp_path_factory: pytest.TempPathFactory, env: Environment, outside: list[str]
+) -> Path:
     """The tiny study, grown. Not to be changed: copy it."""
     folder = tmp_path_factory.mktemp("grown")
     root = Path(shutil.copytree(tiny_root, folder / "root"))
-    spanmatch("run", write_study(folder, GROWN), "--root", root, env=env)
+    spanmatch("run", write_study(folder, GROWN), "--root", root, *outside, env=env)
     return root
 
 
@@ -104,6 +106,7 @@ def test_what_is_left_is_the_study_and_what_is_not_ours_and_what_went_comes_back
     copy_of: Callable[[Path], Path],
     tmp_path: Path,
     env: Environment,
+    outside: list[str],
 ) -> None:
     root, study = copy_of(grown_root), write_study(tmp_path, TINY)
     gone, stay = litter(root)
@@ -131,7 +134,7 @@ def test_what_is_left_is_the_study_and_what_is_not_ours_and_what_went_comes_back
     spanmatch("run", study, "--root", root, env=env)
     assert computed(root) == NOTHING
     assert results(root) == results(tiny_root)
-    spanmatch("run", write_study(tmp_path, GROWN), "--root", root, env=env)
+    spanmatch("run", write_study(tmp_path, GROWN), "--root", root, *outside, env=env)
     # the third segment of four checkpoints that are there, three of the two that are not
     assert computed(root) == {"networks": 1, "segments": 10, "grams": 12, "profiles": 12, "matches": 24}
     assert results(root) == results(grown_root)

@@ -1,6 +1,7 @@
 """`spanmatch serve`: runs on a schedule, a run whose process is gone, and what is refused."""
 
 import os
+import re
 import signal
 import subprocess
 import time
@@ -126,7 +127,8 @@ def test_a_study_is_served_on_demand_by_a_server_that_ends_with_the_command(
     study = write_study(tmp_path, {**TINY, "name": "asked", "epsilons": [0.3, 0.4, 0.5], "root": str(root)})
     served = serve(study, env=bare_env)
     served.until(lambda: "serving study/asked-served; Ctrl-C ends it" in served.out.read_text())
-    url = served.out.read_text().split()[5] + "/api"
+    (server,) = re.findall(r"UI at (http://127\.0\.0\.1:\d+) until", served.out.read_text())
+    url = f"{server}/api"
     deployment = httpx.get(f"{url}/deployments/name/study/asked-served").raise_for_status().json()
     assert deployment["schedules"] == []
     httpx.post(f"{url}/deployments/{deployment['id']}/create_flow_run", json={}).raise_for_status()

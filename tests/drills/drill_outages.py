@@ -80,7 +80,8 @@ def test_a_run_is_cancelled(installation: Installation, undisturbed: tuple[str, 
     say(installation, "cancelled", ended, began)
     assert ended["state_type"] == "CANCELLED"
     assert not (tmp_path / "root" / "similarity.csv").exists()
-    reason = installation.api.artifacts(ended)["tiny-report"]
+    # the worker writes it after the run's end
+    reason = until(lambda: installation.api.artifacts(ended).get("tiny-report"), seconds=120)
     print(reason)
     assert "cancelled" in reason
     began = time.monotonic()
