@@ -61,14 +61,19 @@ def open_page(study: Study) -> Iterator[Page]:
     del _open[run.id]
 
 
-def explain(_flow: Flow[..., Any], run: FlowRun, state: State[Any]) -> None:
-    """Leave a Markdown artefact with the reason, under the key of the report that there would have been."""
-    page = _open.pop(run.id, None) or Page(_study_name(run.parameters), _request(run.parameters))
+def explain(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:  # noqa: ARG001
+    """Leave a Markdown artefact with the reason, under the key of the report that there would have been.
+
+    Prefect calls it by position in the run's process, and by keyword in the worker's when a run has been
+    cancelled or has died.
+    """
+    parameters = flow_run.parameters
+    page = _open.pop(flow_run.id, None) or Page(_study_name(parameters), _request(parameters))
     ledger, reason = page.ledger(), state.message or str(state.name)
     text = failure_markdown(page.study, reason, _remedy(state, ledger), ledger, page.asked)
     key = report_key(re.sub(r"[^a-z0-9]+", "-", page.study.lower()).strip("-") or "study")
     artefact = ArtifactCreate(
-        key=key, type="markdown", description="Why there are no results", data=text, flow_run_id=run.id
+        key=key, type="markdown", description="Why there are no results", data=text, flow_run_id=flow_run.id
     )
     with get_client(sync_client=True) as client:
         client.create_artifact(artefact)
@@ -146,4 +151,4 @@ def _remedy(state: State[Any], ledger: Ledger) -> str:
         )
     if state.is_failed() and state.name == "Failed":
         return "Nothing was computed and nothing is lost. Mend what the reason names, and run it again."
-    return "Nothing was computed and nothing is lost. Run it again."
+    return "What was computed, if anything, is kept under the root. Run it again: it goes on from there."

@@ -57,11 +57,16 @@ class Installation:
             "worker", "start", "--pool", "spanmatch", env={**self.env, **WORKER_SETTINGS}
         )
 
+    def at_work(self) -> list[psutil.Process]:
+        """Return the processes that the worker has started, and those that they have."""
+        assert self._worker is not None
+        return psutil.Process(self._worker.pid).children(recursive=True)
+
     def stop_worker(self) -> None:
         """End the worker and the runs that it has started, which lead groups of their own."""
         if self._worker is None:
             return
-        started = psutil.Process(self._worker.pid).children(recursive=True)
+        started = self.at_work()
         self._worker.terminate()
         self._worker.wait(timeout=60)
         self._worker = None
@@ -80,6 +85,10 @@ class Installation:
         found = self.api.get(f"deployments/name/{deployment}")
         run = self.api.post(f"deployments/{found['id']}/create_flow_run", parameters=parameters)
         return str(run["id"])
+
+    def cancel(self, run: str) -> None:
+        """Do what the button in the UI does."""
+        self.api.post(f"flow_runs/{run}/set_state", state={"type": "CANCELLING", "name": "Cancelling"})
 
     def finished(self, run: str, seconds: float = 180) -> dict[str, Any]:
         """Wait until a run has come to an end; return it."""

@@ -13,8 +13,10 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Callable
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -169,8 +171,17 @@ class Api:
             headers={"Content-Type": "application/json"},
             method=method,
         )
-        with urllib.request.urlopen(request, timeout=30) as answer:
-            return json.loads(answer.read() or "null")
+
+        def answer() -> bytes | None:
+            try:
+                with urllib.request.urlopen(request, timeout=30) as found:
+                    return bytes(found.read()) or b"null"
+            except urllib.error.HTTPError as error:
+                if error.code != HTTPStatus.SERVICE_UNAVAILABLE:
+                    raise
+                return None  # SQLite is busy, and says to come again
+
+        return json.loads(until(answer, seconds=60))
 
     def runs(self, deployment: str, *states: str) -> list[dict[str, Any]]:
         """Return the runs of a deployment (``flow/name``), or those in one of the states, oldest first."""

@@ -93,6 +93,7 @@ def test_a_run_s_page_shows_its_tasks_and_leads_to_what_came_out(page: Page, run
     page.get_by_role("tab", name="Task Runs").click()
     page.get_by_placeholder("Search").last.fill("match block3.relu2")
     expect(page.get_by_text("match block3.relu2 · seed 0 ~ seed 1 · final · ε 0.3")).to_be_visible()
+    expect(page.get_by_text("report tiny", exact=True)).to_be_hidden()
     keep_picture(page, "tasks")
     page.get_by_role("tab", name="Artifacts").click()
     expect(page.get_by_text("tiny-similarity")).to_be_visible()

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import zarr
 from conftest import NOTHING, TINY, Environment, computed, mean_similarity, results
-from installation import NIGHTLY, ON_DEMAND, Installation, installed
+from installation import FORM, NIGHTLY, ON_DEMAND, Installation, installed
 from services import until
 
 DATABASES = ["postgresql"] if needs.postgresql() else ["postgresql", "sqlite"]
@@ -46,6 +46,8 @@ def test_a_study_runs_on_schedule_and_is_reanalysed(
         after = mean_similarity(installation.root)
         assert after.items() > before.items()
         assert after == pytest.approx(similarity_of_critical_epsilons(installation.root))
+
+        check_cancellation(installation, tmp_path / "cancelled")
 
 
 def first_scheduled(installation: Installation) -> dict[str, Any]:
@@ -95,6 +97,22 @@ def check_reanalysis(installation: Installation, runs: list[dict[str, Any]]) -> 
     assert computed(installation.root) == NOTHING | {"matches": pairs}
     assert {epsilon for _, _, epsilon in mean_similarity(installation.root)} == {*TINY["epsilons"], *FURTHER}
     check_artefacts(installation, second)
+
+
+def check_cancellation(installation: Installation, root: Path) -> None:
+    """A run that is cancelled while it trains ends with all its processes, and its page says what to do."""
+    training = TINY["training"] | {"epochs": 1000}
+    asked = installation.ask(FORM, study=installation.study | {"root": str(root), "training": training})
+    until(lambda: any(root.glob("training/*")), seconds=120)
+    processes = installation.at_work()
+    installation.cancel(asked)
+    run = installation.finished(asked)
+    assert run["state_name"] == "Cancelled"
+    until(lambda: not any(process.is_running() for process in processes), seconds=60)
+    # the worker writes it, after the run has ended
+    page = until(lambda: installation.api.artifacts(run).get("tiny-report"), seconds=60)
+    assert "Run it again: it goes on from there" in page
+    assert "Work done" not in page, "the worker cannot know"
 
 
 def similarity_of_critical_epsilons(root: Path) -> dict[tuple[str, str, float], float]:

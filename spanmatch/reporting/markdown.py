@@ -61,6 +61,8 @@ def failure_markdown(
 
 
 def _work(ledger: Mapping[str, Mapping[str, int]]) -> list[str]:
+    if not ledger:
+        return []
     columns = ["computed", "reused"]
     if any("undone" in counts for counts in ledger.values()):
         columns.append("undone")
