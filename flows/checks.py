@@ -75,16 +75,28 @@ def look_up(study: Study, root: Root | None = None) -> Setting:
     """
     _check_device(study)
     weights = _weights_digests(study)
-    memory = f"cache/settings/{_question(study, weights)}"
-    lasting = study.dataset in HELD_OUT_IMAGES and not is_factory(study.architecture) and not study.others
-    if root is not None and lasting and (remembered := _remembered(root, memory)) is not None:
-        _require_images(study, remembered.held_out)
-        return remembered
-    setting = _looked_up(study, weights)
-    if root is not None and lasting and root.exists:
+    if root is not None and _is_lasting(study):
+        remembered = _remembered(root, _memory(study, weights))
+        if remembered is not None:
+            _require_images(study, remembered.held_out)
+            return remembered
+    return _looked_up(study, weights)
+
+
+def remember(study: Study, root: Root, setting: Setting) -> None:
+    """Keep the answer of `look_up` under a root that a run has prepared, where the answer lasts."""
+    memory = _memory(study, setting.weights)
+    if _is_lasting(study) and _remembered(root, memory) != setting:
         with suppress(OSError, UnusableRootError):  # on a full disk it is looked up again
             root.write_text(memory, json.dumps(asdict(setting)))
-    return setting
+
+
+def _is_lasting(study: Study) -> bool:
+    return study.dataset in HELD_OUT_IMAGES and not is_factory(study.architecture) and not study.others
+
+
+def _memory(study: Study, weights: Mapping[str, str]) -> str:
+    return f"cache/settings/{_question(study, weights)}"
 
 
 def remembered_under(study: Study) -> str:

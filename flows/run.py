@@ -56,6 +56,7 @@ def carry_out(study: Study, kept: Kept | None = None, *, never: Collection[Stage
             check_allowed(study)
         setting = _checked(study, kept)
         root = Root.prepare(study.root)
+        checks.remember(study, root, setting)
         with _few_words(), cluster_at(study.scheduler) as cluster, counting() as counter:
             run = _Run(study.name, root, cluster, counter, never)
             page.ledger = run.ledger
