@@ -7,6 +7,7 @@ what is measured is the orchestration; the matching itself is measured apart, wi
 import argparse
 import json
 import os
+import resource
 import subprocess
 import sys
 import tempfile
@@ -78,12 +79,19 @@ def arithmetic(root: str, epsilon: float) -> float:
     return time.perf_counter() - before
 
 
-def in_a_process(environment: dict[str, str], module: str, *options: object) -> tuple[float, dict[str, Any]]:
-    """Return how long a process with one run in it took, and what it said."""
+def in_a_process(environment: dict[str, str], module: str, *options: object) -> dict[str, Any]:
+    """Run a process with one run in it; return what it said, how long it took, and its processor time."""
     command = [sys.executable, "-m", module, *map(str, options)]
-    before = time.perf_counter()
+    before, spent = time.perf_counter(), processor_seconds()
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)  # noqa: S603
-    return time.perf_counter() - before, json.loads(done.stdout.splitlines()[-1])
+    said = json.loads(done.stdout.splitlines()[-1])
+    return {**said, "whole": time.perf_counter() - before, "processor": processor_seconds() - spent}
+
+
+def processor_seconds() -> float:
+    """Return what processes that have ended took of the processors, Dask's workers included."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def task_runs(address: str) -> int:
@@ -127,20 +135,21 @@ def measure(root: Path, runs: int) -> None:
     for number in range(runs):
         epsilon = 0.31 + number / 100
         known = settled_task_runs(server.url)
-        whole, run = in_a_process(environment, OURS, "--root", root, "--epsilon", epsilon)
+        run = in_a_process(environment, OURS, "--root", root, "--epsilon", epsilon)
         tasks = settled_task_runs(server.url) - known
-        rows.append(row(f"`reanalyse`, ε {epsilon:g}", whole, run, tasks))
-        whole_empty, run_empty = in_a_process(environment, EMPTY, tasks)
-        rows.append(row("empty flow", whole_empty, run_empty, tasks))
+        nothing = in_a_process(environment, EMPTY, tasks)
+        more = {key: run[key] - nothing[key] for key in run}
         matching = arithmetic(str(root), 0.61 + number / 100)
-        more = run["seconds"] - run_empty["seconds"]
-        rows.append(("more than the empty flow", f"{whole - whole_empty:.1f} s", f"{more:.1f} s", "", ""))
-        rows.append(("the matching itself, one unit after the other", "", f"{matching:.1f} s", "", ""))
-    print(markdown(rows, ("what", "process", "run", "task runs", "requests")))
+        rows.append(row(f"`reanalyse`, ε {epsilon:g}", run, tasks))
+        rows.append(row("empty flow", nothing, tasks))
+        rows.append(row("more than the empty flow", more, 0))
+        rows.append(("the matching itself, one unit after the other", "", "", f"{matching:.1f} s", "", ""))
+    print(markdown(rows, ("what", "process", "run", "processor time", "task runs", "requests")))
 
 
-def row(what: str, whole: float, run: dict[str, Any], tasks: int) -> tuple[str, ...]:
-    return what, f"{whole:.1f} s", f"{run['seconds']:.1f} s", str(tasks), str(run["requests"])
+def row(what: str, run: dict[str, Any], tasks: int) -> tuple[str, ...]:
+    seconds = [f"{run[key]:.1f} s" for key in ("whole", "seconds", "processor")]
+    return what, *seconds, str(tasks), str(run["requests"])
 
 
 if __name__ == "__main__":
