@@ -125,7 +125,7 @@ def test_the_report_shows_its_figures(page: Page, artifacts: dict[str, str], tin
     expect(images).to_have_count(2)  # similarity, training
     for image in images.all():
         expect(image).to_be_visible()
-        assert image.evaluate("image => image.naturalWidth") > 300
+        assert image.evaluate("image => image.decode().then(() => image.naturalWidth)") > 300
     last = page.get_by_role("heading", name="group final").locator("xpath=following::table[1]")
     similarity = mean_similarity(tiny_root)
     for layer in TINY["layers"]:
