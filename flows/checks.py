@@ -80,11 +80,14 @@ def look_up(study: Study, root: Root | None = None) -> Setting:
         if remembered is not None:
             _require_images(study, remembered.held_out)
             return remembered
-    return _looked_up(study, weights)
+    setting = _looked_up(study, weights)
+    if root is not None and root.exists:
+        remember(study, root, setting)
+    return setting
 
 
 def remember(study: Study, root: Root, setting: Setting) -> None:
-    """Keep the answer of `look_up` under a root that a run has prepared, where the answer lasts."""
+    """Keep the answer of `look_up`, where it lasts, under a root that was not yet there when it looked."""
     memory = _memory(study, setting.weights)
     if _is_lasting(study) and _remembered(root, memory) != setting:
         with suppress(OSError, UnusableRootError):  # on a full disk it is looked up again
