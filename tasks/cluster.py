@@ -104,7 +104,8 @@ class Cluster:
         except CancelledError:
             if self._closed:
                 raise RuntimeError("the run's cluster is closed") from None
-            raise ConnectionError(f"the Dask scheduler at {self._scheduler} was lost") from None
+            where = "of this machine" if self._scheduler is None else f"at {self._scheduler}"
+            raise ConnectionError(f"the Dask scheduler {where} was lost") from None
         except KilledWorker as error:
             message = (
                 f"a piece of work must fit into a worker's memory, but {error.allowed_failures + 1} workers "
