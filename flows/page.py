@@ -5,7 +5,7 @@ Apart from the run, which may end before it begins: Prefect calls `explain` when
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any
@@ -15,6 +15,7 @@ from prefect import Flow, get_client
 from prefect.client.schemas.actions import ArtifactCreate
 from prefect.client.schemas.objects import FlowRun, State
 from prefect.context import FlowRunContext
+from pydantic import ValidationError
 
 from flows.study import Study
 from spanmatch.reporting import failure_markdown
@@ -68,7 +69,7 @@ def explain(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:
     cancelled or has died.
     """
     parameters = flow_run.parameters
-    page = _open.pop(flow_run.id, None) or Page(_study_name(parameters), _request(parameters))
+    page = _open.pop(flow_run.id, None) or Page(_study_name(parameters), _asked(parameters))
     ledger, reason = page.ledger(), state.message or str(state.name)
     text = failure_markdown(page.study, reason, _remedy(state, ledger), ledger, page.asked)
     key = report_key(re.sub(r"[^a-z0-9]+", "-", page.study.lower()).strip("-") or "study")
@@ -117,6 +118,15 @@ def _request(parameters: Mapping[str, Any]) -> list[str]:
     named = [f"study: {where}"] if isinstance(where, str) else []
     given = [] if isinstance(where, Study | Mapping) else _particulars(parameters)
     return [*named, *(f"added: {one}" for one in given)]
+
+
+def _asked(parameters: Mapping[str, Any]) -> list[str]:
+    """Return what can be told of a run from its parameters alone."""
+    study = parameters.get("study")
+    with suppress(ValidationError):
+        if isinstance(study, Study | Mapping):
+            return _contents(Study.model_validate(study))
+    return _request(parameters)
 
 
 def _contents(study: Study) -> list[str]:

@@ -113,6 +113,7 @@ def check_cancellation(installation: Installation, root: Path) -> None:
     page = until(lambda: installation.api.artifacts(run).get("tiny-report"), seconds=60)
     assert "Run it again: it goes on from there" in page
     assert "Work done" not in page, "the worker cannot know"
+    assert "networks: vgg9-digits on digits; seeds 0, 1" in page
 
 
 def similarity_of_critical_epsilons(root: Path) -> dict[tuple[str, str, float], float]:

@@ -288,7 +288,7 @@ def test_what_stands_on_what_is_missing_is_left_alone(
         (
             [{}, {"root": "elsewhere"}],
             None,
-            r"`STUDY` must be studies of one root, got '.*' and '.*elsewhere'",
+            r"`STUDY` must be studies of one root, got '.*elsewhere' and '.*root'",
         ),
         ([{}], None, r"`root` must be the root of a study that was run, got '.*root', which no run has prep"),
         ([{}], FORMAT + 1, rf"`root` must have storage format {FORMAT} or older, got {FORMAT + 1}"),
@@ -298,8 +298,9 @@ def test_what_stands_on_what_is_missing_is_left_alone(
     ids=["roots", "no-root", "newer", "layer", "images"],
 )
 def test_what_cannot_be_decided_is_refused(
-    values: list[dict], prepare: int | None, says: str, tmp_path: Path
+    values: list[dict], prepare: int | None, says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.chdir(tmp_path)  # which a relative root is taken from
     root = tmp_path / "root"
     if prepare is not None:
         Root.prepare(root)
