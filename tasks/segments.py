@@ -1,5 +1,6 @@
 """Stage *segments*: one layer's activations of one checkpoint for one range of images, as a Zarr group."""
 
+import gc
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
@@ -110,6 +111,7 @@ def extract_segments(root: Root, units: Sequence[SegmentUnit]) -> list[SegmentRe
     with ExitStack() as publishing:
         try:
             writers = _passed(root, units, publishing)
+            gc.collect()  # a traced network refers to itself, and Python counts objects, not its megabytes
         except NonFiniteActivationsError as error:
             message = (
                 f"the activations of {one.job_label} must be finite, but {error}; lower "

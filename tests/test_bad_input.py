@@ -13,13 +13,9 @@ from conftest import DIGITS, TINY, Environment, free_port, spanmatch, write_stud
 from flows import plan
 from flows.setting import Setting
 from flows.study import Study
-from spanmatch.networks.architectures import build
-from spanmatch.networks.data import load_dataset
-from storage.checkpoints import write_checkpoint
 from storage.root import Root
 from tasks.devices import device_of_this_worker
 from tasks.networks import make_network
-from tasks.segments import SegmentUnit, extract_segments
 from tasks.unit import MendableError
 
 DIGITS_SIZE = 599
@@ -172,38 +168,6 @@ def test_nan_in_training_names_the_network_and_the_step(tmp_path: Path, env: Env
     )
     assert "Traceback" not in printed
     assert not (tmp_path / "root" / "similarity.csv").exists()
-
-
-def test_nan_in_activations_names_the_network_and_the_layer(tmp_path: Path) -> None:
-    root = Root.prepare(tmp_path / "root")
-    network = build("vgg9-digits", (1, 8, 8), 10)
-    weights = {name: values.numpy() for name, values in network.state_dict().items()}
-    weights["block3.norm2.bias"][3] = np.nan
-    digest = write_checkpoint(root, "key", "final", weights, {})
-    unit = SegmentUnit(
-        label="seed 0 · final · images 0-9 · block3.relu2",
-        network_key="key",
-        checkpoint="final",
-        checkpoint_digest=digest,
-        architecture="vgg9-digits",
-        code="",
-        width=1.0,
-        dataset="digits",
-        data_folder=None,
-        dataset_digest=load_dataset("digits").held_out.digest,
-        layer="block3.relu2",
-        start=0,
-        stop=10,
-        positions="all",
-        positions_seed=0,
-        dtype="float32",
-        device="cpu",
-    )
-    with pytest.raises(
-        MendableError, match=r"the activations of seed 0 .* must be finite.*'block3.relu2' gave NaN"
-    ):
-        extract_segments(root, [unit])
-    assert not list((tmp_path / "root").glob("segments/*"))
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
