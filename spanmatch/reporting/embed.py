@@ -46,6 +46,7 @@ def inline_svg(figure: Figure, *, alt: str, prefix: str, colours: Sequence[Theme
     equal figures give equal bytes.
     """
     buffer = io.StringIO()
+    _lay_out(figure)
     figure.savefig(buffer, format="svg")
     body = _number_ids(_FILE_ONLY.sub("", buffer.getvalue()), prefix)
     for colour in colours:
@@ -56,6 +57,14 @@ def inline_svg(figure: Figure, *, alt: str, prefix: str, colours: Sequence[Theme
     start = f'<svg role="img" aria-label="{escape(alt)}" style="max-width:{width}px; min-width:{least}px"'
     # a function, since backslashes in the text of a replacement would be read as references
     return _OPENING_TAG.sub(lambda tag: f"{start} {tag.group(1)}>", body, count=1)
+
+
+def _lay_out(figure: Figure) -> None:
+    """Place the panels once, for good: matplotlib would draw all of a figure twice to do it when it saves."""
+    engine = figure.get_layout_engine()
+    if engine is not None:
+        engine.execute(figure)
+        figure.set_layout_engine(None)
 
 
 def _number_ids(svg: str, prefix: str) -> str:
@@ -76,6 +85,7 @@ def png_data_uri(figure: Figure, *, max_bytes: int) -> str:
     ValueError
         If even the lowest resolution takes more than `max_bytes`.
     """
+    _lay_out(figure)
     for resolution in _PNG_RESOLUTIONS_DPI:
         buffer = io.BytesIO()
         figure.savefig(buffer, format="png", dpi=resolution, metadata={"Software": None})

@@ -52,7 +52,7 @@ def similarity_figure(results: StudyResults) -> Figure:
     columns = group_columns(results)
     rows = -(-len(groups) // columns)
     figure = panel_figure(columns * panel_width(results) + 1.0, rows * 2.9 + 0.9)
-    axes = list(figure.subplots(rows, columns, sharey=True, squeeze=False).flat)
+    axes = list(figure.subplots(rows, columns, squeeze=False).flat)
     places = np.arange(len(results.layers))
     for index, (ax, group) in enumerate(zip(axes, groups, strict=False)):
         for epsilon, colour in zip(epsilons, epsilon_colours(len(epsilons)), strict=True):
@@ -64,7 +64,7 @@ def similarity_figure(results: StudyResults) -> Figure:
                 places, means, color=colour, linewidth=1.8, marker="o", markersize=4.5, label=f"{epsilon:g}"
             )
         style_layers(ax, results.layers)
-        set_similarity_axis(ax)
+        set_similarity_axis(ax, labelled=index % columns == 0)
         pairs = len(group_pairs(results, group))
         set_title(ax, group, f"{pairs} pair{'s' * (pairs != 1)}")
         if index % columns == 0:
@@ -88,7 +88,7 @@ def curves_figure(results: StudyResults) -> Figure:
     width = max(columns * 2.3, 3.4) + 0.5
     above = legend_height(groups, legend_columns(groups, width))
     figure = panel_figure(width, max(rows * 1.75, 2.3) + 0.7 + above)
-    axes = list(figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).flat)
+    axes = list(figure.subplots(rows, columns, squeeze=False).flat)
     for index, (ax, layer) in enumerate(zip(axes, results.layers, strict=False)):
         for epsilon in study_epsilons(results):
             ax.axvline(epsilon, color=MUTED, linewidth=0.5, alpha=0.6, zorder=1)
@@ -101,7 +101,7 @@ def curves_figure(results: StudyResults) -> Figure:
                 y = np.concatenate([[0.0], similarity, similarity[-1:] if similarity.size else [0.0]])
                 (line,) = ax.plot(x, y, drawstyle="steps-post", linewidth=1.1, zorder=3)
                 line.set(color=group_colour(place), linestyle=group_dashes(place))
-        set_similarity_axis(ax)
+        set_similarity_axis(ax, labelled=index % columns == 0)
         ax.set_xlim(0, 1)
         ax.set_xticks([0, 0.5, 1], ["0", "0.5", "1"])
         set_title(ax, layer)
@@ -133,7 +133,7 @@ def simple_match_sizes_figure(results: StudyResults) -> Figure:
     blocks = -(-len(groups) // columns)
     rows = blocks * len(epsilons)
     figure = panel_figure(columns * panel_width(results) + 1.0, rows * 1.3 + blocks * 0.8)
-    axes = figure.subplots(rows, columns, sharey=True, squeeze=False)
+    axes = figure.subplots(rows, columns, squeeze=False)
     colours = epsilon_colours(len(epsilons))
     for place in range(blocks * columns):
         block, column = divmod(place, columns)
@@ -149,6 +149,7 @@ def simple_match_sizes_figure(results: StudyResults) -> Figure:
                 set_title(ax, groups[place])
             if step < len(epsilons) - 1:
                 ax.tick_params(labelbottom=False)
+            ax.tick_params(labelleft=column == 0)
             if column == 0:
                 ax.set_ylabel(f"ε = {epsilon:g}", fontweight="bold")
     label_figure(figure, None, "simple match size |x| + |y|")

@@ -78,9 +78,13 @@ def style_layers(ax: Axes, layers: Sequence[str]) -> None:
     ax.set_xlim(-0.55, len(layers) - 0.45)
 
 
-def set_similarity_axis(ax: Axes) -> None:
-    """Let the vertical axis run over all similarities, in every panel alike."""
+def set_similarity_axis(ax: Axes, *, labelled: bool) -> None:
+    """Let the vertical axis run over all similarities, in every panel alike; its labels stand at the left.
+
+    Axes that matplotlib shares would be alike too, but setting one takes time for each of the others.
+    """
     style_axes(ax)
+    ax.tick_params(axis="y", labelleft=labelled)
     ax.set_ylim(-0.02, 1.02)
     ax.set_yticks([0, 0.25, 0.5, 0.75, 1], ["0", "", "0.5", "", "1"])
     ax.grid(visible=True, axis="y", color=GRID, linewidth=0.8)
