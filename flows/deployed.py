@@ -17,6 +17,7 @@ from flows.page import explain, run_name
 from flows.run import carry_out
 from flows.study import Epsilon, Seed, Study
 from spanmatch.reporting import StudyResults
+from tasks.cluster import started_ahead
 
 # Longer than this, a run of a deployment ends itself; what it has computed is kept, and the next goes on.
 _DAY_SECONDS = 24 * 3600
@@ -63,7 +64,9 @@ def reanalyse(study: Where, epsilons: Annotated[list[Epsilon], Field(min_length=
     ValueError is raised before any work if networks or activations are missing, or an ε is out of range.
     """
     found, kept = find_study(study)
-    return carry_out(grown(found, epsilons=epsilons), kept, never=("networks", "segments"))
+    wanted = grown(found, epsilons=epsilons)
+    with started_ahead(wanted != found and wanted.scheduler is None):
+        return carry_out(wanted, kept, never=("networks", "segments"))
 
 
 @flow(name="extend", timeout_seconds=_DAY_SECONDS, **_OPTIONS)
@@ -100,4 +103,5 @@ def extend(
         layers=layers,
         epsilons=epsilons,
     )
-    return carry_out(wanted, kept)
+    with started_ahead(wanted != found and wanted.scheduler is None):
+        return carry_out(wanted, kept)

@@ -16,6 +16,7 @@ from types import TracebackType
 from typing import Any
 
 from distributed import CancelledError, Client, Future, KilledWorker, LocalCluster
+from distributed.client import ClosedClientError
 from distributed.comm.addressing import get_address_host_port
 from distributed.core import rpc
 
@@ -86,8 +87,19 @@ class Cluster:
         """Run ``piece(*args)`` on a worker. Pieces are idempotent: Dask may run one again.
 
         Those that are to come `first` pass by all others that wait: they free memory.
+
+        Raises
+        ------
+        ConnectionError
+            If the scheduler is lost meanwhile.
         """
-        return self.client.submit(call_with_topic, self._topic, piece, *args, pure=False, priority=int(first))
+        priority = int(first)
+        try:
+            return self.client.submit(
+                call_with_topic, self._topic, piece, *args, pure=False, priority=priority
+            )
+        except ClosedClientError:
+            raise self._lost() from None
 
     def run(self, piece: Callable[..., Any], *args: Any, first: bool = False) -> Any:  # noqa: ANN401 - what it returns
         """Run ``piece(*args)`` on a worker and wait for what it returns or raises.
@@ -99,13 +111,15 @@ class Cluster:
         MendableError
             If workers keep dying of it.
         """
+        future = self.submit(piece, *args, first=first)
         try:
-            return self.submit(piece, *args, first=first).result()
+            return future.result()
         except CancelledError:
-            if self._closed:
-                raise RuntimeError("the run's cluster is closed") from None
-            where = "of this machine" if self._scheduler is None else f"at {self._scheduler}"
-            raise ConnectionError(f"the Dask scheduler {where} was lost") from None
+            raise self._lost() from None
+        except OSError:
+            if future.status == "error":  # the piece's own
+                raise
+            raise self._lost() from None  # what it returned was on its way here
         except KilledWorker as error:
             message = (
                 f"a piece of work must fit into a worker's memory, but {error.allowed_failures + 1} workers "
@@ -113,6 +127,12 @@ class Cluster:
                 "`segment_images`"
             )
             raise MendableError(message) from None
+
+    def _lost(self) -> Exception:
+        if self._closed:
+            return RuntimeError("the run's cluster is closed")
+        where = "of this machine" if self._scheduler is None else f"at {self._scheduler}"
+        return ConnectionError(f"the Dask scheduler {where} was lost")
 
     def _connect(self) -> Client:
         if self._scheduler is None:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import dask
 import pytest
 from conftest import cluster_commands, end_group, free_port
+from distributed.comm import CommClosedError
 from prefect.logging import disable_run_logger
 from prefect.states import Failed
 
@@ -100,6 +101,27 @@ def lost(cluster: Cluster) -> BaseException:
     with pytest.raises(ConnectionError) as caught:
         cluster.run(time.sleep, 600)
     return caught.value
+
+
+def test_a_result_lost_on_its_way_is_a_lost_scheduler_and_a_piece_of_work_that_fails_is_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def closed(**_: object) -> None:
+        raise CommClosedError("stream is closed")
+
+    with Cluster() as cluster:
+        with pytest.raises(FileNotFoundError):
+            cluster.run(os.stat, "absent")
+        monkeypatch.setattr(cluster.client.scheduler, "gather", closed, raising=False)
+        with pytest.raises(ConnectionError, match="the Dask scheduler of this machine was lost"):
+            cluster.run(abs, -3)
+        monkeypatch.undo()
+        assert cluster.run(abs, -3) == 3
+        client = cluster.client
+        client.close()
+        monkeypatch.setattr(Cluster, "client", client)  # closed after it was looked at
+        with pytest.raises(ConnectionError, match="the Dask scheduler of this machine was lost"):
+            cluster.run(abs, -3)
 
 
 def test_work_that_kills_its_workers_is_no_fault_of_ours_and_says_what_to_do() -> None:
