@@ -61,8 +61,9 @@ def carry_out(study: Study, kept: Kept | None = None, *, never: Collection[Stage
             run = _Run(study.name, root, cluster, counter, never)
             page.ledger = run.ledger
             results = _complete(study, setting, run, root)
-        quoted = cast("StudyResults", quote(results))  # Prefect would look into every row for futures
-        publish(quoted, root, page.asked)
+            with cluster.closing():
+                quoted = cast("StudyResults", quote(results))  # Prefect would look into every row for futures
+                publish(quoted, root, page.asked)
         keep(root, study, setting)
     return results
 

@@ -10,6 +10,7 @@ import sys
 import threading
 import uuid
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from multiprocessing import resource_tracker
 from types import TracebackType
@@ -56,6 +57,16 @@ class Cluster:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._close()
+
+    @contextmanager
+    def closing(self) -> Iterator[None]:
+        """Close it during the block, which needs it no more: workers take a while to end."""
+        with ThreadPoolExecutor(1) as thread:
+            thread.submit(self._close)
+            yield
+
+    def _close(self) -> None:
         with self._lock:
             if self._client is not None:
                 self._client.close()  # wakes whoever waits for a piece, with an error

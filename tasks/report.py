@@ -1,6 +1,8 @@
 """The last task: result files under the root, the report page, and the artefacts in the Prefect UI."""
 
-from collections.abc import Sequence
+import gc
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 
 import numpy as np
@@ -29,15 +31,15 @@ def report_key(study: str) -> str:
 def publish(results: StudyResults, root: Root, asked: Sequence[str]) -> None:
     """Write the results and the report, and show both in the Prefect UI, with what was asked for."""
     write_results(results, root)
-    write_report(results, root)
+    with _others_at_rest():
+        write_report(results, root)
+        brief = report_markdown(results, asked)
     create_table_artifact(
         table=similarity_table(results),
         key=f"{results.study}-similarity",
         description=f"Maximum match similarity of {results.study} by layer and ε",
     )
-    create_markdown_artifact(
-        markdown=report_markdown(results, asked), key=report_key(results.study), description="What came out"
-    )
+    create_markdown_artifact(markdown=brief, key=report_key(results.study), description="What came out")
 
 
 def write_results(results: StudyResults, root: Root) -> None:
@@ -57,6 +59,16 @@ def write_results(results: StudyResults, root: Root) -> None:
 def write_report(results: StudyResults, root: Root) -> None:
     """Write the report page."""
     root.write_text(files.REPORT, report_page(results))
+
+
+@contextmanager
+def _others_at_rest() -> Iterator[None]:
+    """Keep Python's collector from going through all of Prefect's objects while figures make many more."""
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
 
 
 def _critical_epsilons(results: StudyResults, layer: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -21,6 +21,7 @@ from spanmatch.reporting.aggregate import (
 from spanmatch.reporting.panels import (
     SMALL_SIZE,
     add_legend,
+    add_lines,
     drop_unused,
     group_columns,
     label_figure,
@@ -34,7 +35,7 @@ from spanmatch.reporting.panels import (
     style_layers,
 )
 from spanmatch.reporting.results import StudyResults
-from spanmatch.reporting.theme import GRID, INK, MUTED, epsilon_colours, group_colour, group_dashes
+from spanmatch.reporting.theme import INK, MUTED, epsilon_colours, group_colour, group_dashes
 
 __all__ = ["curves_figure", "similarity_figure", "simple_match_sizes_figure"]
 
@@ -90,8 +91,7 @@ def curves_figure(results: StudyResults) -> Figure:
     figure = panel_figure(width, max(rows * 1.75, 2.3) + 0.7 + above)
     axes = list(figure.subplots(rows, columns, squeeze=False).flat)
     for index, (ax, layer) in enumerate(zip(axes, results.layers, strict=False)):
-        for epsilon in study_epsilons(results):
-            ax.axvline(epsilon, color=MUTED, linewidth=0.5, alpha=0.6, zorder=1)
+        add_lines(ax, x=study_epsilons(results), colour=MUTED, width=0.4)
         # the first group is drawn last, on top
         for place, group in reversed(list(enumerate(groups))):
             for pair in group_pairs(results, group):
@@ -103,9 +103,11 @@ def curves_figure(results: StudyResults) -> Figure:
                 line.set(color=group_colour(place), linestyle=group_dashes(place))
         set_similarity_axis(ax, labelled=index % columns == 0)
         ax.set_xlim(0, 1)
-        ax.set_xticks([0, 0.5, 1], ["0", "0.5", "1"])
+        if index + columns >= len(results.layers):
+            ax.set_xticks([0, 0.5, 1], ["0", "0.5", "1"])
+        else:
+            ax.xaxis.set_visible(False)
         set_title(ax, layer)
-        ax.tick_params(labelbottom=index + columns >= len(results.layers))
     drop_unused(axes, len(results.layers))
     label_figure(figure, "tolerance ε", "maximum match similarity", above_inches=above)
     handles = [
@@ -144,14 +146,16 @@ def simple_match_sizes_figure(results: StudyResults) -> Figure:
                 continue
             cells = [sizes.get((layer, groups[place], epsilon), ()) for layer in results.layers]
             _draw_size_histograms(ax, cells, colour, top)
-            _style_sizes(ax, results.layers, top, lowest=min(bins[0], 1))
+            style_layers(ax, results.layers, labelled=step == len(epsilons) - 1)
+            add_lines(ax, x=range(len(results.layers)))
+            ax.set_ylim(min(bins[0], 1) - 0.6, top + 1.6)
             if step == 0:
                 set_title(ax, groups[place])
-            if step < len(epsilons) - 1:
-                ax.tick_params(labelbottom=False)
-            ax.tick_params(labelleft=column == 0)
             if column == 0:
                 ax.set_ylabel(f"ε = {epsilon:g}", fontweight="bold")
+                _label_sizes(ax, range(min(bins[0], 1), top + 1))
+            else:
+                ax.yaxis.set_visible(False)
     label_figure(figure, None, "simple match size |x| + |y|")
     return figure
 
@@ -172,15 +176,10 @@ def _draw_size_histograms(ax: Axes, cells: Sequence[Sequence[int]], colour: str,
         )
 
 
-def _style_sizes(ax: Axes, layers: Sequence[str], top: int, *, lowest: int) -> None:
-    style_layers(ax, layers)
-    ax.grid(visible=True, axis="x", color=GRID, linewidth=0.8)
-    ax.set_axisbelow(True)
-    step = -(-(top - lowest + 1) // _MAX_SIZE_LABELS)
-    numbers = range(lowest, top + 1, step)
-    ax.set_yticks([*numbers, top + 1], [*(_bin_label(number) for number in numbers), "matches"])
+def _label_sizes(ax: Axes, bins: range) -> None:
+    shown = bins[:: -(-len(bins) // _MAX_SIZE_LABELS)]
+    ax.set_yticks([*shown, bins.stop], [*(_bin_label(number) for number in shown), "matches"])
     ax.tick_params(axis="y", labelsize=SMALL_SIZE)
-    ax.set_ylim(lowest - 0.6, top + 1.6)
 
 
 def _size_bin(size: int) -> int:

@@ -18,6 +18,7 @@ from spanmatch.reporting.theme import GRID, INK, MUTED, SURFACE, elide, plain, s
 __all__ = [
     "SMALL_SIZE",
     "add_legend",
+    "add_lines",
     "drop_unused",
     "group_columns",
     "label_figure",
@@ -38,6 +39,7 @@ _LEGEND_LINE_INCHES = 0.19
 _LEGEND_LETTER_INCHES = 0.08
 _LEGEND_KEY_INCHES = 0.6  # the line before the text, and the gap to the next column
 _MAX_LEGEND_COLUMNS = 4
+_SIMILARITIES = (0, 0.25, 0.5, 0.75, 1)  # that have a line across the panel
 _MAX_LAYERS_OF_HALF_WIDTH = 12  # with more layers than this a panel takes the whole width
 _MIN_HEIGHT_INCHES = 3.2  # the vertical label of a single row of panels needs it
 
@@ -66,29 +68,44 @@ def group_columns(results: StudyResults) -> int:
     return min(len(group_names(results)), 2 if len(results.layers) <= _MAX_LAYERS_OF_HALF_WIDTH else 1)
 
 
-def style_layers(ax: Axes, layers: Sequence[str]) -> None:
-    """Put the layers along the axis, turned when they would meet."""
+def style_layers(ax: Axes, layers: Sequence[str], *, labelled: bool = True) -> None:
+    """Put the layers along the axis, their labels turned when they would meet.
+
+    An axis without labels is left out, with its ticks: those take most of the time of a figure.
+    """
     style_axes(ax)
+    ax.set_xlim(-0.55, len(layers) - 0.45)
+    if not labelled:
+        ax.xaxis.set_visible(False)
+        return
     labels = [plain(elide(layer)) for layer in layers]
     turned = len(layers) > 8 or max(map(len, labels)) > 7
     ax.set_xticks(range(len(layers)), labels)
     if turned:
         for label in ax.get_xticklabels():
             label.set(rotation=45, ha="right", rotation_mode="anchor")
-    ax.set_xlim(-0.55, len(layers) - 0.45)
 
 
 def set_similarity_axis(ax: Axes, *, labelled: bool) -> None:
-    """Let the vertical axis run over all similarities, in every panel alike; its labels stand at the left.
+    """Let the vertical axis run over all similarities, in every panel alike, also where it is left out.
 
-    Axes that matplotlib shares would be alike too, but setting one takes time for each of the others.
+    Axes that matplotlib shares would be alike too, but setting one is work for each of the others.
     """
     style_axes(ax)
-    ax.tick_params(axis="y", labelleft=labelled)
     ax.set_ylim(-0.02, 1.02)
-    ax.set_yticks([0, 0.25, 0.5, 0.75, 1], ["0", "", "0.5", "", "1"])
-    ax.grid(visible=True, axis="y", color=GRID, linewidth=0.8)
-    ax.set_axisbelow(True)
+    add_lines(ax, y=_SIMILARITIES)
+    if labelled:
+        ax.set_yticks(_SIMILARITIES, ["0", "", "0.5", "", "1"])
+    else:
+        ax.yaxis.set_visible(False)
+
+
+def add_lines(
+    ax: Axes, *, x: Sequence[float] = (), y: Sequence[float] = (), colour: str = GRID, width: float = 0.8
+) -> None:
+    """Draw lines across a panel, behind what it shows."""
+    ax.vlines(x, 0, 1, colour, transform=ax.get_xaxis_transform(), linewidth=width, zorder=0.5)
+    ax.hlines(y, 0, 1, colour, transform=ax.get_yaxis_transform(), linewidth=width, zorder=0.5)
 
 
 def set_title(ax: Axes, title: str, note: str = "") -> None:
