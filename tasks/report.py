@@ -11,7 +11,7 @@ from prefect import task
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.cache_policies import NO_CACHE
 
-from spanmatch.reporting import StudyResults, report_markdown, report_page, similarity_table
+from spanmatch.reporting import Drawn, StudyResults, report_markdown, report_page, similarity_table
 from storage import results as files
 from storage.root import Root
 from tasks.retries import RETRIES
@@ -31,9 +31,10 @@ def report_key(study: str) -> str:
 def publish(results: StudyResults, root: Root, asked: Sequence[str]) -> None:
     """Write the results and the report, and show both in the Prefect UI, with what was asked for."""
     write_results(results, root)
+    drawn = Drawn(results)
     with _others_at_rest():
-        write_report(results, root)
-        brief = report_markdown(results, asked)
+        write_report(results, root, drawn)
+        brief = report_markdown(results, asked, drawn)
     create_table_artifact(
         table=similarity_table(results),
         key=f"{results.study}-similarity",
@@ -56,9 +57,9 @@ def write_results(results: StudyResults, root: Root) -> None:
     files.write_json(root, files.LEDGER, results.ledger)
 
 
-def write_report(results: StudyResults, root: Root) -> None:
-    """Write the report page."""
-    root.write_text(files.REPORT, report_page(results))
+def write_report(results: StudyResults, root: Root, drawn: Drawn | None = None) -> None:
+    """Write the report page, from the figures that are drawn already."""
+    root.write_text(files.REPORT, report_page(results, drawn))
 
 
 @contextmanager

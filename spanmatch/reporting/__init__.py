@@ -3,6 +3,7 @@
 Apart from the mathematics and from storage: nothing here computes a match, opens a file or knows a path.
 """
 
+from spanmatch.reporting.drawn import Drawn
 from spanmatch.reporting.figures import curves_figure, similarity_figure, simple_match_sizes_figure
 from spanmatch.reporting.markdown import failure_markdown, report_markdown
 from spanmatch.reporting.names import shown_network
@@ -22,6 +23,7 @@ from spanmatch.reporting.training import training_figure
 __all__ = [
     "Comparison",
     "CriticalEpsilons",
+    "Drawn",
     "EpochRow",
     "NetworkRow",
     "SimilarityRow",

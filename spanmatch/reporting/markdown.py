@@ -7,11 +7,10 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 
+from spanmatch.reporting.drawn import Drawn
 from spanmatch.reporting.embed import png_data_uri
-from spanmatch.reporting.figures import similarity_figure
 from spanmatch.reporting.results import StudyResults
 from spanmatch.reporting.tables import summary_rows
-from spanmatch.reporting.training import training_figure
 from spanmatch.reporting.words import summary_sentences, warning_sentences
 
 __all__ = ["failure_markdown", "report_markdown"]
@@ -23,17 +22,25 @@ _MAX_TRAINING_IMAGE_BYTES = 120_000
 _SPECIAL = re.compile(r"[\\`*\[\]|~$#]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")
 
 
-def report_markdown(results: StudyResults, asked: Sequence[str] = ()) -> str:
+def report_markdown(results: StudyResults, asked: Sequence[str] = (), drawn: Drawn | None = None) -> str:
     """Write a study's figures, mean similarities and ledger as Markdown, the figures as inline PNG images.
 
-    What was asked for, in sentences, stands at the end.
-
     The figures are those of similarity along the layers and, where a network was trained, of its training.
+
+    Parameters
+    ----------
+    results
+        The study's.
+    asked
+        What was asked for, in sentences; it stands at the end.
+    drawn
+        The results' figures, where some are drawn already.
     """
+    drawn = drawn or Drawn(results)
     training = ""
     if results.training:
-        training = png_data_uri(training_figure(results), max_bytes=_MAX_TRAINING_IMAGE_BYTES)
-    image = png_data_uri(similarity_figure(results), max_bytes=_MAX_IMAGE_BYTES - len(training))
+        training = png_data_uri(drawn.training, max_bytes=_MAX_TRAINING_IMAGE_BYTES)
+    image = png_data_uri(drawn.similarity, max_bytes=_MAX_IMAGE_BYTES - len(training))
     warnings = [f"> **Note** {_escape(text)}\n" for text in warning_sentences(results)]
     sentences = [f"- {_escape(text)}" for text in summary_sentences(results)]
     lines = [f"# {_escape(results.study)}\n", *warnings, *sentences]

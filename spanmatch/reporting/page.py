@@ -9,14 +9,13 @@ from html import escape
 from spanmatch.reporting.aggregate import study_epsilons
 from spanmatch.reporting.captions import figure_texts, training_texts
 from spanmatch.reporting.definitions import DEFINITIONS
+from spanmatch.reporting.drawn import Drawn
 from spanmatch.reporting.embed import inline_svg
-from spanmatch.reporting.figures import curves_figure, similarity_figure, simple_match_sizes_figure
 from spanmatch.reporting.names import shown_network
 from spanmatch.reporting.results import NetworkRow, StudyResults
 from spanmatch.reporting.style import style_sheet
 from spanmatch.reporting.tables import span_text, summary_rows
 from spanmatch.reporting.theme import theme_colours
-from spanmatch.reporting.training import training_figure
 from spanmatch.reporting.words import (
     dead_neurons,
     ledger_totals,
@@ -31,8 +30,15 @@ PAPER_ADDRESS = "https://arxiv.org/abs/1810.11750"
 _DEFINITIONS_ID = "how-to-read"
 
 
-def report_page(results: StudyResults) -> str:
+def report_page(results: StudyResults, drawn: Drawn | None = None) -> str:
     """Write the report of a study as one HTML page.
+
+    Parameters
+    ----------
+    results
+        The study's.
+    drawn
+        Their figures, where some are drawn already.
 
     Returns
     -------
@@ -50,7 +56,7 @@ def report_page(results: StudyResults) -> str:
             f"<title>{title}</title>\n<style>\n{style_sheet(colours)}</style>\n</head>\n<body>\n<main>",
             f"<h1>{title}</h1>",
             *_summary(results),
-            *_figures(results),
+            *_figures(results, drawn or Drawn(results)),
             *_similarity_tables(results),
             *_compared(results),
             *_work_done(results),
@@ -68,12 +74,12 @@ def _summary(results: StudyResults) -> list[str]:
     return [overview, "<h2>In words</h2>", *warnings, "<ul>", *sentences, "</ul>"]
 
 
-def _figures(results: StudyResults) -> list[str]:
+def _figures(results: StudyResults, drawn: Drawn) -> list[str]:
     colours = theme_colours(len(study_epsilons(results)))
-    drawings = [similarity_figure(results), curves_figure(results), simple_match_sizes_figure(results)]
+    drawings = [drawn.similarity, drawn.curves, drawn.simple_match_sizes]
     descriptions = [*figure_texts(results)]
     if results.training:
-        drawings.append(training_figure(results))
+        drawings.append(drawn.training)
         descriptions.append(training_texts(results))
     lines = []
     for number, (figure, texts) in enumerate(zip(drawings, descriptions, strict=True), start=1):

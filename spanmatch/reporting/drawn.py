@@ -1,0 +1,41 @@
+"""A study's figures, each drawn when it is first asked for, and once for the page and the dashboard.
+
+Apart from the figures, which are functions of the results, because drawing takes most of a report's time.
+"""
+
+from functools import cached_property
+
+from matplotlib.figure import Figure
+
+from spanmatch.reporting.figures import curves_figure, similarity_figure, simple_match_sizes_figure
+from spanmatch.reporting.results import StudyResults
+from spanmatch.reporting.training import training_figure
+
+__all__ = ["Drawn"]
+
+
+class Drawn:
+    """The figures of one study's results."""
+
+    def __init__(self, results: StudyResults) -> None:
+        self._results = results
+
+    @cached_property
+    def similarity(self) -> Figure:
+        """Of `similarity_figure`."""
+        return similarity_figure(self._results)
+
+    @cached_property
+    def curves(self) -> Figure:
+        """Of `curves_figure`."""
+        return curves_figure(self._results)
+
+    @cached_property
+    def simple_match_sizes(self) -> Figure:
+        """Of `simple_match_sizes_figure`."""
+        return simple_match_sizes_figure(self._results)
+
+    @cached_property
+    def training(self) -> Figure:
+        """Of `training_figure`."""
+        return training_figure(self._results)
