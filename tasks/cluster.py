@@ -16,10 +16,12 @@ from multiprocessing import resource_tracker
 from types import TracebackType
 from typing import Any
 
+import dask
 from distributed import CancelledError, Client, Future, KilledWorker, LocalCluster
 from distributed.client import ClosedClientError
 from distributed.comm.addressing import get_address_host_port
 from distributed.core import rpc
+from distributed.utils import get_mp_context
 
 from tasks.interrupts import children_uninterrupted
 from tasks.progress import call_with_topic, listener
@@ -149,7 +151,7 @@ class Cluster:
         if self._scheduler is None:
             logging.getLogger("distributed").setLevel(_SILENT)  # the scheduler runs in this process
             resource_tracker.ensure_running()  # which would unblock signals once it starts
-            with children_uninterrupted(), _light_children():
+            with children_uninterrupted(), _light_children(), _forked_children():
                 self._local = LocalCluster(
                     threads_per_worker=1,
                     processes=True,
@@ -206,6 +208,18 @@ def _light_children() -> Iterator[None]:
         yield
     finally:
         vars(program).update({name: value for name, value in kept.items() if name == "__spec__" or value})
+
+
+@contextmanager
+def _forked_children() -> Iterator[None]:
+    """Let workers be forked from one process that has imported what all need, and nothing of torch.
+
+    Each would import it for itself, a second of a core's time. That process runs no threads, and is started
+    with the workers' environment, which says how many threads a worker may use.
+    """
+    with dask.config.set({"distributed.worker.multiprocessing-method": "forkserver"}):
+        get_mp_context().set_forkserver_preload(["distributed.worker", "tasks.matches"])
+        yield
 
 
 def _warm_up(cluster: Cluster) -> None:
