@@ -7,7 +7,6 @@ what is measured is the orchestration; the matching itself is measured apart, wi
 import argparse
 import json
 import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -80,18 +79,12 @@ def arithmetic(root: str, epsilon: float) -> float:
 
 
 def in_a_process(environment: dict[str, str], module: str, *options: object) -> dict[str, Any]:
-    """Run a process with one run in it; return what it said, how long it took, and its processor time."""
+    """Run a process with one run in it; return what it said, and how long it took."""
     command = [sys.executable, "-m", module, *map(str, options)]
-    before, spent = time.perf_counter(), processor_seconds()
+    before = time.perf_counter()
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)  # noqa: S603
     said = json.loads(done.stdout.splitlines()[-1])
-    return {**said, "whole": time.perf_counter() - before, "processor": processor_seconds() - spent}
-
-
-def processor_seconds() -> float:
-    """Return what processes that have ended took of the processors, Dask's workers included."""
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
+    return {**said, "whole": time.perf_counter() - before}
 
 
 def task_runs(address: str) -> int:
@@ -143,12 +136,12 @@ def measure(root: Path, runs: int) -> None:
         rows.append(row(f"`reanalyse`, ε {epsilon:g}", run, tasks))
         rows.append(row("empty flow", nothing, tasks))
         rows.append(row("more than the empty flow", more, 0))
-        rows.append(("the matching itself, one unit after the other", "", "", f"{matching:.1f} s", "", ""))
-    print(markdown(rows, ("what", "process", "run", "processor time", "task runs", "requests")))
+        rows.append(("the matching itself, one unit after the other", "", f"{matching:.1f} s", "", ""))
+    print(markdown(rows, ("what", "process", "run", "task runs", "requests")))
 
 
 def row(what: str, run: dict[str, Any], tasks: int) -> tuple[str, ...]:
-    seconds = [f"{run[key]:.1f} s" for key in ("whole", "seconds", "processor")]
+    seconds = [f"{run[key]:.1f} s" for key in ("whole", "seconds")]
     return what, *seconds, str(tasks), str(run["requests"])
 
 
