@@ -71,10 +71,11 @@ def main() -> None:
 def rounds(where: Path, times: int, moments: random.Random) -> list[tuple[str, ...]]:
     (where / "study.yaml").write_text(yaml.safe_dump(STUDY), encoding="utf-8")
     environment = {**os.environ, "PREFECT_HOME": str(where / "prefect")}
-    before = time.monotonic()
-    assert start(where / "undisturbed", environment).wait() == 0
-    length = time.monotonic() - before
-    expected = results(where / "undisturbed")
+    for undisturbed in (where / "first", where / "undisturbed"):  # the first builds Prefect's database
+        before = time.monotonic()
+        assert start(undisturbed, environment).wait() == 0
+        length = time.monotonic() - before
+    expected = results(undisturbed)
     rows = []
     for number in range(times):
         folder, moment = where / str(number), moments.uniform(0, length)

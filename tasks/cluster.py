@@ -9,7 +9,7 @@ import logging
 import sys
 import threading
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from multiprocessing import resource_tracker
@@ -17,7 +17,7 @@ from types import TracebackType
 from typing import Any
 
 import dask
-from distributed import CancelledError, Client, Future, KilledWorker, LocalCluster
+from distributed import CancelledError, Client, Future, KilledWorker, LocalCluster, wait
 from distributed.client import ClosedClientError
 from distributed.comm.addressing import get_address_host_port
 from distributed.core import rpc
@@ -28,6 +28,7 @@ from tasks.progress import call_with_topic, listener
 from tasks.unit import MendableError
 
 _CONNECT_SECONDS = 10
+_LOOK_SECONDS, _LOOKS = 20.0, 3  # that find all workers waiting for memory, before it is said
 _SILENT = logging.CRITICAL + 1  # when a run is stopped, that its client is gone is no news
 
 
@@ -122,10 +123,11 @@ class Cluster:
         ConnectionError
             If the scheduler is lost meanwhile.
         MendableError
-            If workers keep dying of it.
+            If workers keep dying of it, or wait for memory that nothing will free.
         """
         future = self.submit(piece, *args, first=first)
         try:
+            self._wait(future)
             return future.result()
         except CancelledError:
             raise self._lost() from None
@@ -140,6 +142,24 @@ class Cluster:
                 "`segment_images`"
             )
             raise MendableError(message) from None
+
+    def _wait(self, future: Future[Any]) -> None:
+        """Wait until a piece is done, and look now and then whether it can be."""
+        waiting = 0
+        while waiting < _LOOKS:
+            try:
+                with future.client.as_current():
+                    wait(future, timeout=_LOOK_SECONDS)
+            except TimeoutError:
+                workers = future.client.scheduler_info()["workers"].values()
+                waiting = waiting + 1 if all_wait_for_memory(workers) else 0
+            else:
+                return
+        message = (
+            "workers must have memory for a piece of work, but all of them wait for some to become free, "
+            "which they hold themselves; give workers more memory, or lower `segment_images`"
+        )
+        raise MendableError(message)
 
     def _lost(self) -> Exception:
         if self._closed:
@@ -163,6 +183,17 @@ class Cluster:
             return Client(self._local, set_as_default=False)
         check_scheduler(self._scheduler)
         return Client(self._scheduler, timeout=_CONNECT_SECONDS, set_as_default=False)
+
+
+def all_wait_for_memory(workers: Collection[Mapping[str, Any]]) -> bool:
+    """Tell whether workers, as a scheduler describes them, are all paused and have nothing under way.
+
+    Dask pauses a worker at 80 % of its memory until it falls; what libraries hold never does.
+    """
+    return bool(workers) and all(
+        worker["status"] == "paused" and not worker["metrics"]["task_counts"].get("executing")
+        for worker in workers
+    )
 
 
 _ahead: Cluster | None = None

@@ -12,10 +12,11 @@ from conftest import cluster_commands, end_group, free_port
 from distributed.comm import CommClosedError
 from prefect.logging import disable_run_logger
 from prefect.states import Failed
+from services import until
 
 from storage.places import UnreachableRootError, UnusableRootError
 from storage.root import DamagedArtefactError
-from tasks.cluster import Cluster, SilentSchedulerError
+from tasks.cluster import Cluster, SilentSchedulerError, all_wait_for_memory
 from tasks.retries import RETRIES, may_pass
 from tasks.unit import MendableError
 
@@ -131,3 +132,30 @@ def test_work_that_kills_its_workers_is_no_fault_of_ours_and_says_what_to_do() -
         pytest.raises(MendableError, match="must fit into a worker's memory, but 1 workers died of one"),
     ):
         cluster.run(os._exit, 1)
+
+
+def test_workers_that_wait_for_memory_for_ever_are_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tasks.cluster._LOOK_SECONDS", 0.5)
+    full = {"distributed.worker.memory.pause": 1e-6, "distributed.worker.memory.terminate": False}
+    with dask.config.set(full), Cluster() as cluster:
+        until(lambda: all_wait_for_memory(cluster.client.scheduler_info()["workers"].values()), seconds=60)
+        with pytest.raises(
+            MendableError, match=r"workers must have memory for a piece .*; give workers more"
+        ):
+            cluster.run(abs, -3)
+
+
+@pytest.mark.parametrize(
+    ("workers", "waiting"),
+    [
+        ([("paused", {}), ("paused", {"ready": 3})], True),
+        ([("paused", {}), ("paused", {"executing": 1})], False),
+        ([("paused", {}), ("running", {})], False),
+        ([], False),
+    ],
+)
+def test_workers_that_work_or_may_yet_come_are_waited_for(
+    workers: list[tuple[str, dict[str, int]]], waiting: bool
+) -> None:
+    described = [{"status": status, "metrics": {"task_counts": counts}} for status, counts in workers]
+    assert all_wait_for_memory(described) is waiting
