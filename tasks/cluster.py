@@ -246,8 +246,12 @@ def _forked_children() -> Iterator[None]:
     """Let workers be forked from one process that has imported what all need, and nothing of torch.
 
     Each would import it for itself, a second of a core's time. That process runs no threads, and is started
-    with the workers' environment, which says how many threads a worker may use.
+    with the workers' environment, which says how many threads a worker may use. Outside Linux, system
+    libraries need not bear a fork.
     """
+    if sys.platform != "linux":
+        yield
+        return
     with dask.config.set({"distributed.worker.multiprocessing-method": "forkserver"}):
         get_mp_context().set_forkserver_preload(["distributed.worker", "tasks.matches"])
         yield

@@ -69,6 +69,14 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def begin(
+    command: list[str], env: Environment | None = None, folder: Path | None = None
+) -> "subprocess.Popen[bytes]":
+    """Start a command in a group of its own; what it says goes nowhere."""
+    quiet = subprocess.DEVNULL
+    return subprocess.Popen(command, env=env, cwd=folder, stdout=quiet, stderr=quiet, start_new_session=True)
+
+
 def end_group(process: subprocess.Popen[Any], how: signal.Signals = signal.SIGTERM) -> None:
     """End a process that leads its own group, and everything that it started."""
     os.killpg(process.pid, how)
@@ -167,12 +175,8 @@ def tiny_root(env: Environment) -> Path:
 def s3() -> Iterator[Environment]:
     """What the environment says of a running S3 server with one bucket, `bucket`."""
     endpoint = f"http://127.0.0.1:{free_port()}"
-    server = subprocess.Popen(
-        [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", endpoint.rpartition(":")[2]],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
+    port = endpoint.rpartition(":")[2]
+    server = begin([sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", port])
     try:
         wait_for_address(endpoint, seconds=60)
         with urllib.request.urlopen(urllib.request.Request(f"{endpoint}/bucket", method="PUT")):

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import needs
-from conftest import REPOSITORY, Environment, end_group, free_port, wait_for_address
+from conftest import REPOSITORY, Environment, begin, end_group, free_port, wait_for_address
 
 Found = TypeVar("Found")
 
@@ -127,14 +127,7 @@ SERVER_SETTINGS = {
 
 def prefect_in_background(*args: str, env: Environment) -> subprocess.Popen[Any]:
     """Start one of Prefect's commands that goes on, from the repository's folder, leading its own group."""
-    return subprocess.Popen(
-        [sys.executable, "-m", "prefect", *args],
-        env=env,
-        cwd=REPOSITORY,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
+    return begin([sys.executable, "-m", "prefect", *args], env, REPOSITORY)
 
 
 def prefect(*args: object, env: Environment) -> str:

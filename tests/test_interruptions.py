@@ -15,6 +15,7 @@ from conftest import (
     NOTHING,
     TINY,
     Environment,
+    begin,
     cluster_commands,
     end_group,
     free_port,
@@ -37,13 +38,7 @@ def test_a_run_killed_at_any_stage_goes_on_where_it_was(
     stage: str, tiny_root: Path, tmp_path: Path, env: Environment
 ) -> None:
     study, root = write_study(tmp_path, TINY), tmp_path / "root"
-    run = subprocess.Popen(
-        [*COMMAND, "run", str(study), "--root", str(root)],
-        env=env,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
+    run = begin([*COMMAND, "run", str(study), "--root", str(root)], env)
     wait_for_a_record(run, root / "cache" / stage)
     end_group(run, signal.SIGKILL)
     records = inodes(root / "cache")
@@ -65,16 +60,7 @@ def test_a_run_killed_at_any_stage_goes_on_where_it_was(
 def cluster(env: Environment) -> Iterator[tuple[str, int]]:
     """A Dask cluster of the test's own, of two workers: its address, and the process that starts them."""
     address = f"tcp://127.0.0.1:{free_port()}"
-    processes = [
-        subprocess.Popen(
-            command,
-            env=env,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
-        for command in cluster_commands(address)
-    ]
+    processes = [begin(command, env) for command in cluster_commands(address)]
     yield address, processes[1].pid
     for process in reversed(processes):
         end_group(process)
@@ -91,13 +77,8 @@ def test_an_outside_cluster_that_loses_a_worker_gives_identical_results(
     stage: str, tiny_root: Path, tmp_path: Path, cluster: tuple[str, int], env: Environment
 ) -> None:
     (scheduler, parent), root = cluster, tmp_path / "root"
-    run = subprocess.Popen(
-        [*COMMAND, "run", str(write_study(tmp_path, TINY)), "--root", str(root), "--scheduler", scheduler],
-        env=env,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
+    study = write_study(tmp_path, TINY)
+    run = begin([*COMMAND, "run", str(study), "--root", str(root), "--scheduler", scheduler], env)
     wait_for_a_record(run, root / "cache" / stage)
     kill_a_worker(parent)
     assert run.wait(timeout=200) == 0

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import dask
 import pytest
-from conftest import cluster_commands, end_group, free_port
+from conftest import begin, cluster_commands, end_group, free_port
 from distributed.comm import CommClosedError
 from prefect.logging import disable_run_logger
 from prefect.states import Failed
@@ -46,19 +46,11 @@ def test_tries_come_ever_later() -> None:
     assert RETRIES["retry_delay_seconds"](RETRIES["retries"]) == [2, 4, 8, 16, 32]
 
 
-def start(address: str) -> list[subprocess.Popen[bytes]]:
-    quiet = subprocess.DEVNULL
-    return [
-        subprocess.Popen(command, stdout=quiet, stderr=quiet, start_new_session=True)
-        for command in cluster_commands(address)
-    ]
-
-
 @pytest.fixture
 def scheduler() -> Iterator[tuple[str, list[subprocess.Popen[bytes]]]]:
     """A Dask scheduler with workers: its address, and the processes, to which a test may add."""
     address = f"tcp://127.0.0.1:{free_port()}"
-    processes = start(address)
+    processes = [begin(command) for command in cluster_commands(address)]
     yield address, processes
     for process in reversed(processes):
         if process.poll() is None:
@@ -93,7 +85,7 @@ def test_a_scheduler_that_is_lost_is_found_again_when_it_is_back(
             end_group(process)
         under_way.join(60)
         assert [str(error) for error in errors] == [f"the Dask scheduler at {address} was lost"]
-        processes += start(address)
+        processes += [begin(command) for command in cluster_commands(address)]
         wait_for(cluster, address)
         assert cluster.run(abs, -3) == 3
 

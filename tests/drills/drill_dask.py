@@ -17,6 +17,7 @@ from conftest import (
     COMMAND,
     TINY,
     Environment,
+    begin,
     cluster_commands,
     computed,
     end_group,
@@ -45,11 +46,7 @@ def start(address: str, env: Environment) -> Iterator[Start]:
 
     def start(*options: str) -> list[subprocess.Popen[Any]]:
         scheduler, workers = cluster_commands(address)
-        quiet: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-        cluster = [
-            subprocess.Popen(command, env=env, start_new_session=True, **quiet)
-            for command in (scheduler, [*workers, *options])
-        ]
+        cluster = [begin(command, env) for command in (scheduler, [*workers, *options])]
         started.extend(cluster)
         wait_for_port(int(address.rpartition(":")[2]), seconds=60)
         return cluster
