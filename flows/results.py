@@ -20,7 +20,7 @@ from spanmatch.reporting import (
 from storage import results as files
 from storage.root import Root
 from tasks.matches import MatchDocument, read_matches
-from tasks.profiles import read_critical_epsilons
+from tasks.profiles import read_profile
 from tasks.report import pair_name
 
 
@@ -40,8 +40,9 @@ def collect(root: Root, study: str, outcome: Outcome, ledger: dict[str, dict[str
         simple += _simple_match_rows(pair, document)
     critical = []
     for pair, done in outcome.profiles.items():
+        profile = read_profile(root, done.artefact)
         x, y = (checkpoint.label for checkpoint in pair.compared)
-        critical.append(CriticalEpsilons(pair.layer, x, y, *read_critical_epsilons(root, done.artefact)))
+        critical.append(CriticalEpsilons(pair.layer, x, y, profile.x, profile.y))
     return StudyResults(
         study=study,
         layers=tuple(dict.fromkeys(pair.layer for pair in outcome.grams)),

@@ -63,7 +63,8 @@ def carry_out(study: Study, kept: Kept | None = None, *, never: Collection[Stage
             results = _complete(study, setting, run, root)
             with cluster.closing():
                 quoted = cast("StudyResults", quote(results))  # Prefect would look into every row for futures
-                publish(quoted, root, page.asked)
+                # in a thread: an interrupt in the midst of matplotlib's callbacks would be lost
+                publish.submit(quoted, root, page.asked).result()
         keep(root, study, setting)
     return results
 

@@ -4,8 +4,6 @@ import warnings
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-import numpy as np
-from numpy.typing import NDArray
 from typing_extensions import TypedDict
 
 from spanmatch import MatchProfile, TooFewSamplesWarning, match_profile
@@ -53,18 +51,6 @@ def peel(root: Root, unit: ProfileUnit) -> ProfileRecord:
         digest = writer.finish()
     advance("profiles")
     return {"path": target, "digest": digest}
-
-
-def read_critical_epsilons(root: Root, artefact: Artefact) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Read of a stored match profile the critical epsilons of either side.
-
-    Raises
-    ------
-    DamagedArtefactError
-        If they are not what was written.
-    """
-    group = GroupReader(root, artefact)
-    return group.read("x"), group.read("y")
 
 
 def read_profile(root: Root, artefact: Artefact) -> MatchProfile:
