@@ -151,7 +151,7 @@ class Cluster:
                 with future.client.as_current():
                     wait(future, timeout=_LOOK_SECONDS)
             except TimeoutError:
-                workers = future.client.scheduler_info()["workers"].values()
+                workers = future.client.scheduler_info(n_workers=-1)["workers"].values()
                 waiting = waiting + 1 if all_wait_for_memory(workers) else 0
             else:
                 return
