@@ -45,14 +45,14 @@ def unit_of(network: nn.Module, root: Root) -> SegmentUnit:
     )
 
 
-def test_nan_in_activations_names_the_network_and_the_layer(root: Root) -> None:
+def test_nan_in_activations_names_the_network_and_the_layer(root: Root, tmp_path: Path) -> None:
     network = architectures.build("vgg9-digits", (1, 8, 8), 10)
     network.get_parameter("block3.norm2.bias").data[3] = np.nan
     with pytest.raises(
         MendableError, match=r"the activations of seed 0 .* must be finite.*'block3.relu2' gave NaN"
     ):
         extract_segments(root, [unit_of(network, root)])
-    assert not list(Path(root.where("segments")).glob("*"))
+    assert not list((tmp_path / "root").glob("segments/*"))
 
 
 def test_a_network_is_gone_with_its_segment(root: Root, monkeypatch: pytest.MonkeyPatch) -> None:
