@@ -111,11 +111,16 @@ def extract_to(root: Root, subject: Subject, way: Way) -> float:
             layer: LayerWriter(group, layer, len(subject.images), way.dtype)
             for layer, group in groups.items()
         }
-        passes = extract(subject.network, subject.layers, subject.images, dtype=way.dtype)
         with BackgroundWriter() as background:
-            for batch in passes:
-                for layer, values in batch.items():
-                    writers[layer].append(values, background)
+            passes = extract(
+                subject.network,
+                subject.layers,
+                subject.images,
+                dtype=way.dtype,
+                on_layer=lambda layer, values: writers[layer].append(values, background),
+            )
+            for _ in passes:
+                pass
         for group in groups.values():
             group.finish()
     spent = time.perf_counter() - start

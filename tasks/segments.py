@@ -143,20 +143,19 @@ def _passed(root: Root, units: Sequence[SegmentUnit], publishing: ExitStack) -> 
         )
         for unit in units
     }
-    passes = extract(
-        network,
-        list(writers),
-        images,
-        positions=one.positions,
-        position_seed=one.positions_seed,
-        dtype=one.dtype,
-        device=device_of_this_worker(one.device),
-    )
     with BackgroundWriter() as background:
+        passes = extract(
+            network,
+            list(writers),
+            images,
+            positions=one.positions,
+            position_seed=one.positions_seed,
+            dtype=one.dtype,
+            device=device_of_this_worker(one.device),
+            on_layer=lambda layer, values: writers[layer].append(values, background),
+        )
         for batch in passes:
-            for layer, values in batch.items():
-                writers[layer].append(values, background)
-            advance("segments", len(values))
+            advance("segments", len(batch[one.layer]))
     return writers
 
 

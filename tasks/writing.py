@@ -110,15 +110,14 @@ class LayerWriter:
     def _append(self, values: NDArray[np.float32]) -> None:
         layout = self._layout or self._create(values)
         while len(values):
-            if not self._filled:
-                rows = min(layout.shard_rows, self._images - self._written)
-                self._shard = np.empty((rows, *values.shape[1:]), self._dtype)
-            taken = min(len(values), len(self._shard) - self._filled)
-            self._keep(values[:taken])
+            rows = min(layout.shard_rows, self._images - self._written)
+            taken = min(len(values), rows - self._filled)
+            self._shard[self._filled : self._filled + taken] = values[:taken]
+            self._filled += taken
             values = values[taken:]
-            if self._filled == len(self._shard):
-                self.group.write_rows(self._layer, self._written, self._shard)
-                self._written += self._filled
+            if self._filled == rows:
+                self.group.write_rows(self._layer, self._written, self._shard[:rows])
+                self._written += rows
                 self._filled = 0
 
     def _create(self, values: NDArray[np.float32]) -> Layout:
@@ -126,8 +125,5 @@ class LayerWriter:
         self._layout = plan_layout(shape, np.dtype(self._dtype).itemsize)
         dimensions = ("image", "position", "neuron")
         self.group.create(self._layer, shape, self._dtype, layout=self._layout, dimensions=dimensions)
+        self._shard = np.empty((self._layout.shard_rows, *values.shape[1:]), self._dtype)
         return self._layout
-
-    def _keep(self, values: NDArray[np.float32]) -> None:
-        self._shard[self._filled : self._filled + len(values)] = values
-        self._filled += len(values)

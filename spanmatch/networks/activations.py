@@ -4,7 +4,7 @@ Apart because it reads networks and never changes them.
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -68,6 +68,7 @@ def extract(
     dtype: Literal["float32", "float16"] = "float32",
     batch_size: int | None = None,
     device: str = "cpu",
+    on_layer: Callable[[str, Activations], None] = lambda _layer, _values: None,
 ) -> Iterator[dict[str, Activations]]:
     """Yield the activations of layers, a batch of images at a time.
 
@@ -94,6 +95,9 @@ def extract(
         or not, would take more than 512 MiB.
     device
         ``cpu``, ``cuda`` or ``auto``: where the forward pass runs. The arrays are in the host's memory.
+    on_layer
+        Called with a layer's name and its array as soon as they are there, before the pass goes on, for those
+        who want to begin with them; they are yielded with the others all the same.
 
     Yields
     ------
@@ -128,7 +132,7 @@ def extract(
     forward.until(layers)
     take = _Taking(positions, position_seed, dtype)
     size = batch_size or _batch_size(known)
-    return _batches(forward, tuple(layers), images, take, batch_size=size, device=where)
+    return _batches(forward, tuple(layers), images, take, on_layer, batch_size=size, device=where)
 
 
 @dataclass(frozen=True)
@@ -149,7 +153,7 @@ class _Taking:
         values = select_positions(by_position(output), self.positions, image_ids, self.position_seed)
         # always a copy, since the next operation may work in place, and one in the order of memory: laying
         # neurons out last here would take five times as long, and whoever stores them copies them anyway
-        array: Activations = np.array(values.to("cpu", _TORCH_DTYPES[self.dtype]).numpy(), order="K")
+        array: Activations = values.to("cpu", _TORCH_DTYPES[self.dtype], copy=True).numpy()
         largest = max(-low, high)
         if largest > float(np.finfo(array.dtype).max) and not np.isfinite(array).all():
             raise Float16OverflowError(layer, largest)
@@ -161,6 +165,7 @@ def _batches(
     layers: tuple[str, ...],
     images: Images,
     take: _Taking,
+    on_layer: Callable[[str, Activations], None],
     *,
     batch_size: int,
     device: torch.device,
@@ -177,6 +182,7 @@ def _batches(
         ) -> None:
             if site.name in layers:
                 taken[site.name] = take(site.name, output, ids)
+                on_layer(site.name, taken[site.name])
 
         # a copy: the network may work on its input in place
         pixels = torch.tensor(batch.pixels, device=device)
