@@ -27,6 +27,10 @@ from storage.root import DamagedArtefactError, Root, Stage
 COMPRESSORS: tuple[BytesBytesCodec, ...] = ()
 _MANIFEST = "manifest.json"
 
+# A block is one chunk, so that a second thread gains nothing; two that take turns wander over the cores and
+# push aside the network that computes there. docs/benchmarks.md has the rates.
+zarr.config.set({"threading.max_workers": 1})
+
 
 @dataclass(frozen=True)
 class Artefact:
