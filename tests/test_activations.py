@@ -154,6 +154,34 @@ def test_one_value_that_is_not_finite_is_found(bad: float) -> None:
             next(batches)
 
 
+@pytest.mark.parametrize("make", [Branching, Encoder])  # traced, and seen through hooks
+def test_layers_are_handed_over_once_a_batch_as_they_are_yielded(make: Callable[[], nn.Module]) -> None:
+    network, some = seeded(make), images(5, 1, 6, 6)
+    layers = default(network, 1, 6, 6)
+    handed = []
+    batches = extract(
+        network, layers, some, batch_size=3, on_layer=lambda name, values: handed.append((name, values))
+    )
+    for number, batch in enumerate(batches, start=1):
+        latest = handed[-len(layers) :]
+        assert len(handed) == number * len(layers)
+        assert {name for name, _ in latest} == set(layers)
+        assert all(values is batch[name] for name, values in latest)
+
+
+def test_an_error_of_who_is_handed_a_layer_ends_the_pass_there() -> None:
+    def full(name: str, _values: NDArray) -> None:
+        seen.append(name)
+        raise OSError("full")
+
+    for make in (Branching, Encoder):
+        network, seen = seeded(make), []
+        layers = default(network, 1, 6, 6)
+        with pytest.raises(OSError, match=r"^full$"):
+            next(extract(network, layers, images(2, 1, 6, 6), on_layer=full))
+        assert len(layers) > len(seen) == 1
+
+
 class Large(nn.Module):
     """Says that it has 40 million numbers for each image, and takes no memory for them."""
 
