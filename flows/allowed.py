@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, MutableMapping
 from pathlib import Path
 
 from flows.study import Study, read_study
+from spanmatch.errors import InputValueError
 from spanmatch.networks.catalogue import FOLDER_PREFIX
 
 MODULES = "SPANMATCH_MODULES"
@@ -34,7 +35,7 @@ def check_allowed(study: Study, environment: Mapping[str, str] = os.environ) -> 
                 f"environment ({', '.join(modules) or 'none'}), got {name!r}; have {package!r} added there, "
                 "or run the study from the command line"
             )
-            raise ValueError(message)
+            raise InputValueError(message)
     schedulers = _listed(environment, SCHEDULERS)
     if study.scheduler is not None and study.scheduler not in schedulers:
         message = (
@@ -42,7 +43,7 @@ def check_allowed(study: Study, environment: Mapping[str, str] = os.environ) -> 
             f"({', '.join(schedulers) or 'none'}), got {study.scheduler!r}; have it added there, or leave "
             "`scheduler` out"
         )
-        raise ValueError(message)
+        raise InputValueError(message)
 
 
 def allow(study: Study, environment: MutableMapping[str, str] = os.environ) -> None:

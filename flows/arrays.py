@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 
 from spanmatch import GramMatrix, Match, SimpleMatch, TooFewSamplesWarning, match_profile, simple_matches
+from spanmatch.errors import InputTypeError, InputValueError
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ def match_arrays(x: Path, y: Path, epsilons: Sequence[float]) -> ArrayComparison
     for epsilon in epsilons:
         if not 0 <= epsilon < 1:
             message = f"`--epsilon` must lie in [0, 1), got {epsilon}; the paper uses 0.15 to 0.5"
-            raise ValueError(message)
+            raise InputValueError(message)
     gram = GramMatrix.from_activations(_load("X.npy", x), _load("Y.npy", y))
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", TooFewSamplesWarning)
@@ -131,11 +132,11 @@ def _load(argument: str, path: Path) -> NDArray[Any]:
             f"`{argument}` must be an array that numpy.save wrote, without Python objects, got {str(path)!r} "
             f"({error}); write it with numpy.save"
         )
-        raise ValueError(message) from None
+        raise InputValueError(message) from None
     if not isinstance(loaded, np.ndarray):
         loaded.close()
         message = f"`{argument}` must hold one array, got the archive {str(path)!r}; write it with numpy.save"
-        raise TypeError(message)
+        raise InputTypeError(message)
     return loaded
 
 

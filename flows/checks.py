@@ -18,6 +18,7 @@ import spanmatch.networks
 from flows.comparisons import comparisons
 from flows.setting import OtherStudy, Setting
 from flows.study import Study, read_study
+from spanmatch.errors import InputValueError
 from spanmatch.networks.catalogue import (
     HELD_OUT_IMAGES,
     check_architecture,
@@ -147,7 +148,7 @@ def _layers(study: Study, dataset: "Dataset") -> "tuple[Layer, ...]":
         try:
             fit_weights(network, read_weights(Path(path).expanduser()))
         except WeightsError as error:
-            raise ValueError(f"{error} (of {name!r})") from None
+            raise InputValueError(f"{error} (of {name!r})") from None
     return list_layers(network, dataset.held_out.shape)
 
 
@@ -157,7 +158,7 @@ def _other(name: str, path: str, dataset: "Dataset") -> "tuple[OtherStudy, tuple
     study = read_study(Path(path).expanduser())
     theirs = load_dataset(study.dataset, study.data_folder)
     if theirs.held_out.shape != dataset.held_out.shape:
-        raise ValueError(
+        raise InputValueError(
             f"`others` must be trained on images of shape {dataset.held_out.shape}, as these are, got "
             f"{theirs.held_out.shape} in {name!r} ({path}); compare studies of one kind of image"
         )
@@ -178,14 +179,14 @@ def _shared(
         missing = [layer for layer in chosen if layer not in theirs]
         named = [layer for layer in missing if layer in study.layers]
         if named or len(missing) == len(chosen):
-            raise ValueError(
+            raise InputValueError(
                 f"`layers` must be there in the networks of {name!r} too, got {(named or missing)[0]!r}, "
                 f"which is not one of: {', '.join(theirs)}; name layers that both have"
             )
         chosen = tuple(layer for layer in chosen if layer in theirs)
         for layer in chosen:
             if theirs[layer].positions != positions[layer] and study.positions != "mean":
-                raise ValueError(
+                raise InputValueError(
                     f"`layers` must have as many positions in both networks, got {positions[layer]} and "
                     f"{theirs[layer].positions} of {layer!r} in {name!r}; set `positions` to mean, or leave "
                     "that layer out"
@@ -195,7 +196,7 @@ def _shared(
 
 def _require_images(study: Study, held_out: int | None) -> None:
     if held_out is not None and study.images > held_out:
-        raise ValueError(
+        raise InputValueError(
             f"`images` must be at most {held_out} (the held-out images of {study.dataset!r}), "
             f"got {study.images}; take fewer"
         )
@@ -208,7 +209,7 @@ def _check_device(study: Study) -> None:
     from spanmatch.networks.devices import resolve_device  # torch: seconds
 
     if resolve_device(study.device) == "cpu" and study.training.mixed_precision:
-        raise ValueError(
+        raise InputValueError(
             "`mixed_precision` must be false without a CUDA device, got true; leave it out, or see to the GPU"
         )
 
@@ -221,7 +222,7 @@ def _weights_digest(name: str, path: str) -> str:
     try:
         return file_digest(Path(path).expanduser())
     except OSError as error:
-        raise ValueError(
+        raise InputValueError(
             f"`weights` must be files that can be read, got {path!r} for {name!r} ({error.strerror}); "
             "paths start from the current folder"
         ) from None
@@ -239,8 +240,6 @@ def _remembered(root: Root, memory: str) -> Setting | None:
     try:
         found = json.loads(root.read(memory))
         return Setting(**{**found, "layers": tuple(found["layers"])})
-    except UnusableRootError:
-        raise
     except (OSError, ValueError, KeyError, TypeError):
         return None
 

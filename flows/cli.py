@@ -5,13 +5,17 @@ needs it.
 """
 
 import sys
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
+
+from spanmatch.errors import SpanmatchError
 
 app = typer.Typer(
     add_completion=False,
@@ -181,18 +185,39 @@ def match(
 
 @contextmanager
 def _refusals() -> Iterator[None]:
-    """Turn what is wrong with the user's input into one message and exit code 2."""
+    """Turn what the user can mend into one message and exit code 2, and own up to what is a bug."""
     try:
         yield
-    except (ValueError, TypeError) as error:
+    except SpanmatchError as error:
         _errors.print("[bold red]spanmatch:[/]", end=" ")
         _errors.print(str(error), markup=False, highlight=False, soft_wrap=True)
         raise typer.Exit(2) from None
     except (KeyboardInterrupt, RuntimeError) as error:
         if not _is_interrupt(error):
-            raise
+            _show_bug()
+            raise typer.Exit(1) from None
         _errors.print("stopped; the same command goes on from here", highlight=False)
         raise typer.Exit(130) from None
+    except typer.Exit:
+        raise
+    except Exception:
+        _show_bug()
+        raise typer.Exit(1) from None
+
+
+def _show_bug() -> None:
+    """Print the traceback of what is not the user's fault, and what to do with it."""
+    traceback.print_exc()
+    versions = ", ".join(
+        f"{name} {version(name)}" for name in ("spanmatch", "torch", "prefect", "distributed")
+    )
+    _errors.print(
+        "[bold red]spanmatch:[/] this is a bug in spanmatch, not a fault of yours; what was computed is "
+        "kept. Please report it where you have spanmatch from, with all that is printed here, the command "
+        f"and the study's file (Python {sys.version.split()[0]}, {versions})",
+        highlight=False,
+        soft_wrap=True,
+    )
 
 
 def _is_interrupt(error: BaseException | None) -> bool:

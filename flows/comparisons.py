@@ -9,6 +9,7 @@ from itertools import combinations, product
 from typing import NamedTuple
 
 from flows.study import Study
+from spanmatch.errors import InputValueError
 from spanmatch.networks.recipe import require_checkpoints
 
 
@@ -115,7 +116,7 @@ def comparisons(study: Study, others: Mapping[str, Study]) -> list[Comparison]:
         else:
             found[_named(kind, known)] = None
     if not found:
-        raise ValueError(
+        raise InputValueError(
             f"`compare` must name something to compare, got {study.compare} with seeds {study.seeds} and "
             f"checkpoints {study.checkpoints}; networks that are trained already have `final` only"
         )
@@ -157,12 +158,12 @@ def _named(pair: str, known: Mapping[str, Network]) -> Comparison:
 def _checkpoint(label: str, known: Mapping[str, Network]) -> Checkpoint:
     name, moment = Checkpoint.of_label(label)
     if name not in known:
-        raise ValueError(
+        raise InputValueError(
             f"`compare` must name checkpoints such as seed0-final of {', '.join(known)}; got {label!r}"
         )
     network = known[name]
     if network.seed is None and moment != "final":
-        raise ValueError(
+        raise InputValueError(
             f"`compare` must name {name}-final: a network that is trained already has no other checkpoint, "
             f"got {label!r}"
         )

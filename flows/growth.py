@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from flows.kept import union
 from flows.study import Study, validated
+from spanmatch.errors import InputValueError
 
 
 def grown(
@@ -38,7 +39,7 @@ def grown(
             f"`images` must be at least {study.images}, which are compared already, got {images}; "
             "give a larger number, or leave it out"
         )
-        raise ValueError(message)
+        raise InputValueError(message)
     all_seeds = union(study.seeds, seeds)
     following = max(all_seeds, default=-1) + 1
     values = study.model_dump()

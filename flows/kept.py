@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from flows.setting import Setting
 from flows.study import Study, read_study, validated
+from spanmatch.errors import InputValueError
 from storage.results import STUDY, write_json
 from storage.root import Root, is_url
 
@@ -70,7 +71,7 @@ def read_kept(root: Root) -> Kept | None:
             f"`root` must hold a study.json that a run wrote, but {root.where(STUDY)!r} is none ({reason}); "
             "remove it, and run the study from its file"
         )
-        raise ValueError(message) from None
+        raise InputValueError(message) from None
 
 
 def find_study(where: str) -> tuple[Study, Kept | None]:
@@ -95,7 +96,7 @@ def find_study(where: str) -> tuple[Study, Kept | None]:
                 f"`study` must be a study's YAML file, or a root where a run has finished, got {where!r}, "
                 "which has no study.json; run the study first"
             )
-            raise ValueError(message)
+            raise InputValueError(message)
         return kept.study.model_copy(update={"root": where}), kept
     path = Path(where).expanduser()
     if not path.is_file():
@@ -103,7 +104,7 @@ def find_study(where: str) -> tuple[Study, Kept | None]:
             f"`study` must be a study's YAML file, or a root where a run has finished, got {where!r}, which "
             f"is neither where this runs (in {str(Path.cwd())!r}); correct the path, or put the file back"
         )
-        raise ValueError(message)
+        raise InputValueError(message)
     return joined(read_study(path))
 
 
@@ -146,7 +147,7 @@ def require_same_data(kept: Kept, setting: Setting) -> None:
                 f"{now[what][:12]}…, was {digest[:12]}…); put back what was there, or run the changed study "
                 "under another root"
             )
-            raise ValueError(message)
+            raise InputValueError(message)
 
 
 def union(values: Sequence[Any], more: Sequence[Any]) -> list[Any]:
@@ -169,7 +170,7 @@ def _require_equal(name: str, wanted: object, there: object, root: Root) -> None
             f"`{name}` must be as in what is there, {_shown(there)} (in {root.where(STUDY)!r}), got "
             f"{_shown(wanted)}; give the changed study another root or another name"
         )
-        raise ValueError(message)
+        raise InputValueError(message)
 
 
 def _shown(value: object) -> str:

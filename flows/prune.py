@@ -11,6 +11,7 @@ from flows.checks import check_names, look_up, remembered_under
 from flows.kept import read_kept
 from flows.status import Planned, planned
 from flows.study import Study
+from spanmatch.errors import InputTypeError, InputValueError
 from storage.inventory import KINDS, Item, Kind, inventory
 from storage.places import UnusableRootError
 from storage.results import STUDY
@@ -117,13 +118,13 @@ def common_root(studies: Sequence[Study]) -> Root:
     roots = {Root.at(study.root) for study in studies}
     if len(roots) > 1:
         names = " and ".join(sorted(repr(root.where()) for root in roots))
-        raise ValueError(
+        raise InputValueError(
             f"`STUDY` must be studies of one root, got {names}; prune one root at a time, or give `--root`"
         )
     (root,) = roots
     root.check()
     if not root.exists:
-        raise ValueError(
+        raise InputValueError(
             f"`root` must be the root of a study that was run, got {root.where()!r}, which no run has "
             "prepared; correct `--root` or the study's"
         )
@@ -145,9 +146,9 @@ def refer(studies: Sequence[Study], root: Root) -> References:
     if (kept := read_kept(root)) is not None:
         try:
             _add(references, kept.study, root)
-        except (ValueError, TypeError) as error:
+        except (InputValueError, InputTypeError) as error:
             where = root.where(STUDY)
-            raise ValueError(f"{error} (asked for by what the last run compared, {where!r})") from None
+            raise InputValueError(f"{error} (asked for by what the last run compared, {where!r})") from None
     return references
 
 

@@ -20,6 +20,7 @@ from flows.plan import Done
 from flows.results import collect
 from flows.setting import Setting
 from flows.study import Study
+from spanmatch.errors import SpanmatchError
 from spanmatch.reporting import StudyResults
 from storage.root import DamagedArtefactError, Root, Stage
 from tasks.cluster import Cluster, check_scheduler, cluster_at
@@ -28,7 +29,7 @@ from tasks.records import Cache
 from tasks.report import publish
 from tasks.stages import TASKS, reuse
 from tasks.ui_progress import StepCounter, counting, is_completed, wait_with_progress
-from tasks.unit import MendableError, Unit, jobs
+from tasks.unit import Unit, jobs
 
 _NAMED = 5  # units that a refusal names; of more it says how many
 
@@ -154,7 +155,7 @@ class _Run:
                 f"`study` must have everything trained and extracted for further ε, but "
                 f"{self._root.where()!r} lacks {named}; run `study` or `extend` first"
             )
-            raise MendableError(message)
+            raise SpanmatchError(message)
 
     def _compute(self, stage: Stage, missing: Sequence[Sequence[Unit]]) -> dict[str, Any]:
         futures: list[PrefectFuture[dict[str, Any]]] = [

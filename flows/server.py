@@ -22,6 +22,7 @@ from prefect.settings import (
     temporary_settings,
 )
 
+from spanmatch.errors import InputValueError
 from tasks.interrupts import children_uninterrupted
 
 _ANSWERS_SECONDS = 180  # the first start in a new PREFECT_HOME builds a database
@@ -72,7 +73,7 @@ class PrefectServer:
                     "`PREFECT_API_URL` must be the address of a Prefect server that answers, "
                     f"got {self.url!r} ({error}); start it, or unset the variable to use a temporary one"
                 )
-                raise ValueError(message)
+                raise InputValueError(message)
             return
         give_up = time.monotonic() + _ANSWERS_SECONDS
         while not _answers(self.url):

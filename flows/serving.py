@@ -17,6 +17,7 @@ from rich.console import Console
 from flows.allowed import allow
 from flows.session import check_beforehand
 from flows.study import Study
+from spanmatch.errors import InputValueError
 
 if TYPE_CHECKING:
     from prefect.schedules import Schedule
@@ -38,7 +39,7 @@ def serve_session(study: Study, console: Console, *, cron: str | None, every: st
         If the study asks for what there is not, or the schedule is none: before anything is served.
     """
     if cron is not None and every is not None:
-        raise ValueError(
+        raise InputValueError(
             f"`--cron` and `--every` must not both be given, got {cron!r} and {every!r}; keep one"
         )
     os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
@@ -89,7 +90,7 @@ async def _serve(study: Study, schedule: "Schedule | None", console: Console) ->
 def _duration(every: str) -> timedelta:
     found = re.fullmatch(r"([1-9]\d{0,5})([smhd])", every)
     if found is None:
-        raise ValueError(
+        raise InputValueError(
             f"`--every` must be a whole number from 1 with its unit, s, m, h or d, got {every!r}; such as 12h"
         )
     return timedelta(**{_UNITS[found[2]]: int(found[1])})
@@ -105,7 +106,7 @@ def _schedule(cron: str | None, every: timedelta | None) -> "Schedule | None":
         try:
             CronSchedule(cron=cron)
         except ValueError:
-            raise ValueError(
+            raise InputValueError(
                 "`--cron` must be a cron expression (minute, hour, day of month, month, day of week), got "
                 f"{cron!r}; such as '0 3 * * *', at three every night"
             ) from None

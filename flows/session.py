@@ -5,8 +5,6 @@ checks, and while the server starts.
 """
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 from rich.console import Console
 
@@ -46,7 +44,7 @@ def run_session(study: Study, console: Console) -> None:
     unlimited.timeout_seconds = None  # whoever waits at a terminal ends it as they like
     with started_ahead(work and study.scheduler is None):
         server.wait()
-        with Bars(console) as bars, listening(bars), server.in_use(), _faults():
+        with Bars(console) as bars, listening(bars), server.in_use():
             results = unlimited(study, with_additions=False)
     show_summary(console, results, root)
 
@@ -70,17 +68,3 @@ def check_beforehand(study: Study) -> Root:
         check_scheduler(study.scheduler)
     Root.prepare(study.root)
     return root
-
-
-@contextmanager
-def _faults() -> Iterator[None]:
-    """Keep a fault of ours, which wants a traceback, apart from what the user can mend."""
-    from storage.places import UnusableRootError
-    from tasks.unit import MendableError
-
-    try:
-        yield
-    except (MendableError, UnusableRootError):
-        raise
-    except (ValueError, TypeError) as error:
-        raise RuntimeError("the run failed; what it has computed is kept") from error

@@ -22,6 +22,7 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails
 
+from spanmatch.errors import InputTypeError, InputValueError
 from spanmatch.networks.recipe import Augmentation, Recipe, Schedule, require_checkpoints
 
 Compared = Literal["networks", "checkpoints", "others"]
@@ -168,7 +169,7 @@ class Study(_Strict):
     def _positions_known(cls, positions: object) -> object:
         number = isinstance(positions, int) and not isinstance(positions, bool) and positions >= 1
         if positions not in ("all", "mean") and not number:
-            raise ValueError(f"must be all, mean or a number of positions from 1, got {positions!r}")
+            raise InputValueError(f"must be all, mean or a number of positions from 1, got {positions!r}")
         return positions
 
     @field_validator("compare")
@@ -176,7 +177,7 @@ class Study(_Strict):
     def _comparisons(cls, compare: list[str]) -> list[str]:
         for one in compare:
             if one not in _COMPARED and not re.fullmatch(r"\s*\S+\s*~\s*\S+\s*", one):
-                raise ValueError(
+                raise InputValueError(
                     f"must hold {', '.join(_COMPARED)}, or pairs such as 'seed0-final ~ seed1-best', "
                     f"got {one!r}"
                 )
@@ -194,7 +195,7 @@ class Study(_Strict):
     def _epsilons_in_range(cls, epsilons: list[float]) -> list[float]:
         for epsilon in epsilons:
             if not 0 <= epsilon < 1:
-                raise ValueError(
+                raise InputValueError(
                     f"must lie in [0, 1), got {epsilon}; at 1 everything matches, the paper uses 0.15 to 0.5"
                 )
         return sorted({abs(epsilon) for epsilon in epsilons})
@@ -203,19 +204,19 @@ class Study(_Strict):
     def _something_to_compare(self) -> "Study":
         networks = len(self.seeds) + len(self.weights)
         if self.compare == ["networks"] and networks < 2:
-            raise ValueError(
+            raise InputValueError(
                 f"`seeds` must hold at least two seeds to compare, got {self.seeds}; add one, or `weights`, "
                 "or say in `compare` what else to compare"
             )
         if networks == 0:
-            raise ValueError("`seeds` must hold a seed, or `weights` a network, got neither; add one")
+            raise InputValueError("`seeds` must hold a seed, or `weights` a network, got neither; add one")
         if "checkpoints" in self.compare and len(self.checkpoints) < 2:
-            raise ValueError(
+            raise InputValueError(
                 "`checkpoints` must hold at least two to compare a network with itself, got "
                 f"{self.checkpoints}"
             )
         if ("others" in self.compare) != bool(self.others):
-            raise ValueError(
+            raise InputValueError(
                 f"`others` must name studies exactly when `compare` has others, got {self.others} and "
                 f"{self.compare}"
             )
@@ -261,19 +262,19 @@ def read_study(path: Path) -> Study:
             f"`STUDY` must be a YAML file that can be read, got {str(path)!r} ({error.strerror}); "
             "see studies/"
         )
-        raise ValueError(message) from None
+        raise InputValueError(message) from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         reason = " ".join(str(error).split())
         message = (
             f"`STUDY` must be YAML, got {str(path)!r}, which is not: {reason}; compare studies/digits.yaml"
         )
-        raise ValueError(message) from None
+        raise InputValueError(message) from None
     if not isinstance(values, dict):
         message = (
             f"`STUDY` must hold keys and values, got {type(values).__name__} in {str(path)!r}; "
             "compare studies/digits.yaml"
         )
-        raise TypeError(message)
+        raise InputTypeError(message)
     return validated(values, source=str(path))
 
 
@@ -289,7 +290,7 @@ def validated(values: dict[Any, Any], source: str) -> Study:
         return Study.model_validate(values)
     except ValidationError as error:
         sentences = [_sentence(details) for details in error.errors()]
-        raise ValueError("\n".join([*sentences, f"(in {source})"])) from None
+        raise InputValueError("\n".join([*sentences, f"(in {source})"])) from None
 
 
 def _sentence(error: ErrorDetails) -> str:
@@ -314,4 +315,6 @@ def _sentence(error: ErrorDetails) -> str:
 def _refuse_repeats(values: Sequence[object]) -> None:
     repeated = sorted({str(value) for value in values if values.count(value) > 1})
     if repeated:
-        raise ValueError(f"must not repeat, got {', '.join(repeated)} more than once; remove the repetition")
+        raise InputValueError(
+            f"must not repeat, got {', '.join(repeated)} more than once; remove the repetition"
+        )

@@ -20,7 +20,6 @@ from zarr.abc.codec import BytesBytesCodec
 
 from storage.digests import array_digest, json_digest
 from storage.layout import Layout
-from storage.places import UnusableRootError
 from storage.root import DamagedArtefactError, Root, Stage
 
 # Raw, because compressing costs more time than it saves: docs/benchmarks.md has the rates, and the sizes.
@@ -159,8 +158,6 @@ class GroupReader:
             digest = _manifest_digest(manifest)
         except FileNotFoundError:
             raise self._damaged("it is missing or incomplete") from None
-        except UnusableRootError:
-            raise
         except (OSError, ValueError, TypeError, KeyError) as error:
             raise self._damaged(f"its manifest cannot be read ({error})") from error
         if digest != artefact.digest:

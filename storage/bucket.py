@@ -21,6 +21,7 @@ from obstore.exceptions import BaseError, PermissionDeniedError, Unauthenticated
 from obstore.store import from_url
 from zarr.storage import ObjectStore
 
+from spanmatch.errors import InputValueError
 from storage.places import File, Place, UnreachableRootError, UnusableRootError
 
 SCHEMES = ("s3", "gs", "az")
@@ -55,15 +56,15 @@ class Bucket(Place):
                 f"`root` must be a folder or a URL that begins with one of {known}, got {self.url!r}; "
                 "write a folder as a path"
             )
-            raise ValueError(message)
+            raise InputValueError(message)
         if "@" in parts.netloc or parts.query or parts.fragment:
-            raise ValueError(
+            raise InputValueError(
                 "`root` must be a URL of bucket and prefix alone, got one with credentials or options in it; "
                 "give them in the environment, such as AWS_ACCESS_KEY_ID"
             )
         if not parts.netloc:
             message = f"`root` must name a bucket, got {self.url!r}; write {parts.scheme}://bucket/prefix"
-            raise ValueError(message)
+            raise InputValueError(message)
 
     def locate(self, name: str) -> str:
         """Return the URL of a name."""

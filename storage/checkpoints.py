@@ -13,7 +13,6 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save_file
 
 from storage.digests import bytes_digest, file_digest
-from storage.places import UnusableRootError
 from storage.root import DamagedArtefactError, Root
 
 # One metadata entry: safetensors keeps several in no fixed order, and the file's bytes must be a function
@@ -47,8 +46,6 @@ def read_checkpoint(root: Root, key: str, name: str, digest: str) -> dict[str, N
         weights: dict[str, NDArray[Any]] = load(content)
     except FileNotFoundError:
         raise DamagedArtefactError("networks", key, f"{file} is missing") from None
-    except UnusableRootError:
-        raise
     except (OSError, SafetensorError) as error:
         raise DamagedArtefactError("networks", key, f"{file} cannot be read ({error})") from error
     return weights

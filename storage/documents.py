@@ -7,7 +7,6 @@ import json
 from typing import Any
 
 from storage.digests import json_digest
-from storage.places import UnusableRootError
 from storage.root import DamagedArtefactError, Root, Stage
 
 
@@ -30,8 +29,6 @@ def read_document(root: Root, stage: Stage, key: str, digest: str) -> dict[str, 
         document: dict[str, Any] = json.loads(root.read(root.artefact(stage, key)))
     except FileNotFoundError:
         raise DamagedArtefactError(stage, key, "it is missing") from None
-    except UnusableRootError:
-        raise
     except (OSError, ValueError) as error:
         raise DamagedArtefactError(stage, key, f"it cannot be read ({error})") from error
     if json_digest(document) != digest:

@@ -18,6 +18,8 @@ from typing import NamedTuple
 
 from zarr.abc.store import Store
 
+from spanmatch.errors import SpanmatchError
+
 # No room on the disk, none in the user's quota, or a file beyond the process's limit.
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _FULL_BY_RUST = tuple(f"(os error {number})" for number in sorted(_FULL))  # safetensors' errors have no errno
@@ -29,7 +31,7 @@ _STAGED = re.compile(r"(?P<host>[^~]+)~(?P<pid>\d+)~[0-9a-f]{32}")
 _ABANDONED_SECONDS = 24 * 3600
 
 
-class UnusableRootError(ValueError):
+class UnusableRootError(SpanmatchError):
     """A study's root cannot be read or written; what is stored is not at fault, and nothing is lost."""
 
 

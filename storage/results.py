@@ -13,6 +13,7 @@ import numpy as np
 import zarr
 from numpy.typing import NDArray
 
+from spanmatch.errors import InputValueError
 from storage.root import Root
 
 SIMILARITY = "similarity.csv"
@@ -103,9 +104,9 @@ def read_critical_epsilons(
     except Exception as error:  # zarr and its codecs raise whatever a wrong byte leads them to
         if trouble := root.place.trouble(error):
             raise trouble from None
-        raise ValueError(_unreadable(path, error)) from error
+        raise InputValueError(_unreadable(path, error)) from error
     if any(np.isnan(values).any() for sides in arrays.values() for values in sides):
-        raise ValueError(_unreadable(path, "a chunk is missing"))
+        raise InputValueError(_unreadable(path, "a chunk is missing"))
     return pairs, arrays
 
 
@@ -118,7 +119,7 @@ def _read_text(root: Root, name: str) -> str:
         return root.read(name).decode("utf-8")
     except OSError as error:
         reason = error.strerror or "there is none"
-        raise ValueError(_unreadable(root.where(name), reason)) from None
+        raise InputValueError(_unreadable(root.where(name), reason)) from None
 
 
 def _unreadable(path: str, reason: object) -> str:

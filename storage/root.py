@@ -33,7 +33,7 @@ _FORMAT_FILE = "spanmatch.json"
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
 
-class DamagedArtefactError(ValueError):
+class DamagedArtefactError(Exception):
     """A stored artefact is missing, incomplete, or not what was written.
 
     Attributes
@@ -172,10 +172,8 @@ class Root:
             with staged_in(self.place.staging) as staged:
                 yield staged
                 self.place.settle(staged, name, replace=replace)
-        except UnusableRootError:
-            raise
         except Exception as error:
-            if is_full(error):
+            if is_full(error) and not isinstance(error, UnusableRootError):
                 staging = self.place.staging
                 message = (
                     f"`root` must have room for {name}, but nothing more can be written to {str(staging)!r}; "

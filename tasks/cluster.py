@@ -23,16 +23,16 @@ from distributed.comm.addressing import get_address_host_port
 from distributed.core import rpc
 from distributed.utils import get_mp_context
 
+from spanmatch.errors import SpanmatchError
 from tasks.interrupts import children_uninterrupted
 from tasks.progress import call_with_topic, listener
-from tasks.unit import MendableError
 
 _CONNECT_SECONDS = 10
 _LOOK_SECONDS, _LOOKS = 20.0, 3  # that find all workers waiting for memory, before it is said
 _SILENT = logging.CRITICAL + 1  # when a run is stopped, that its client is gone is no news
 
 
-class SilentSchedulerError(ValueError):
+class SilentSchedulerError(SpanmatchError):
     """No Dask scheduler answers at an address; it may later."""
 
 
@@ -122,7 +122,7 @@ class Cluster:
         ------
         ConnectionError
             If the scheduler is lost meanwhile.
-        MendableError
+        SpanmatchError
             If workers keep dying of it, or wait for memory that nothing will free.
         """
         future = self.submit(piece, *args, first=first)
@@ -141,7 +141,7 @@ class Cluster:
                 f"died of one, the last at {error.last_worker.address}; give workers more memory, or lower "
                 "`segment_images`"
             )
-            raise MendableError(message) from None
+            raise SpanmatchError(message) from None
 
     def _wait(self, future: Future[Any]) -> None:
         """Wait until a piece is done, and look now and then whether it can be."""
@@ -159,7 +159,7 @@ class Cluster:
             "workers must have memory for a piece of work, but all of them wait for some to become free, "
             "which they hold themselves; give workers more memory, or lower `segment_images`"
         )
-        raise MendableError(message)
+        raise SpanmatchError(message)
 
     def _lost(self) -> Exception:
         if self._closed:

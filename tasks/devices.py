@@ -5,7 +5,7 @@ Apart because only here a device has to do with a Dask worker.
 
 from distributed import get_worker
 
-from tasks.unit import MendableError
+from spanmatch.errors import InputValueError, SpanmatchError
 
 
 def device_of_this_worker(name: str) -> str:
@@ -13,7 +13,7 @@ def device_of_this_worker(name: str) -> str:
 
     Raises
     ------
-    MendableError
+    SpanmatchError
         If CUDA is asked for and absent: of another scheduler's workers only they themselves know.
     """
     import torch  # takes seconds to import
@@ -22,8 +22,8 @@ def device_of_this_worker(name: str) -> str:
 
     try:
         device = resolve_device(name)
-    except ValueError as error:
-        raise MendableError(f"on a worker, {error}") from None
+    except InputValueError as error:
+        raise SpanmatchError(f"on a worker, {error}") from None
     if device == "cuda":
         torch.cuda.set_device(_number_of_this_worker() % torch.cuda.device_count())
     return device

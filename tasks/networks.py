@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from typing_extensions import TypedDict
 
+from spanmatch.errors import SpanmatchError
 from spanmatch.networks.recipe import Recipe, epochs_needed
 from storage.checkpoints import write_checkpoint
 from storage.digests import json_digest
@@ -13,7 +14,7 @@ from storage.root import Root, Stage
 from storage.training import TrainingState
 from tasks.devices import device_of_this_worker
 from tasks.progress import advance
-from tasks.unit import MendableError, Unit
+from tasks.unit import Unit
 
 if TYPE_CHECKING:
     from spanmatch.networks.outcome import Checkpoint, Trained
@@ -106,7 +107,7 @@ def make_network(root: Root, unit: NetworkUnit) -> NetworkRecord:
 
     Raises
     ------
-    MendableError
+    SpanmatchError
         If the training diverges, an image file is damaged, or weights do not fit.
     """
     trained = _taken_over(unit) if unit.recipe is None else _trained(root, unit, unit.recipe)
@@ -130,7 +131,7 @@ def _trained(root: Root, unit: NetworkUnit, recipe: Recipe) -> "Trained":
     assert unit.seed is not None
     device = device_of_this_worker(unit.device)
     if unit.mixed_precision and device == "cpu":
-        raise MendableError(
+        raise SpanmatchError(
             "`mixed_precision` must be false without a CUDA device, got true on a worker without; leave "
             "it out, or see to the GPU"
         )
@@ -148,7 +149,7 @@ def _trained(root: Root, unit: NetworkUnit, recipe: Recipe) -> "Trained":
             on_epoch=lambda _: advance("networks"),
         )
     except (NonFiniteLossError, UnreadableImageError) as error:
-        raise MendableError(f"training {unit.label}: {error}") from None
+        raise SpanmatchError(f"training {unit.label}: {error}") from None
 
 
 def _taken_over(unit: NetworkUnit) -> "Trained":
@@ -165,7 +166,7 @@ def _taken_over(unit: NetworkUnit) -> "Trained":
     try:
         fit_weights(network, read_weights(Path(unit.weights).expanduser()))
     except WeightsError as error:
-        raise MendableError(f"{unit.label}: {error}") from None
+        raise SpanmatchError(f"{unit.label}: {error}") from None
     device = device_of_this_worker(unit.device)
     found = evaluate(network.to(device), dataset.held_out, device)
     advance("networks")

@@ -10,7 +10,8 @@ from typing import Any, Protocol
 
 from distributed import get_worker
 
-from storage.root import Stage
+from spanmatch.errors import SpanmatchError
+from storage.root import DamagedArtefactError, Stage
 
 _topic: ContextVar[str | None] = ContextVar("spanmatch_progress_topic", default=None)
 
@@ -76,7 +77,7 @@ def call_with_topic(topic: str, function: Callable[..., Any], *args: Any) -> Any
     token = _topic.set(topic)
     try:
         return function(*args)
-    except ValueError as error:
+    except (SpanmatchError, DamagedArtefactError) as error:
         # Dask sends what is behind an error with it; where that is no pickle, the error loses its type
         error.__cause__ = error.__context__ = None
         raise

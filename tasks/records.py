@@ -13,7 +13,6 @@ from prefect.results import ResultStore
 from prefect.serializers import JSONSerializer
 from pydantic import TypeAdapter, ValidationError
 
-from storage.places import UnusableRootError
 from storage.root import Root, Stage
 from tasks import grams, matches, networks, profiles, segments
 from tasks.unit import Unit
@@ -76,8 +75,6 @@ class Cache:
         try:
             found = self._store.read(self._root.record(unit.stage, unit.key)).result
             record = _RECORDS[unit.stage].validate_python(found, strict=True)
-        except UnusableRootError:
-            raise
         except (
             ValueError,
             KeyError,

@@ -9,13 +9,14 @@ from typing import Any, ClassVar, Literal
 
 from typing_extensions import TypedDict
 
+from spanmatch.errors import SpanmatchError
 from storage.arrays import GroupWriter
 from storage.checkpoints import read_checkpoint
 from storage.digests import json_digest
 from storage.root import Root, Stage
 from tasks.devices import device_of_this_worker
 from tasks.progress import advance
-from tasks.unit import MendableError, Unit
+from tasks.unit import Unit
 from tasks.writing import BackgroundWriter, LayerWriter
 
 
@@ -96,7 +97,7 @@ def extract_segments(root: Root, units: Sequence[SegmentUnit]) -> list[SegmentRe
 
     Raises
     ------
-    MendableError
+    SpanmatchError
         If a layer gives NaN or infinity, or values beyond what `dtype` can hold, or an image file is damaged.
     DamagedArtefactError
         If the checkpoint is not what was written.
@@ -117,9 +118,9 @@ def extract_segments(root: Root, units: Sequence[SegmentUnit]) -> list[SegmentRe
                 f"the activations of {one.job_label} must be finite, but {error}; lower "
                 "`training.learning_rate`, or leave that network out"
             )
-            raise MendableError(message) from None
+            raise SpanmatchError(message) from None
         except (Float16OverflowError, UnreadableImageError) as error:
-            raise MendableError(f"{one.job_label}: {error}") from None
+            raise SpanmatchError(f"{one.job_label}: {error}") from None
         return [_record(root, unit, writers[unit.layer]) for unit in units]
 
 

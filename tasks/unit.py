@@ -17,10 +17,6 @@ from storage.root import Stage
 AnyUnit = TypeVar("AnyUnit", bound="Unit")
 
 
-class MendableError(ValueError):
-    """What only computing a unit shows, and the user can mend: said in one sentence, without a traceback."""
-
-
 @dataclass(frozen=True)
 class Unit(ABC):
     """One unit of one stage.

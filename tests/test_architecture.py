@@ -23,7 +23,17 @@ RULES = {
     },
     "spanmatch/networks": {"matplotlib", "spanmatch.matching", "spanmatch.reporting"},
     "spanmatch/reporting": {"torch", "torchvision", "sklearn", "spanmatch.networks"},
-    "storage": {"spanmatch", "tasks", "flows", "prefect", "dask", "distributed", "torch"},
+    "storage": {
+        "spanmatch.matching",
+        "spanmatch.networks",
+        "spanmatch.reporting",
+        "tasks",
+        "flows",
+        "prefect",
+        "dask",
+        "distributed",
+        "torch",
+    },
     "tasks": {"flows", "zarr", "typer", "rich"},
     "flows": {"zarr", "dask", "distributed"},
 }

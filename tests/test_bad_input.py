@@ -13,10 +13,10 @@ from conftest import DIGITS, TINY, Environment, free_port, spanmatch, write_stud
 from flows import plan
 from flows.setting import Setting
 from flows.study import Study
+from spanmatch.errors import SpanmatchError
 from storage.root import Root
 from tasks.devices import device_of_this_worker
 from tasks.networks import make_network
-from tasks.unit import MendableError
 
 DIGITS_SIZE = 599
 
@@ -172,13 +172,13 @@ def test_nan_in_training_names_the_network_and_the_step(tmp_path: Path, env: Env
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
 def test_a_gpu_that_a_worker_lacks_is_said_without_a_traceback(tmp_path: Path) -> None:
-    with pytest.raises(MendableError, match=r"on a worker, `device` must be present, got 'cuda'"):
+    with pytest.raises(SpanmatchError, match=r"on a worker, `device` must be present, got 'cuda'"):
         device_of_this_worker("cuda")
     study = Study.model_validate(
         yaml.safe_load(DIGITS.read_text()) | {"training": {"mixed_precision": True}, "root": str(tmp_path)}
     )
     unit = plan.network_units(study, Setting(("classifier.relu1",), "data", "data", 599))["seed0"]
-    with pytest.raises(MendableError, match="`mixed_precision` must be false without a CUDA"):
+    with pytest.raises(SpanmatchError, match="`mixed_precision` must be false without a CUDA"):
         make_network(Root.prepare(tmp_path), unit)
 
 

@@ -250,7 +250,7 @@ def test_a_run_that_fails_on_the_way_says_what_is_left_undone(
     study = tiny(tmp_path / "root", training=training, checkpoints=["final"])
     run = deployments.run(run_study, study=study)
     assert run.state_name == "Failed"
-    assert "MendableError: training seed" in run.state.message
+    assert "SpanmatchError: training seed" in run.state.message
     (page,) = [one for one in deployments.artefacts(run) if one.key == "tiny-report"]
     assert "the loss must be finite, got nan in step 2 of epoch 1; lower" in page.data
     assert "| networks | 0 | 0 | 2 |" in page.data

@@ -14,11 +14,11 @@ from prefect.logging import disable_run_logger
 from prefect.states import Failed
 from services import until
 
+from spanmatch.errors import SpanmatchError
 from storage.places import UnreachableRootError, UnusableRootError
 from storage.root import DamagedArtefactError
 from tasks.cluster import Cluster, SilentSchedulerError, all_wait_for_memory
 from tasks.retries import RETRIES, may_pass
-from tasks.unit import MendableError
 
 
 @pytest.mark.parametrize(
@@ -30,7 +30,7 @@ from tasks.unit import MendableError
         (UnreachableRootError("no answer"), True),
         (UnusableRootError("no room"), False),
         (PermissionError("no"), False),
-        (MendableError("NaN"), False),
+        (SpanmatchError("NaN"), False),
         (ValueError("wrong"), False),
         (DamagedArtefactError("grams", "key", "gone"), False),
         (RuntimeError("the run's cluster is closed"), False),
@@ -121,7 +121,7 @@ def test_work_that_kills_its_workers_is_no_fault_of_ours_and_says_what_to_do() -
     with (
         dask.config.set({"distributed.scheduler.allowed-failures": 0}),
         Cluster() as cluster,
-        pytest.raises(MendableError, match="must fit into a worker's memory, but 1 workers died of one"),
+        pytest.raises(SpanmatchError, match="must fit into a worker's memory, but 1 workers died of one"),
     ):
         cluster.run(os._exit, 1)
 
@@ -132,7 +132,7 @@ def test_workers_that_wait_for_memory_for_ever_are_noticed(monkeypatch: pytest.M
     with dask.config.set(full), Cluster() as cluster:
         until(lambda: all_wait_for_memory(cluster.client.scheduler_info()["workers"].values()), seconds=60)
         with pytest.raises(
-            MendableError, match=r"workers must have memory for a piece .*; give workers more"
+            SpanmatchError, match=r"workers must have memory for a piece .*; give workers more"
         ):
             cluster.run(abs, -3)
 

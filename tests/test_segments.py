@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from torch import nn
 
+from spanmatch.errors import SpanmatchError
 from spanmatch.networks import architectures
 from spanmatch.networks.data import load_dataset
 from storage.checkpoints import write_checkpoint
 from storage.root import Root
 from tasks.segments import SegmentUnit, extract_segments
-from tasks.unit import MendableError
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ def test_nan_in_activations_names_the_network_and_the_layer(root: Root, tmp_path
     network = architectures.build("vgg9-digits", (1, 8, 8), 10)
     network.get_parameter("block3.norm2.bias").data[3] = np.nan
     with pytest.raises(
-        MendableError, match=r"the activations of seed 0 .* must be finite.*'block3.relu2' gave NaN"
+        SpanmatchError, match=r"the activations of seed 0 .* must be finite.*'block3.relu2' gave NaN"
     ):
         extract_segments(root, [unit_of(network, root)])
     assert not list((tmp_path / "root").glob("segments/*"))

@@ -16,6 +16,7 @@ from storage.checkpoints import read_checkpoint, write_checkpoint
 from storage.digests import array_digest, json_digest
 from storage.documents import publish_document, read_document
 from storage.layout import Layout
+from storage.places import UnusableRootError
 from storage.results import read_critical_epsilons, write_critical_epsilons
 from storage.root import DamagedArtefactError, Root, Stage
 
@@ -269,7 +270,7 @@ def test_digests_see_content_and_nothing_else() -> None:
 
 def test_a_root_of_another_format_is_refused_and_left_alone(tmp_path: Path) -> None:
     (tmp_path / "spanmatch.json").write_text('{"format": 99}')
-    with pytest.raises(ValueError, match=r"`root` must have storage format 2 or older, got 99"):
+    with pytest.raises(UnusableRootError, match=r"`root` must have storage format 2 or older, got 99"):
         Root.prepare(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["spanmatch.json"]
 

@@ -7,6 +7,7 @@ import math
 import operator
 import warnings
 
+from spanmatch.errors import InputIndexError, InputTypeError, InputValueError
 from spanmatch.matching.gram import GramMatrix
 from spanmatch.matching.match import Dead, Neuron
 from spanmatch.matching.scaled import independent, scale
@@ -25,9 +26,11 @@ def check_epsilon(epsilon: float) -> float:
     try:
         value = float(epsilon)
     except (TypeError, ValueError):
-        raise TypeError(f"`epsilon` must be a number, got {epsilon!r}; the paper uses 0.15 to 0.5") from None
+        raise InputTypeError(
+            f"`epsilon` must be a number, got {epsilon!r}; the paper uses 0.15 to 0.5"
+        ) from None
     if math.isnan(value) or not 0 <= value < 1:
-        raise ValueError(
+        raise InputValueError(
             f"`epsilon` must be at least 0 and below 1 (it bounds a relative residual), got {epsilon}; "
             "0 asks for exact matches, the paper uses 0.15 to 0.5"
         )
@@ -37,7 +40,7 @@ def check_epsilon(epsilon: float) -> float:
 def check_gram(gram: GramMatrix) -> None:
     """Say what `gram` should be, if it is none."""
     if not isinstance(gram, GramMatrix):
-        raise TypeError(
+        raise InputTypeError(
             f"`gram` must be a GramMatrix, got {type(gram).__name__}; make one of two arrays with "
             "GramMatrix.from_activations(x, y)"
         )
@@ -46,7 +49,7 @@ def check_gram(gram: GramMatrix) -> None:
 def check_dead(dead: Dead) -> None:
     """Say why `dead` names no convention, if it does not."""
     if dead not in ("exclude", "match"):
-        raise ValueError(
+        raise InputValueError(
             f'`dead` must be "exclude" or "match", got {dead!r}; "exclude" is the authors\' convention'
         )
 
@@ -58,14 +61,16 @@ def check_neuron(gram: GramMatrix, neuron: Neuron, name: str = "neuron") -> Neur
         side, index = neuron
         index = operator.index(index)
     except (TypeError, ValueError):
-        raise TypeError(
+        raise InputTypeError(
             f'`{name}` must be a pair of a side and an index, got {neuron!r}; write ("x", 3) or ("y", 0)'
         ) from None
     if side not in ("x", "y"):
-        raise ValueError(f'`{name}` must name the side "x" or "y", got {side!r}; write ("x", 3) or ("y", 0)')
+        raise InputValueError(
+            f'`{name}` must name the side "x" or "y", got {side!r}; write ("x", 3) or ("y", 0)'
+        )
     count = gram.n_x if side == "x" else gram.n_y
     if not 0 <= index < count:
-        raise IndexError(
+        raise InputIndexError(
             f"`{name}` must have an index from 0 to {count - 1} on side {side!r}, got {index}; count from 0"
         )
     return side, index

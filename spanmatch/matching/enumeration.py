@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from spanmatch.errors import InputTypeError, InputValueError
 from spanmatch.matching.checks import check_dead, check_epsilon, check_neuron, warn_if_too_few_samples
 from spanmatch.matching.gram import GramMatrix
 from spanmatch.matching.hitting import UnsettledSets
@@ -180,9 +181,11 @@ def _check_limit(limit: int) -> int:
     try:
         count = operator.index(limit)
     except TypeError:
-        raise TypeError(f"`limit` must be an integer, got {limit!r}; pass how many matches to list") from None
+        raise InputTypeError(
+            f"`limit` must be an integer, got {limit!r}; pass how many matches to list"
+        ) from None
     if count < 1:
-        raise ValueError(f"`limit` must be at least 1, got {count}; pass how many matches to list")
+        raise InputValueError(f"`limit` must be at least 1, got {count}; pass how many matches to list")
     return count
 
 
@@ -190,5 +193,5 @@ def _deadline(seconds: float | None) -> float:
     if seconds is None:
         return math.inf
     if math.isnan(seconds) or seconds < 0:
-        raise ValueError(f"`seconds` must be at least 0, got {seconds}; leave it out for no bound")
+        raise InputValueError(f"`seconds` must be at least 0, got {seconds}; leave it out for no bound")
     return time.monotonic() + seconds

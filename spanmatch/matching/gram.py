@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from spanmatch.errors import InputTypeError, InputValueError
 from spanmatch.matching.match import Indices, Match, Side
 from spanmatch.matching.rank_update import add_products
 
@@ -60,7 +61,7 @@ class GramMatrix:
         """
         for name, count in (("n_x", n_x), ("n_y", n_y)):
             if operator.index(count) < 1:
-                raise ValueError(
+                raise InputValueError(
                     f"`{name}` must be at least 1, got {count}; a side without neurons matches nothing"
                 )
         size = n_x + n_y + 1
@@ -106,26 +107,28 @@ class GramMatrix:
         whole = np.asarray(matrix, dtype=np.float64)
         totals = np.array(sums, dtype=np.float64)
         if whole.ndim != 2 or whole.shape[0] != whole.shape[1]:
-            raise ValueError(
+            raise InputValueError(
                 f"`matrix` must be square, got shape {whole.shape}; pass the joint matrix of x and y"
             )
         if totals.shape != whole.shape[:1]:
-            raise ValueError(
+            raise InputValueError(
                 f"`sums` must have shape {whole.shape[:1]} (one for each row of `matrix`), got "
                 f"{totals.shape}; pass the `sums` that were kept beside the matrix"
             )
         if not 0 < operator.index(n_x) < totals.size:
-            raise ValueError(
+            raise InputValueError(
                 f"`n_x` must be between 1 and {totals.size - 1}, got {n_x}; each side needs a neuron"
             )
         if operator.index(n_samples) < 0:
-            raise ValueError(
+            raise InputValueError(
                 f"`n_samples` must be at least 0, got {n_samples}; pass the count kept with the matrix"
             )
         if not (np.isfinite(whole).all() and np.isfinite(totals).all()):
-            raise ValueError("`matrix` and `sums` must be finite, got NaN or infinity; compute them again")
+            raise InputValueError(
+                "`matrix` and `sums` must be finite, got NaN or infinity; compute them again"
+            )
         if not np.array_equal(whole, whole.T):
-            raise ValueError(
+            raise InputValueError(
                 "`matrix` must be symmetric, got one that is not; pass the `matrix` of a GramMatrix"
             )
         lower = np.zeros((totals.size + 1, totals.size + 1), order="F")
@@ -157,12 +160,12 @@ class GramMatrix:
         x, y = _activations("x", x), _activations("y", y)
         for side, chunk, count in (("x", x, self.n_x), ("y", y, self.n_y)):
             if chunk.shape[1] != count:
-                raise ValueError(
+                raise InputValueError(
                     f"`{side}` must have {count} columns, as many as neurons in this GramMatrix, got shape "
                     f"{chunk.shape}; rows are samples, columns are neurons"
                 )
         if len(x) != len(y):
-            raise ValueError(
+            raise InputValueError(
                 f"`x` and `y` must have equally many samples, got {len(x)} and {len(y)}; rows are samples, "
                 "columns are neurons, and both networks must see the same samples in the same order"
             )
@@ -182,7 +185,7 @@ class GramMatrix:
         if not isinstance(other, GramMatrix):
             return NotImplemented
         if (self.n_x, self.n_y) != (other.n_x, other.n_y):
-            raise ValueError(
+            raise InputValueError(
                 "GramMatrix objects must have equal `n_x` and `n_y` to be added, got "
                 f"{self.n_x} + {self.n_y} and {other.n_x} + {other.n_y} neurons; "
                 "add chunks of one pair of layers only"
@@ -249,7 +252,7 @@ def _refuse(side: Side, chunk: AnyArray, squares: FloatArray) -> None:
     broken = np.flatnonzero(~np.isfinite(peaks))
     if broken.size:
         value = "NaN" if np.isnan(peaks[broken[0]]) else "infinity"
-        raise ValueError(
+        raise InputValueError(
             f"`{side}` must be finite, got {value} in neuron {broken[0]}; "
             "remove the samples or repair the network"
         )
@@ -257,7 +260,7 @@ def _refuse(side: Side, chunk: AnyArray, squares: FloatArray) -> None:
         bounds = squares + len(chunk) * peaks**2
     broken = np.flatnonzero(~np.isfinite(bounds))
     if broken.size:
-        raise ValueError(
+        raise InputValueError(
             f"`{side}` must be small enough for its products to stay finite, got {peaks[broken[0]]:.3g} "
             f"in neuron {broken[0]}; divide that side by a constant, which changes no match"
         )
@@ -279,16 +282,16 @@ def _add_products(x: AnyArray, y: AnyArray, lower: FloatArray) -> FloatArray:
 def _activations(side: Side, values: ArrayLike) -> AnyArray:
     array = np.asarray(values)
     if array.dtype.kind not in "biuf":
-        raise TypeError(
+        raise InputTypeError(
             f"`{side}` must hold real numbers, got dtype {array.dtype}; convert it to float32 or float64"
         )
     if array.ndim != 2:
-        raise ValueError(
+        raise InputValueError(
             f"`{side}` must be two-dimensional, got shape {array.shape}; rows are samples, columns are "
             "neurons: reshape a convolutional layer to (images · height · width, channels)"
         )
     if array.shape[1] == 0:
-        raise ValueError(
+        raise InputValueError(
             f"`{side}` must have at least one neuron, got shape {array.shape}; columns are neurons"
         )
     return array

@@ -10,6 +10,8 @@ from typing import Literal, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from spanmatch.errors import InputTypeError, InputValueError
+
 Side: TypeAlias = Literal["x", "y"]
 Neuron: TypeAlias = tuple[Side, int]
 Indices: TypeAlias = NDArray[np.int64]
@@ -112,17 +114,19 @@ def alone(neuron: Neuron) -> Match:
 def _sorted_indices(name: Side, indices: ArrayLike) -> Indices:
     given = np.asarray(indices)
     if given.ndim != 1:
-        raise ValueError(
+        raise InputValueError(
             f"`{name}` must be one-dimensional, got shape {given.shape}; pass a list of neuron indices"
         )
     if given.size and given.dtype.kind not in "iu":
-        raise TypeError(
+        raise InputTypeError(
             f"`{name}` must hold integers, got dtype {given.dtype}; pass neuron indices, not a mask"
         )
     unique: Indices = given.astype(np.int64)
     if (unique[1:] <= unique[:-1]).any():
         unique = np.unique(unique)
     if unique.size and unique[0] < 0:
-        raise ValueError(f"`{name}` must hold indices of at least 0, got {unique[0]}; count neurons from 0")
+        raise InputValueError(
+            f"`{name}` must hold indices of at least 0, got {unique[0]}; count neurons from 0"
+        )
     unique.flags.writeable = False
     return unique

@@ -6,6 +6,7 @@ Apart from the minimal matches, which need neither independence nor epsilon = 0,
 import numpy as np
 from numpy.typing import NDArray
 
+from spanmatch.errors import InputValueError
 from spanmatch.matching.checks import check_dead, check_neuron, warn_if_too_few_samples
 from spanmatch.matching.gram import GramMatrix
 from spanmatch.matching.match import Dead, Indices, Match, Neuron, Side, alone
@@ -89,7 +90,7 @@ def _check_independent(scaled: ScaledGram, members: Indices) -> tuple[Indices, N
     basis, lower = independent(scaled.gram[np.ix_(members, members)])
     if basis.size < members.size:
         side: Side = "x" if members[0] < scaled.n_x else "y"
-        raise ValueError(
+        raise InputValueError(
             f"`gram` must have linearly independent neurons on each side for minimum matches to exist, got "
             f"rank {basis.size} for {members.size} live neurons on side {side!r}; use "
             "minimal_match(gram, neuron, epsilon=0), which needs no independence"

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
+from spanmatch.errors import InputIndexError, InputTypeError, InputValueError
 from spanmatch.matching.certificate import arithmetic_error, entry_error, interval, squared_error
 from spanmatch.matching.checks import check_dead, check_epsilon, check_gram
 from spanmatch.matching.gram import FloatArray, GramMatrix
@@ -104,7 +105,7 @@ def _certified(
     """Return the relative residuals and bounds of the true ones, below and above."""
     check_gram(gram)
     if onto not in ("x", "y"):
-        raise ValueError(f'`onto` must be "x" or "y", got {onto!r}; name the side whose neurons span')
+        raise InputValueError(f'`onto` must be "x" or "y", got {onto!r}; name the side whose neurons span')
     count = gram.n_x if onto == "x" else gram.n_y
     chosen = np.arange(count) if subset is None else _check_subset(subset, count)
     nobody = np.empty(0, dtype=np.int64)
@@ -160,7 +161,9 @@ def is_match(gram: GramMatrix, match: Match, *, epsilon: float, dead: Dead = "ex
     check_dead(dead)
     for side, indices, count in (("x", match.x, gram.n_x), ("y", match.y, gram.n_y)):
         if indices.size and indices[-1] >= count:
-            raise IndexError(f"`match` must hold indices below {count} on side {side!r}, got {indices[-1]}")
+            raise InputIndexError(
+                f"`match` must hold indices below {count} on side {side!r}, got {indices[-1]}"
+            )
     scaled = scale(gram)
     labels = scaled.labels(match)
     if dead == "exclude" and labels.size < match.size:
@@ -189,14 +192,14 @@ def _fit(scaled: ScaledGram, members: Indices, targets: Indices) -> _Fit:
 def _check_subset(subset: ArrayLike, count: int) -> Indices:
     indices = np.asarray(subset)
     if indices.size and indices.dtype.kind not in "iu":
-        raise TypeError(
+        raise InputTypeError(
             f"`subset` must hold integers, got dtype {indices.dtype}; pass neuron indices, not a mask"
         )
     if indices.ndim != 1:
-        raise ValueError(
+        raise InputValueError(
             f"`subset` must be one-dimensional, got shape {indices.shape}; pass a list of indices"
         )
     wrong = indices[(indices < 0) | (indices >= count)]
     if wrong.size:
-        raise IndexError(f"`subset` must hold indices from 0 to {count - 1}, got {wrong[0]}")
+        raise InputIndexError(f"`subset` must hold indices from 0 to {count - 1}, got {wrong[0]}")
     return indices.astype(np.int64)

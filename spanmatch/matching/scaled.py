@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg.lapack import dpstrf, dtrtrs
 
+from spanmatch.errors import InputValueError
 from spanmatch.matching.certificate import SMALLEST_EPSILON
 from spanmatch.matching.gram import DEAD_NORM, FloatArray, GramMatrix
 from spanmatch.matching.match import Indices, Match, Neuron
@@ -94,7 +95,7 @@ def scale(gram: GramMatrix) -> ScaledGram:
         When no sample was seen.
     """
     if gram.n_samples == 0:
-        raise ValueError(
+        raise InputValueError(
             "`gram` must hold at least one sample, got none; call `update` with activations first"
         )
     norms = gram.norms

@@ -5,6 +5,7 @@ Apart from the search for one minimal match, of which this makes many.
 
 import numpy as np
 
+from spanmatch.errors import InputValueError
 from spanmatch.matching.checks import check_dead, check_epsilon, warn_if_too_few_samples
 from spanmatch.matching.gram import GramMatrix
 from spanmatch.matching.match import Dead, Indices, Match, SimpleMatch, alone
@@ -61,7 +62,7 @@ def simple_matches(
     bound = check_epsilon(epsilon)
     check_dead(dead)
     if profile is not None and (profile.x.size, profile.y.size) != (gram.n_x, gram.n_y):
-        raise ValueError(
+        raise InputValueError(
             f"`profile` must be that of `gram`, {gram.n_x} + {gram.n_y} neurons, got "
             f"{profile.x.size} + {profile.y.size}; leave it out to have it computed"
         )
@@ -122,7 +123,7 @@ def decompose(
     bound = check_epsilon(epsilon)
     warn_if_too_few_samples(gram)
     if not is_match(gram, match, epsilon=bound, dead=dead):
-        raise ValueError(
+        raise InputValueError(
             f"`match` must be an ε-match at `epsilon` {epsilon} to have a decomposition, got {match!r} with "
             "a neuron that is farther from the other side's span, or dead; pass maximum_match(...) or one "
             "that is_match accepts"

@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from spanmatch.errors import InputValueError
 from spanmatch.networks.data import Images
 from spanmatch.networks.devices import deterministic, resolve_device
 from spanmatch.networks.forward import Forward, faithful
@@ -37,7 +38,7 @@ _BATCH_IMAGES = 32
 _BATCH_BYTES = 512 * 2**20
 
 
-class NonFiniteActivationsError(ValueError):
+class NonFiniteActivationsError(InputValueError):
     """A layer gave NaN or infinity. ``layer`` names it."""
 
     def __init__(self, layer: str) -> None:
@@ -48,7 +49,7 @@ class NonFiniteActivationsError(ValueError):
         return f"layer {self.layer!r} gave NaN or infinity"
 
 
-class Float16OverflowError(ValueError):
+class Float16OverflowError(InputValueError):
     """A layer's activations are finite, but too large for float16. ``layer`` names it."""
 
     def __init__(self, layer: str, largest: float) -> None:
@@ -119,11 +120,11 @@ def extract(
     """
     check_positions(positions)
     if dtype not in _TORCH_DTYPES:
-        raise ValueError(f"`dtype` must be one of: {', '.join(_TORCH_DTYPES)}; got {dtype!r}")
+        raise InputValueError(f"`dtype` must be one of: {', '.join(_TORCH_DTYPES)}; got {dtype!r}")
     if batch_size is not None and batch_size < 1:
-        raise ValueError(f"`batch_size` must be at least 1, got {batch_size}")
+        raise InputValueError(f"`batch_size` must be at least 1, got {batch_size}")
     if not layers or not len(images):
-        raise ValueError(f"`layers` and `images` must not be empty, got {len(layers)} and {len(images)}")
+        raise InputValueError(f"`layers` and `images` must not be empty, got {len(layers)} and {len(images)}")
     where = torch.device(resolve_device(device))
     with deterministic(device=device):
         forward, known = probe(network.to(where), images.slice(0, 1).pixels.shape[1:], where)

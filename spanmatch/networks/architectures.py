@@ -8,6 +8,7 @@ import re
 
 from torch import nn
 
+from spanmatch.errors import InputValueError
 from spanmatch.networks.catalogue import check_architecture, is_factory
 from spanmatch.networks.factories import from_factory, imagenet
 from spanmatch.networks.resnet import cifar_resnet, projected_resnet
@@ -58,19 +59,19 @@ def _check(architecture: str, shape: tuple[int, ...], classes: int, width: float
     check_architecture(architecture)
     if len(shape) != 3 or min(shape) < 1:
         message = f"`shape` must be (channels, height, width) of an image, got {shape}"
-        raise ValueError(message)
+        raise InputValueError(message)
     if classes < 1:
         message = f"`classes` must be at least 1, got {classes}"
-        raise ValueError(message)
+        raise InputValueError(message)
     if not (math.isfinite(width) and width > 0):
         message = f"`width` must be a positive number, got {width}"
-        raise ValueError(message)
+        raise InputValueError(message)
     if width != 1 and (is_factory(architecture) or architecture.endswith("-imagenet")):
         message = (
             f"`width` must be 1 for {architecture!r}, got {width}; take an architecture in CIFAR form, or a "
             "factory that builds the width itself"
         )
-        raise ValueError(message)
+        raise InputValueError(message)
 
 
 def _by_family(architecture: str, shape: Shape, classes: int, width: float) -> nn.Module:

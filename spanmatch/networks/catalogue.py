@@ -5,6 +5,8 @@ Apart so that a mistyped name is answered at once.
 
 import difflib
 
+from spanmatch.errors import InputValueError
+
 _VGG = tuple(f"vgg{depth}{norm}" for depth in (11, 13, 16, 19) for norm in ("", "-bn"))
 _RESNET = ("resnet18", "resnet34")
 _CIFAR_RESNET = tuple(f"{family}{depth}" for family in ("resnet", "plain") for depth in (20, 32, 44, 56))
@@ -49,7 +51,7 @@ def check_architecture(architecture: str) -> None:
                 "`architecture` must have the form 'package.module:factory' where it has a colon, "
                 f"got {architecture!r}"
             )
-            raise ValueError(message)
+            raise InputValueError(message)
     elif architecture not in ARCHITECTURE_NAMES:
         near = difflib.get_close_matches(architecture, ARCHITECTURE_NAMES, n=1)
         guess = f"did you mean {near[0]!r}? " if near else ""
@@ -57,7 +59,7 @@ def check_architecture(architecture: str) -> None:
             f"`architecture` must be one of: {', '.join(ARCHITECTURE_NAMES)}; got {architecture!r}; "
             f"{guess}Your own is named 'package.module:factory'"
         )
-        raise ValueError(message)
+        raise InputValueError(message)
 
 
 def require_dataset(name: str) -> None:
@@ -79,7 +81,7 @@ def require_dataset(name: str) -> None:
         f"`dataset` must be one of: {', '.join(HELD_OUT_IMAGES)}, folder:PATH, package.module:factory; "
         f"got {name!r}{remedy}"
     )
-    raise ValueError(message)
+    raise InputValueError(message)
 
 
 def held_out_images(dataset: str) -> int | None:

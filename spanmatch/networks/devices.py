@@ -9,6 +9,8 @@ from contextlib import contextmanager, nullcontext
 
 import torch
 
+from spanmatch.errors import InputValueError
+
 _DEVICES = ("auto", "cpu", "cuda")
 
 
@@ -21,14 +23,14 @@ def resolve_device(name: str) -> str:
         If the name is another, or CUDA is asked for and absent.
     """
     if name not in _DEVICES:
-        raise ValueError(f"`device` must be one of: {', '.join(_DEVICES)}; got {name!r}")
+        raise InputValueError(f"`device` must be one of: {', '.join(_DEVICES)}; got {name!r}")
     present = torch.cuda.is_available()
     if name == "cuda" and not present:
         message = (
             "`device` must be present, got 'cuda' where torch finds no CUDA device; take auto or cpu, or see "
             "to the driver (nvidia-smi) and to a build of torch for CUDA"
         )
-        raise ValueError(message)
+        raise InputValueError(message)
     return "cuda" if present and name != "cpu" else "cpu"
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import torchvision
 from torch import nn
 
+from spanmatch.errors import InputValueError
 from spanmatch.networks.scaling import Shape, refuse_shape
 
 # The size to which five halvings reduce to one position.
@@ -80,4 +81,4 @@ def _why(error: Exception) -> str:
 
 
 def _refused(architecture: str, rule: str, got: str) -> ValueError:
-    return ValueError(f"`architecture` must name {rule}, but of {architecture!r} {got}")
+    return InputValueError(f"`architecture` must name {rule}, but of {architecture!r} {got}")

@@ -10,6 +10,7 @@ from typing import Protocol
 import torch
 from torch import nn
 
+from spanmatch.errors import InputValueError
 from spanmatch.networks.hooked import HookedForward
 from spanmatch.networks.sites import OnOutput
 from spanmatch.networks.traced import TracedForward
@@ -54,7 +55,7 @@ def forward_of(network: nn.Module, pixels: torch.Tensor) -> Forward:
             f"`shape` of the images must be one that the network takes, but {tuple(pixels.shape[1:])} raised "
             f"{type(error).__name__}: {error}"
         )
-        raise ValueError(message) from error
+        raise InputValueError(message) from error
     if not any(isinstance(module, _HIDES_LAYERS) for module in network.modules()):
         with suppress(Exception):  # whatever hinders tracing: data-dependent branches, foreign functions, …
             traced = TracedForward(network)

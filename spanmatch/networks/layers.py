@@ -11,6 +11,7 @@ from fnmatch import fnmatchcase
 import torch
 from torch import nn
 
+from spanmatch.errors import InputValueError
 from spanmatch.networks.forward import Forward, faithful, forward_of
 from spanmatch.networks.sites import Site
 
@@ -51,7 +52,7 @@ class Layer:
     problem: str = ""
 
 
-class UnusableLayerError(ValueError):
+class UnusableLayerError(InputValueError):
     """A layer's output is no tensor of activations. ``layer`` names it."""
 
     def __init__(self, layer: str, problem: str) -> None:
@@ -160,7 +161,7 @@ def known_layer(layers: Sequence[Layer], name: str) -> Layer:
         near = difflib.get_close_matches(name, by_name, n=1)
         guess = f"did you mean {near[0]!r}? " if near else ""
         message = f"`layers` must be one of: {', '.join(by_name)}; got {name!r}; {guess}".rstrip("; ")
-        raise ValueError(message)
+        raise InputValueError(message)
     if by_name[name].problem:
         raise UnusableLayerError(name, by_name[name].problem)
     return by_name[name]
@@ -178,7 +179,7 @@ def _answering(layers: Sequence[Layer], name: str) -> list[str]:
         return [known_layer(layers, name).name]
     if not found:
         message = f"`layers` must be names, or {rule}; got {name!r}"
-        raise ValueError(message)
+        raise InputValueError(message)
     return found
 
 

@@ -11,6 +11,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from spanmatch.errors import InputValueError
+
 Positions = int | Literal["all", "mean"]
 
 
@@ -26,7 +28,7 @@ def check_positions(positions: Positions) -> None:
         return
     if isinstance(positions, bool) or not isinstance(positions, int) or positions < 1:
         message = f"`positions` must be 'all', 'mean' or a number of at least 1, got {positions!r}"
-        raise ValueError(message)
+        raise InputValueError(message)
 
 
 def draw_positions(image_ids: Sequence[str], total: int, wanted: int, seed: int) -> NDArray[np.int64]:

@@ -9,6 +9,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
+from spanmatch.errors import InputValueError
+
 Schedule = Literal["one-cycle", "step"]
 Augmentation = Literal["crop", "flip"]
 
@@ -62,9 +64,11 @@ class Recipe:
 
     def __post_init__(self) -> None:
         if self.schedule not in ("one-cycle", "step"):
-            raise ValueError(f'`schedule` must be "one-cycle" or "step", got {self.schedule!r}')
+            raise InputValueError(f'`schedule` must be "one-cycle" or "step", got {self.schedule!r}')
         if not {"crop", "flip"}.issuperset(self.augment):
-            raise ValueError(f'`augment` must hold "crop", "flip", both or none, got {list(self.augment)}')
+            raise InputValueError(
+                f'`augment` must hold "crop", "flip", both or none, got {list(self.augment)}'
+            )
         if self.milestones is None:
             return
         if self.schedule == "one-cycle":
@@ -72,13 +76,13 @@ class Recipe:
                 f"`milestones` must be left out with the one-cycle schedule, got {list(self.milestones)}; "
                 "set `schedule` to step"
             )
-            raise ValueError(message)
+            raise InputValueError(message)
         if any(not 1 <= milestone < self.epochs for milestone in self.milestones):
             message = (
                 f"`milestones` must lie between 1 and {self.epochs - 1}, before the last of {self.epochs} "
                 f"epochs, got {list(self.milestones)}"
             )
-            raise ValueError(message)
+            raise InputValueError(message)
 
     def rate(self, step: int, steps_per_epoch: int) -> float:
         """Return the learning rate of a step, counted from 0 over the whole training."""
@@ -116,7 +120,7 @@ def require_checkpoints(names: Iterable[str], epochs: int) -> None:
                 f"`checkpoints` must be {', '.join(CHECKPOINTS)} or epoch1 to epoch{epochs} (the training's "
                 f"last), got {name!r}"
             )
-            raise ValueError(message)
+            raise InputValueError(message)
 
 
 def epochs_needed(names: Iterable[str], epochs: int) -> int:

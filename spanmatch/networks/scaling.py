@@ -8,6 +8,8 @@ from typing import NoReturn, TypeVar
 
 from torch import nn
 
+from spanmatch.errors import InputValueError
+
 Shape = tuple[int, int, int]
 """(channels, height, width) of one image."""
 
@@ -28,7 +30,7 @@ def initialise(network: Network) -> Network:
 def refuse_shape(architecture: str, rule: str, shape: Sequence[int], remedy: str) -> NoReturn:
     """Raise the error for images that an architecture does not take."""
     message = f"`shape` of the images for {architecture!r} must be {rule}; got {tuple(shape)}; {remedy}"
-    raise ValueError(message)
+    raise InputValueError(message)
 
 
 def _initialise(module: nn.Module) -> None:

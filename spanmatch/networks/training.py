@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from spanmatch.errors import InputValueError
 from spanmatch.networks.architectures import build
 from spanmatch.networks.batches import batches
 from spanmatch.networks.data import Dataset, Images
@@ -25,7 +26,7 @@ from spanmatch.networks.resume import ResumeStore, State, weights_of
 _STEPS_BETWEEN_CHECKS = 20
 
 
-class NonFiniteLossError(ValueError):
+class NonFiniteLossError(InputValueError):
     """The loss became NaN or infinite: nothing can be learnt from there on."""
 
 
@@ -74,7 +75,7 @@ def train(
     require_trainable(dataset, recipe)
     require_checkpoints(keep, recipe.epochs)
     if mixed_precision and place != "cuda":
-        raise ValueError(f"`mixed_precision` must be false without a CUDA device, got true on {place!r}")
+        raise InputValueError(f"`mixed_precision` must be false without a CUDA device, got true on {place!r}")
     with deterministic(seed, place):
         network = build(architecture, dataset.training.shape, dataset.classes, width).to(place)
         optimiser = torch.optim.SGD(
@@ -127,19 +128,19 @@ def require_trainable(dataset: Dataset, recipe: Recipe) -> None:
             f"`training.images` must be from 1 to {images}, the training images of {dataset.name!r}, got "
             f"{recipe.images}; leave it out for all"
         )
-        raise ValueError(message)
+        raise InputValueError(message)
     if (recipe.images or images) % recipe.batch_size == 1:
         message = (
             "`batch_size` must not leave a last batch of one image, which batch normalisation cannot take, "
             f"got {recipe.batch_size} for {recipe.images or images} images; take one more"
         )
-        raise ValueError(message)
+        raise InputValueError(message)
     if recipe.augment and len(dataset.training.shape) != 3:
         message = (
             f"`augment` must be empty for what is no image, got {list(recipe.augment)} for samples of shape "
             f"{dataset.training.shape}"
         )
-        raise ValueError(message)
+        raise InputValueError(message)
 
 
 def _epoch(state: State, images: Images, recipe: Recipe, epoch: int, *, mixed_precision: bool) -> float:

@@ -13,6 +13,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import nn
 
+from spanmatch.errors import InputValueError
+
 Weights = dict[str, NDArray[Any]]
 
 # Names of each kind in an error: enough to see what went wrong.
@@ -23,7 +25,7 @@ _COUNTER = "num_batches_tracked"
 _AS_GOOD: dict[tuple[int, ...], tuple[tuple[int, ...], ...]] = {(): ((), (1,))}
 
 
-class WeightsError(ValueError):
+class WeightsError(InputValueError):
     """Weights cannot be read, or do not fit the network."""
 
 

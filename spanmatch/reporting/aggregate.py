@@ -12,6 +12,7 @@ import numpy as np
 from numpy import float64
 from numpy.typing import NDArray
 
+from spanmatch.errors import InputValueError
 from spanmatch.reporting.results import CriticalEpsilons, EpochRow, SimilarityRow, StudyResults
 
 __all__ = [
@@ -96,7 +97,7 @@ def group_similarities(results: StudyResults) -> dict[tuple[str, str, float], Gr
         keys = [(layer, pair, epsilon) for pair in group_pairs(results, group)]
         for key in keys:
             if key not in rows:
-                raise ValueError(
+                raise InputValueError(
                     "`results.similarity` must hold every layer, pair and epsilon of the study, got none for "
                     f"layer {layer!r}, pair {key[1]!r}, epsilon {epsilon:g}; run the study to its end"
                 )

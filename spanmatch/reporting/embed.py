@@ -11,6 +11,7 @@ from html import escape
 
 from matplotlib.figure import Figure
 
+from spanmatch.errors import InputValueError
 from spanmatch.reporting.theme import ThemeColour
 
 __all__ = ["inline_svg", "png_data_uri"]
@@ -92,7 +93,7 @@ def png_data_uri(figure: Figure, *, max_bytes: int) -> str:
         address = f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode('ascii')}"
         if len(address) <= max_bytes:
             return address
-    raise ValueError(
+    raise InputValueError(
         f"`max_bytes` must be at least {len(address)} for this figure at {resolution} dots per inch, "
         f"got {max_bytes}; draw fewer panels"
     )

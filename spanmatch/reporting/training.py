@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, PercentFormatter
 
+from spanmatch.errors import InputValueError
 from spanmatch.reporting.aggregate import training_histories
 from spanmatch.reporting.names import shown_network
 from spanmatch.reporting.panels import (
@@ -40,7 +41,7 @@ def training_figure(results: StudyResults) -> Figure:
     """
     histories = training_histories(results)
     if not histories:
-        raise ValueError(
+        raise InputValueError(
             "`results.training` must hold at least one epoch, got none; leave the figure out where no "
             "history of training is known"
         )

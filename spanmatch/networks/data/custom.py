@@ -5,6 +5,7 @@ Apart because it runs code that is not ours, and says clearly whose fault it is.
 
 import importlib
 
+from spanmatch.errors import InputTypeError, InputValueError
 from spanmatch.networks.data.images import Dataset
 
 
@@ -26,14 +27,16 @@ def custom_dataset(name: str) -> Dataset:
             f"`dataset` must be package.module:factory that can be imported, got {name!r} ({error}); install "
             "the package, or put its folder on PYTHONPATH"
         )
-        raise ValueError(message) from None
+        raise InputValueError(message) from None
     if not callable(factory):
-        raise TypeError(f"`dataset` must name a function, got {name!r}, which is {type(factory).__name__}")
+        raise InputTypeError(
+            f"`dataset` must name a function, got {name!r}, which is {type(factory).__name__}"
+        )
     dataset = factory()
     if not isinstance(dataset, Dataset):
         message = (
             f"`dataset` must name a function that returns spanmatch.networks.data.Dataset, got {name!r}, "
             f"which returned {type(dataset).__name__}"
         )
-        raise TypeError(message)
+        raise InputTypeError(message)
     return dataset

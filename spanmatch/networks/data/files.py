@@ -15,13 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from spanmatch.errors import InputValueError
 from spanmatch.networks.data.preprocessing import as_bytes
 
 Mode = Literal["L", "RGB"]
 Cut = Callable[[Image.Image], Image.Image]
 
 
-class UnreadableImageError(ValueError):
+class UnreadableImageError(InputValueError):
     """A file is missing or is no whole image. ``path`` names it."""
 
     def __init__(self, path: Path, reason: str) -> None:
@@ -72,7 +73,7 @@ class ImageFiles:
             images = list(pool.map(decoded, chosen))
         for path, image in zip(chosen, images, strict=True):
             if image.shape != images[0].shape:
-                raise ValueError(different_sizes(chosen[0], images[0].shape[1:], path, image.shape[1:]))
+                raise InputValueError(different_sizes(chosen[0], images[0].shape[1:], path, image.shape[1:]))
         return np.stack(images)
 
     def content(self) -> bytes:

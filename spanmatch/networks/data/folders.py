@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from torchvision.datasets import ImageFolder
 
+from spanmatch.errors import InputValueError
 from spanmatch.networks.data.files import ImageFiles, Mode, different_sizes, image_header
 from spanmatch.networks.data.images import Dataset, Images
 from spanmatch.networks.data.preprocessing import Preprocessing
@@ -54,7 +55,7 @@ def image_folder(
                 f"`dataset` must have the same class folders in train and val, got {odd[0]!r} in one of them "
                 f"alone in {str(folder)!r}; add or remove it"
             )
-            raise ValueError(message)
+            raise InputValueError(message)
     else:
         samples, classes = _listed(folder)
         training, held_out = _split(samples, len(classes))
@@ -72,7 +73,7 @@ def image_folder(
             f"`dataset` must have {_HELD_OUT_EVERY} images in some class, every fifth of which is held out, "
             f"got fewer in {str(folder)!r}; add images, or folders train and val"
         )
-        raise ValueError(message)
+        raise InputValueError(message)
     return Dataset(name or folder.name, images(training), images(held_out), len(classes))
 
 
@@ -90,7 +91,7 @@ def imagenet(folder: Path) -> Dataset:
         "torchvision.datasets.ImageNet(root, split='train') and split='val'"
     )
     if not _parts(place):
-        raise ValueError(
+        raise InputValueError(
             f"`dataset` 'imagenet' must be in {str(place)!r} (train and val), got none; {remedy}"
         )
     dataset = image_folder(place, name="imagenet", preprocessing=IMAGENET)
@@ -101,7 +102,7 @@ def imagenet(folder: Path) -> Dataset:
             f"{_IMAGENET_HELD_OUT} in val), got {counts[0]} and {counts[1]} in {str(place)!r}; {remedy}, "
             "or name a part of it as folder:PATH"
         )
-        raise ValueError(message)
+        raise InputValueError(message)
     return dataset
 
 
@@ -129,7 +130,7 @@ def _listed(folder: Path) -> tuple[Samples, list[str]]:
             f"({reason}); give folder:PATH with PATH/CLASS/IMAGE, or PATH/train/CLASS/IMAGE and "
             "PATH/val/CLASS/IMAGE"
         )
-        raise ValueError(message) from None
+        raise InputValueError(message) from None
     return found.samples, found.classes
 
 
@@ -154,7 +155,7 @@ def _mode(samples: Sequence[tuple[str, int]], preprocessing: Preprocessing | Non
     for path in paths[1:]:
         mode, other = image_header(path)
         if other != size:
-            raise ValueError(different_sizes(paths[0], size, path, other))
+            raise InputValueError(different_sizes(paths[0], size, path, other))
         grey = grey and mode == "L"
     if preprocessing is not None:
         return "L" if len(preprocessing.mean) == 1 else "RGB"

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from spanmatch.errors import InputTypeError, InputValueError
 from spanmatch.networks.data.files import ImageFiles
 from spanmatch.networks.data.preprocessing import Preprocessing
 
@@ -60,11 +61,11 @@ class Images:
                 "`stored`, `labels` and `ids` must be as many and at least one, got "
                 f"{counts[0]}, {counts[1]} and {counts[2]}; give each image a label and an id"
             )
-            raise ValueError(message)
+            raise InputValueError(message)
         if (self.preprocessing is None) != self._is_float:
             got = "none" if self.preprocessing is None else "one for float32"
             message = f"`preprocessing` must be given for bytes and files, and not for float32, got {got}"
-            raise ValueError(message)
+            raise InputValueError(message)
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -177,7 +178,7 @@ class Dataset:
                 f"training and held-out images must have one shape, got {self.training.shape} and "
                 f"{self.held_out.shape} in {self.name!r}"
             )
-            raise ValueError(message)
+            raise InputValueError(message)
         for images in (self.training, self.held_out):
             lowest, highest = images.labels.min(), images.labels.max()
             if lowest < 0 or highest >= self.classes:
@@ -185,12 +186,12 @@ class Dataset:
                     f"`labels` must lie in [0, {self.classes}), the classes of {self.name!r}, got "
                     f"{lowest} to {highest}"
                 )
-                raise ValueError(message)
+                raise InputValueError(message)
             if isinstance(images.stored, np.ndarray) and not np.isfinite(images.stored).all():
-                raise ValueError(f"`stored` must be finite, got NaN or infinity in {self.name!r}")
+                raise InputValueError(f"`stored` must be finite, got NaN or infinity in {self.name!r}")
         ids = self.training.ids + self.held_out.ids
         if len(set(ids)) < len(ids):
-            raise ValueError(f"`ids` must differ, got repeated ones in {self.name!r}; number the images")
+            raise InputValueError(f"`ids` must differ, got repeated ones in {self.name!r}; number the images")
 
     @cached_property
     def digest(self) -> str:
@@ -202,4 +203,4 @@ class Dataset:
 def _require_type(name: str, array: NDArray[Any], *types: type[np.generic]) -> None:
     if array.dtype not in types:
         known = " or ".join(np.dtype(one).name for one in types)
-        raise TypeError(f"`{name}` must be {known}, got {array.dtype}; convert it with .astype")
+        raise InputTypeError(f"`{name}` must be {known}, got {array.dtype}; convert it with .astype")

@@ -13,6 +13,8 @@ from pathlib import Path
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
+from spanmatch.errors import InputValueError
+
 FOLDER_VARIABLE = "SPANMATCH_DATA"
 _DEFAULT_FOLDER = "~/.cache/spanmatch/data"
 _ANSWER_SECONDS = 10
@@ -20,7 +22,7 @@ _ANSWER_SECONDS = 10
 _log = logging.getLogger(__name__)
 
 
-class DatasetNotFoundError(ValueError):
+class DatasetNotFoundError(InputValueError):
     """A data set is in none of the places where it is looked for, and cannot be fetched."""
 
 

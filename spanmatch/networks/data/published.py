@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torchvision import datasets
 
+from spanmatch.errors import InputValueError
 from spanmatch.networks.data.images import Dataset, Images
 from spanmatch.networks.data.places import fetch
 from spanmatch.networks.data.preprocessing import Preprocessing
@@ -148,7 +149,7 @@ def _provide(source: Path, target: Path) -> None:
 
 
 def _damaged(name: str, place: Path, reason: str) -> ValueError:
-    return ValueError(
+    return InputValueError(
         f"`dataset` {name!r} must be whole, got damaged files in {str(place)!r} ({reason}); "
         "delete that folder, and it is fetched anew"
     )
