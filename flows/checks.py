@@ -109,8 +109,8 @@ def remembered_under(study: Study) -> str:
 
 
 def _question(study: Study, weights: Mapping[str, str]) -> str:
-    asked = [study.dataset, study.data_folder, study.architecture, study.width, study.layers, weights]
-    return json_digest([*asked, _code_digest()])
+    asked = [study.dataset, study.data_folder, study.architecture, study.width, study.wanted_layers()]
+    return json_digest([*asked, weights, _code_digest()])
 
 
 def _looked_up(study: Study, weights: Mapping[str, str]) -> Setting:
@@ -121,10 +121,12 @@ def _looked_up(study: Study, weights: Mapping[str, str]) -> Setting:
     _require_images(study, len(dataset.held_out))
     known = _layers(study, dataset)
     others = {name: _other(name, path, dataset) for name, path in study.others.items()}
-    chosen = _shared(study, choose(known, study.layers), known, others)
+    found = choose(known, study.wanted_layers())
+    chosen = _shared(study, tuple(layer.name for layer in found.layers), known, others)
     comparisons(study, {name: other.study for name, (other, _) in others.items()})
     return Setting(
         layers=chosen,
+        neurons={layer.name: layer.said for layer in found.layers if layer.said is not None},
         dataset_digest=dataset.digest,
         held_out_digest=dataset.held_out.digest,
         held_out=len(dataset.held_out),
@@ -177,7 +179,7 @@ def _shared(
     for name, (_, layers) in others.items():
         theirs = {layer.name: layer for layer in layers if not layer.problem}
         missing = [layer for layer in chosen if layer not in theirs]
-        named = [layer for layer in missing if layer in study.layers]
+        named = [layer for layer in missing if layer in dict(study.wanted_layers())]
         if named or len(missing) == len(chosen):
             raise InputValueError(
                 f"`layers` must be there in the networks of {name!r} too, got {(named or missing)[0]!r}, "

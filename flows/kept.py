@@ -124,7 +124,7 @@ def joined(study: Study) -> tuple[Study, Kept | None]:
     _require_same(study, kept.study, root)
     values = study.model_dump()
     for name in ("seeds", "checkpoints", "layers", "compare", "epsilons"):
-        values[name] = union(values[name], getattr(kept.study, name))
+        values[name] = union(getattr(study, name), getattr(kept.study, name))
     for name in ("weights", "others"):
         values[name] = {**getattr(kept.study, name), **values[name]}
     values["images"] = max(study.images, kept.study.images)

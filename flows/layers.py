@@ -28,4 +28,6 @@ def layers_of(study: Study) -> "tuple[tuple[Layer, ...], frozenset[str]]":
     dataset = load_dataset(study.dataset, study.data_folder)
     shape = dataset.held_out.shape
     known = list_layers(build(study.architecture, shape, dataset.classes, study.width), shape)
-    return known, frozenset(choose(known, study.layers))
+    chosen = choose(known, study.wanted_layers())
+    said = {layer.name: layer for layer in chosen.layers}
+    return tuple(said.get(layer.name, layer) for layer in known), frozenset(said)

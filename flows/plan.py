@@ -170,6 +170,7 @@ def segment_units(study: Study, setting: Setting, done: Mapping[str, Done]) -> S
                 data_folder=study.data_folder,
                 dataset_digest=setting.held_out_digest,
                 layer=layer,
+                neurons=setting.neurons.get(layer),
                 start=start,
                 stop=stop,
                 positions=study.positions,

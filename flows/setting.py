@@ -5,6 +5,7 @@ Apart from the plan so that checks of a study load little.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 from flows.study import Study
 
@@ -23,6 +24,8 @@ class Setting:
         Digest of the images whose activations are compared.
     held_out
         How many of these there are.
+    neurons
+        For layers of which the study says it, the dimension of the output that is the neurons.
     code
         Digest of the module that builds the networks where that is the user's own, otherwise empty.
     weights
@@ -35,6 +38,7 @@ class Setting:
     dataset_digest: str
     held_out_digest: str
     held_out: int
+    neurons: Mapping[str, Literal["last"] | int] = field(default_factory=dict)
     code: str = ""
     weights: Mapping[str, str] = field(default_factory=dict)
     others: Mapping[str, "OtherStudy"] = field(default_factory=dict)

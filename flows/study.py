@@ -76,6 +76,18 @@ class Training(_Strict):
         return Recipe(**{**values, "milestones": milestones, "augment": tuple(self.augment)})
 
 
+class LayerChoice(_Strict):
+    """Layers by name or pattern, with the dimension of their output that is the neurons."""
+
+    name: str = Field(description="A name, a pattern (block2.*), or default.")
+    neurons: Literal["last"] | StrictInt = Field(
+        description="Dimension of the output that is the neurons: last, or a number, the images' being 0."
+    )
+
+    def __str__(self) -> str:
+        return f"{self.name} (neurons: {self.neurons})"
+
+
 class Study(_Strict):
     """What is compared: which networks, when in training, in which layers, on which images, at which ε."""
 
@@ -114,10 +126,12 @@ class Study(_Strict):
         description="`networks`: every two, at each checkpoint; `checkpoints`: each network with itself at "
         "every two; `others`: each with each of the other studies'; or a pair, seed0-final ~ seed1-best.",
     )
-    layers: list[str] = Field(
+    layers: list[str | LayerChoice] = Field(
         ["default"],
         min_length=1,
-        description="Layers by name or pattern (block2.*); `default`: outputs of all activation functions.",
+        description="Layers by name or pattern (block2.*); `default`: outputs of all activation functions. "
+        "Where it cannot be told, or is told wrongly, which of its dimensions is the neurons: "
+        "{name: …, neurons: last}.",
     )
     images: Annotated[StrictInt, Field(ge=1)] = Field(
         description="Number of held-out images whose activations are compared."
@@ -162,7 +176,7 @@ class Study(_Strict):
     @field_validator("layers", "compare", mode="before")
     @classmethod
     def _one_or_several(cls, values: object) -> object:
-        return [values] if isinstance(values, str) else values
+        return [values] if isinstance(values, str | dict) else values
 
     @field_validator("positions", mode="before")
     @classmethod
@@ -186,8 +200,8 @@ class Study(_Strict):
 
     @field_validator("layers")
     @classmethod
-    def _different_layers(cls, layers: list[str]) -> list[str]:
-        _refuse_repeats(layers)
+    def _different_layers(cls, layers: list[str | LayerChoice]) -> list[str | LayerChoice]:
+        _refuse_repeats([layer if isinstance(layer, str) else layer.name for layer in layers])
         return layers
 
     @field_validator("epsilons")
@@ -222,6 +236,10 @@ class Study(_Strict):
             )
         require_checkpoints(self.checkpoints, self.training.epochs)
         return self
+
+    def wanted_layers(self) -> list[tuple[str, Literal["last"] | int | None]]:
+        """Layers by name or pattern, with the dimension that is the neurons where the study says it."""
+        return [(one, None) if isinstance(one, str) else (one.name, one.neurons) for one in self.layers]
 
     def segments(self) -> list[tuple[int, int]]:
         """Ranges of images, (start, stop), that are extracted and stored as one."""

@@ -40,7 +40,7 @@ class SegmentUnit(Unit):
     """
 
     stage: ClassVar[Stage] = "segments"
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
 
     network_key: str
     checkpoint: str
@@ -52,6 +52,7 @@ class SegmentUnit(Unit):
     data_folder: str | None
     dataset_digest: str
     layer: str
+    neurons: Literal["last"] | int | None
     start: int
     stop: int
     positions: int | Literal["all", "mean"]
@@ -76,7 +77,8 @@ class SegmentUnit(Unit):
 
     def identity(self) -> dict[str, Any]:
         """Return weights, architecture, layer and images."""
-        return {**self._pass_identity(), "layer": self.layer}
+        said = {} if self.neurons is None else {"neurons": self.neurons}
+        return {**self._pass_identity(), "layer": self.layer, **said}
 
     def _pass_identity(self) -> dict[str, Any]:
         sampled = isinstance(self.positions, int)
@@ -149,6 +151,7 @@ def _passed(root: Root, units: Sequence[SegmentUnit], publishing: ExitStack) -> 
             network,
             list(writers),
             images,
+            neurons={unit.layer: unit.neurons for unit in units if unit.neurons is not None},
             positions=one.positions,
             position_seed=one.positions_seed,
             dtype=one.dtype,

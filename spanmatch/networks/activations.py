@@ -4,8 +4,9 @@ Apart because it reads networks and never changes them.
 """
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Literal
 
 import numpy as np
@@ -19,11 +20,13 @@ from spanmatch.networks.devices import deterministic, resolve_device
 from spanmatch.networks.forward import Forward, faithful
 from spanmatch.networks.layers import (
     Layer,
+    Neurons,
     UnusableLayerError,
+    as_said,
     by_position,
     known_layer,
-    layout_problem,
     probe,
+    usable,
 )
 from spanmatch.networks.positions import Positions, check_positions, select_positions
 from spanmatch.networks.sites import Site
@@ -64,6 +67,7 @@ def extract(
     layers: Sequence[str],
     images: Images,
     *,
+    neurons: Mapping[str, Neurons] = MappingProxyType({}),
     positions: Positions = "all",
     position_seed: int = 0,
     dtype: Literal["float32", "float16"] = "float32",
@@ -74,7 +78,7 @@ def extract(
     """Yield the activations of layers, a batch of images at a time.
 
     The bits of a layer's activations depend on weights, images, `batch_size` and the kind of device; not on
-    the layers beside it. The forward pass ends at the last layer that is wanted, where it can be traced.
+    the layers beside it. The forward pass ends at the last layer that is wanted.
 
     Parameters
     ----------
@@ -84,6 +88,9 @@ def extract(
         Names out of `list_layers`.
     images
         What goes through the network, in their order.
+    neurons
+        For layers of which it cannot be told, or is told wrongly, the dimension of the output that is the
+        neurons: ``last``, or a number, the images' being 0.
     positions
         ``all``; a number of positions drawn for each image without replacement, the same for every network
         (all where a layer has fewer); or ``mean``, over all positions.
@@ -128,12 +135,10 @@ def extract(
     where = torch.device(resolve_device(device))
     with deterministic(device=device):
         forward, known = probe(network.to(where), images.slice(0, 1).pixels.shape[1:], where)
-    for name in layers:
-        known_layer(known, name)
-    forward.until(layers)
+    chosen = {name: usable(as_said(known_layer(known, name), neurons.get(name))) for name in layers}
     take = _Taking(positions, position_seed, dtype)
     size = batch_size or _batch_size(known)
-    return _batches(forward, tuple(layers), images, take, on_layer, batch_size=size, device=where)
+    return _batches(forward, chosen, images, take, on_layer, batch_size=size, device=where)
 
 
 @dataclass(frozen=True)
@@ -144,26 +149,24 @@ class _Taking:
     position_seed: int
     dtype: str
 
-    def __call__(self, layer: str, output: object, image_ids: Sequence[str]) -> Activations:
-        problem = layout_problem(output, len(image_ids))
-        if problem or not isinstance(output, torch.Tensor):
-            raise UnusableLayerError(layer, problem)
-        low, high = (float(bound) for bound in torch.aminmax(output))  # NaN comes through
+    def __call__(self, layer: Layer, output: object, image_ids: Sequence[str]) -> Activations:
+        arranged = by_position(layer, output, len(image_ids))
+        low, high = (float(bound) for bound in torch.aminmax(arranged))  # NaN comes through
         if not (math.isfinite(low) and math.isfinite(high)):
-            raise NonFiniteActivationsError(layer)
-        values = select_positions(by_position(output), self.positions, image_ids, self.position_seed)
+            raise NonFiniteActivationsError(layer.name)
+        values = select_positions(arranged, self.positions, image_ids, self.position_seed)
         # always a copy, since the next operation may work in place, and one in the order of memory: laying
         # neurons out last here would take five times as long, and whoever stores them copies them anyway
         array: Activations = values.to("cpu", _TORCH_DTYPES[self.dtype], copy=True).numpy()
         largest = max(-low, high)
         if largest > float(np.finfo(array.dtype).max) and not np.isfinite(array).all():
-            raise Float16OverflowError(layer, largest)
+            raise Float16OverflowError(layer.name, largest)
         return array
 
 
 def _batches(
     forward: Forward,
-    layers: tuple[str, ...],
+    layers: Mapping[str, Layer],
     images: Images,
     take: _Taking,
     on_layer: Callable[[str, Activations], None],
@@ -182,13 +185,13 @@ def _batches(
             taken: dict[str, Activations] = taken,
         ) -> None:
             if site.name in layers:
-                taken[site.name] = take(site.name, output, ids)
+                taken[site.name] = take(layers[site.name], output, ids)
                 on_layer(site.name, taken[site.name])
 
         # a copy: the network may work on its input in place
         pixels = torch.tensor(batch.pixels, device=device)
         with deterministic(device=device.type), faithful(), torch.inference_mode():
-            forward(pixels, keep)
+            forward(pixels, keep, until=layers)
         for layer in layers:
             if layer not in taken:
                 raise UnusableLayerError(layer, f"nothing for images {start} to {start + len(batch) - 1}")

@@ -1,68 +1,156 @@
-"""A network's forward pass, traced where that gives the same and seen through hooks where not.
+"""A network's forward pass as Python runs it, which shows each layer's output as soon as it is computed."""
 
-Apart because all others need not know which of the two it is.
-"""
-
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager, suppress
-from typing import Protocol
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from itertools import count, islice
+from typing import Any
 
 import torch
 from torch import nn
+from torch.overrides import TorchFunctionMode
 
-from spanmatch.errors import InputValueError
-from spanmatch.networks.hooked import HookedForward
-from spanmatch.networks.sites import OnOutput
-from spanmatch.networks.traced import TracedForward
-
-# torch.fx takes these for one operation, and their activation functions would stay unseen
-_HIDES_LAYERS = (
-    *(nn.Transformer, nn.TransformerEncoder, nn.TransformerDecoder),
-    *(nn.TransformerEncoderLayer, nn.TransformerDecoderLayer),
+from spanmatch.networks.sites import (
+    ACTIVATION_FUNCTIONS,
+    OnOutput,
+    Site,
+    function_name,
+    hides_functions,
+    is_activation,
+    layer_output,
 )
 
 
-class Forward(Protocol):
-    """A network's forward pass that shows the output of each layer as soon as it is computed."""
+class Forward:
+    """The pass of a network, seen through hooks on every module and on torch's functions.
 
-    def __call__(self, pixels: torch.Tensor, on_output: OnOutput) -> object:
-        """Run images through the network, calling `on_output` for each layer; return the network's output."""
-
-    def until(self, layers: Collection[str]) -> None:
-        """From now on end the pass after the last of some layers, where that is possible."""
-
-
-def forward_of(network: nn.Module, pixels: torch.Tensor) -> Forward:
-    """Return the forward pass of a network: traced, or with hooks where tracing does not give the same.
+    A module's output has the module's name. The second call of a module ``name`` is named ``name_1``, the
+    next ``name_2``; a function has the name of the module that calls it before its own. Names that are a
+    module's own are passed over, so that each means that module.
 
     Parameters
     ----------
     network
         Set to evaluation here.
-    pixels
-        Some images, to see whether the network takes them and whether the traced pass gives the same.
-
-    Raises
-    ------
-    ValueError
-        If the network does not take the images.
     """
-    network.eval()
-    try:
-        expected = network(pixels.clone())
-    except Exception as error:
-        message = (
-            f"`shape` of the images must be one that the network takes, but {tuple(pixels.shape[1:])} raised "
-            f"{type(error).__name__}: {error}"
-        )
-        raise InputValueError(message) from error
-    if not any(isinstance(module, _HIDES_LAYERS) for module in network.modules()):
-        with suppress(Exception):  # whatever hinders tracing: data-dependent branches, foreign functions, …
-            traced = TracedForward(network)
-            found = traced(pixels.clone(), lambda _site, _output: None)
-            torch.testing.assert_close(found, expected, equal_nan=True)
-            return traced
-    return HookedForward(network)
+
+    def __init__(self, network: nn.Module) -> None:
+        self.network = network.eval()
+        self.names = {module: name for name, module in network.named_modules() if name}
+        self.activations: set[nn.Module] = {module for module in self.names if is_activation(module)}
+        """Activation functions: torch's, and those of somebody's own that a first pass has found."""
+
+    def __call__(
+        self, inputs: torch.Tensor, on_output: OnOutput, *, until: Collection[str] | None = None
+    ) -> None:
+        """Run images through the network.
+
+        Parameters
+        ----------
+        inputs
+            What the network takes.
+        on_output
+            Called for each layer.
+        until
+            End the pass as soon as these layers have been shown.
+        """
+        calls = Calls(self, on_output, None if until is None else set(until))
+        with calls.watched():
+            self.network(inputs)
+
+
+class _EnoughError(BaseException):
+    """All layers that are wanted were shown; no network is to catch it."""
+
+
+class Calls:
+    """Names the calls of one forward pass, and shows their outputs."""
+
+    def __init__(self, forward: Forward, on_output: OnOutput, wanted: set[str] | None = None) -> None:
+        self._names: Mapping[nn.Module, str] = forward.names
+        self._taken = frozenset(forward.names.values())
+        self._activations = forward.activations
+        self._on_output = on_output
+        self._wanted = wanted
+        self._entered: list[nn.Module] = []
+        self._calls: Counter[str] = Counter()
+        self._showing = False
+
+    @contextmanager
+    def watched(self) -> Iterator[None]:
+        """Watch the modules and functions that are called in the block; remove all hooks after it."""
+        with ExitStack() as hooks:
+            for module in self._names:
+                handle = module.register_forward_pre_hook(self._enter, prepend=True)
+                hooks.callback(handle.remove)
+                hooks.callback(module.register_forward_hook(self._leave).remove)
+            hooks.enter_context(_Functions(self._function))
+            with suppress(_EnoughError):
+                yield
+
+    @property
+    def entered(self) -> Sequence[nn.Module]:
+        """The modules that are at work, each within the one before."""
+        return self._entered
+
+    def _enter(self, module: nn.Module, _inputs: object) -> None:
+        self._entered.append(module)
+
+    def _leave(self, module: nn.Module, _inputs: object, output: object) -> None:
+        while self._entered.pop() is not module:  # one within has raised, and somebody has caught it
+            pass
+        name, kind = self._unique(self._names[module]), type(module).__name__
+        self._show(Site(name, kind, module in self._activations, module), layer_output(module, output))
+
+    def _function(self, function: Callable[..., object], output: object) -> None:
+        caller = self._entered[-1] if self._entered else None
+        if self._showing or (caller is not None and (hides_functions(caller) or caller in self._activations)):
+            return
+        if not isinstance(output, torch.Tensor):
+            return
+        kind = function_name(function)
+        name = kind if caller is None else f"{self._names[caller]}.{kind}"
+        while name in self._taken:
+            name += "_function"
+        is_activation = kind in ACTIVATION_FUNCTIONS
+        self._show(Site(self._unique(name), kind, is_activation, caller, is_function=True), output)
+
+    def _show(self, site: Site, output: object) -> None:
+        self._showing = True
+        try:
+            self._on_output(site, output)
+        finally:
+            self._showing = False
+        if self._wanted is not None:
+            self._wanted.discard(site.name)
+            if not self._wanted:
+                raise _EnoughError
+
+    def _unique(self, name: str) -> str:
+        """Return the name of the next call of `name`, which no module has for its own."""
+        before = self._calls[name]
+        self._calls[name] += 1
+        free = (again for number in count(1) if (again := f"{name}_{number}") not in self._taken)
+        return next(islice(free, before - 1, None)) if before else name
+
+
+class _Functions(TorchFunctionMode):
+    """Tells of every call of a function or method of torch."""
+
+    def __init__(self, called: Callable[[Callable[..., object], object], None]) -> None:
+        super().__init__()
+        self._called = called
+
+    def __torch_function__(
+        self,
+        func: Callable[..., object],
+        types: Collection[type],
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> object:
+        output = func(*args, **(kwargs or {}))
+        self._called(func, output)
+        return output
 
 
 @contextmanager

@@ -1,25 +1,35 @@
-"""Which layers a network has, and which of them are wanted.
-
-Apart from their values because a study's layers are chosen, and refused, before anything is trained.
-"""
+"""Which layers a network has, which of them are wanted, and where their neurons are."""
 
 import difflib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
+from typing import Any, Literal, NamedTuple, NoReturn
 
 import torch
 from torch import nn
 
 from spanmatch.errors import InputValueError
-from spanmatch.networks.forward import Forward, faithful, forward_of
-from spanmatch.networks.sites import Site
+from spanmatch.networks.axes.axis import Arrangement, Dims, arranged, kind_of, size_of
+from spanmatch.networks.axes.tracking import AxisTracking
+from spanmatch.networks.forward import Calls, Forward, faithful
+from spanmatch.networks.sites import Site, bends, is_torchs_own
 
 DEFAULT = "default"
 """The outputs of every activation function."""
 
+Neurons = Literal["last"] | int
+"""Which dimension of a layer's output is the neurons, the images' being 0."""
+
+Wanted = str | tuple[str, Neurons | None]
+"""Layers by name or pattern, with the dimension that is the neurons where somebody says it."""
+
 # Two images tell a dimension of images from one of size 1.
 _PROBE_IMAGES = 2
+_REMEDY = (
+    "say which with `neurons` beside its name in `layers`, such as {name: NAME, neurons: last}, or leave it "
+    "out"
+)
 
 
 @dataclass(frozen=True)
@@ -29,36 +39,70 @@ class Layer:
     Attributes
     ----------
     name
-        As torchvision's feature extraction names it; calls of one module are told apart.
+        A module's own name; calls of one module, and functions, are told apart.
     kind
         Class of the module, or name of the function.
     is_activation
         Whether that is an activation function.
     output
-        Shape of the output for one image; empty where `problem` is not.
-    positions, neurons
-        How many one image gives: a convolution's channels are its neurons and its map the positions; a
-        dense layer has one position; a token model has one for each token. 0 where `problem` is not empty.
+        Shape of the output for one image, the images' dimension left out; empty where `problem` is not.
+    arrangement
+        How the output becomes (images, positions, neurons); None where `problem` is not empty.
     problem
         Why the layer has no activations, otherwise empty.
+    dims
+        What the dimensions of the output stand for, of as many images as the layers were looked at with.
+    said
+        The dimension that is the neurons, where somebody has said it.
     """
 
     name: str
     kind: str
     is_activation: bool
     output: tuple[int, ...]
-    positions: int
-    neurons: int
+    arrangement: Arrangement | None
     problem: str = ""
+    dims: Dims | None = field(default=None, repr=False, compare=False)
+    said: Neurons | None = None
+
+    @property
+    def positions(self) -> int:
+        """How many positions one image gives, 0 where there is a problem."""
+        return 0 if self.arrangement is None else self.arrangement.positions
+
+    @property
+    def neurons(self) -> int:
+        """How many neurons there are, 0 where there is a problem."""
+        return 0 if self.arrangement is None else self.arrangement.neurons
+
+
+class Chosen(NamedTuple):
+    """Layers that were chosen, in the order of the forward pass, and what a pattern has passed over.
+
+    Attributes
+    ----------
+    layers
+        With the arrangement that was asked for.
+    left_out
+        Names of layers that a pattern or ``default`` answers to but that have no activations, with why.
+    """
+
+    layers: tuple[Layer, ...]
+    left_out: Mapping[str, str]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the layers that were chosen."""
+        return tuple(layer.name for layer in self.layers)
 
 
 class UnusableLayerError(InputValueError):
     """A layer's output is no tensor of activations. ``layer`` names it."""
 
-    def __init__(self, layer: str, problem: str) -> None:
+    def __init__(self, layer: str, problem: str, remedy: str = "leave it out") -> None:
         super().__init__(
-            f"`layers` must give tensors (images, neurons), (images, tokens, neurons) or "
-            f"(images, neurons, height, width), but {layer!r} gives {problem}; leave it out"
+            "`layers` must give tensors of images and neurons, with positions or without, but "
+            f"{layer!r} gives {problem}; {remedy}"
         )
         self.layer = layer
 
@@ -66,8 +110,9 @@ class UnusableLayerError(InputValueError):
 def list_layers(network: nn.Module, shape: tuple[int, ...]) -> tuple[Layer, ...]:
     """Return the layers of a network in the order of its forward pass.
 
-    Two images of noise pass through the network. A network that torch.fx cannot trace is seen through hooks:
-    then layers are modules, whole blocks included, and activation functions.
+    Two images of noise pass through the network, and each operation is watched: a convolution's channels are
+    its neurons and its map the positions, a dense layer's units its neurons, and what comes after is followed
+    through every change of shape (`spanmatch.networks.axis_rules`).
 
     Parameters
     ----------
@@ -90,19 +135,43 @@ def probe(
 ) -> tuple[Forward, tuple[Layer, ...]]:
     """Return a network's forward pass with the layers that it shows."""
     noise = torch.randn(_PROBE_IMAGES, *shape, generator=torch.Generator().manual_seed(0)).to(device)
-    layers: list[Layer] = []
+    forward = Forward(network)
+    seen: list[tuple[Site, Layer]] = []
+    operations: dict[nn.Module, dict[str, bool]] = {}
 
     def note(site: Site, output: object) -> None:
-        layers.append(_layer(site, output))
+        dims = tracking.dims(output) if isinstance(output, torch.Tensor) else None
+        if dims is not None or not site.is_function:  # a function of no image is no layer
+            seen.append((site, _layer(site, output, dims)))
 
-    with faithful(), torch.inference_mode():
-        forward = forward_of(network, noise)
-        forward(noise, note)
-    return forward, tuple(layers)
+    def operated(name: str, pointwise: bool) -> None:
+        for module in calls.entered:
+            known = operations.setdefault(module, {})
+            known[name] = pointwise and known.get(name, True)
+
+    calls = Calls(forward, note)
+    with faithful(), torch.no_grad():
+        tracking = AxisTracking(noise, operated)
+        try:
+            with calls.watched(), tracking:
+                network(noise)
+        except Exception as error:
+            message = (
+                f"`shape` of the images must be one that the network takes, but {tuple(shape)} raised "
+                f"{type(error).__name__}: {error}"
+            )
+            raise InputValueError(message) from error
+    own = {module for module, known in operations.items() if not is_torchs_own(module) and bends(known)}
+    forward.activations |= own
+    return forward, tuple(
+        replace(layer, is_activation=True) if site.module in own else layer
+        for site, layer in seen
+        if not (site.is_function and site.module in own)
+    )
 
 
-def choose(layers: Sequence[Layer], wanted: Sequence[str]) -> tuple[str, ...]:
-    """Return the names of the layers that are wanted, in the order of the forward pass.
+def choose(layers: Sequence[Layer], wanted: Sequence[Wanted]) -> Chosen:
+    """Return the layers that are wanted.
 
     Parameters
     ----------
@@ -110,40 +179,63 @@ def choose(layers: Sequence[Layer], wanted: Sequence[str]) -> tuple[str, ...]:
         All there are, by `list_layers`.
     wanted
         Names, patterns with ``*``, ``?`` or ``[…]``, and ``default``: the outputs of every activation
-        function. Patterns and ``default`` pass over what has no
-        activations.
+        function. Patterns and ``default`` pass over what has no activations. What is said of the neurons
+        beside a name holds for that layer, beside a pattern for all that answer to it and are not named.
 
     Raises
     ------
     UnusableLayerError
-        If a named layer has no activations.
+        If a named layer has no activations, or one that answers to ``default`` is an activation function of
+        which it cannot be told which dimension is the neurons.
     ValueError
         If a name is unknown (the message gives the nearest), or nothing answers to a pattern.
     """
-    chosen: set[str] = set()
-    for name in wanted:
-        chosen.update(_answering(layers, name))
-    return tuple(layer.name for layer in layers if layer.name in chosen)
+    entries = [(entry, None) if isinstance(entry, str) else entry for entry in wanted]
+    names = {layer.name for layer in layers}
+    chosen: dict[str, Layer] = {}
+    left_out: dict[str, str] = {}
+    for name, neurons in sorted(entries, key=lambda entry: entry[0] in names):  # a name after patterns
+        found = [as_said(layer, neurons) for layer in _answering(layers, name)]
+        if name in names:
+            found = [usable(layer) for layer in found]
+        elif name == DEFAULT:
+            found = [usable(layer) if layer.dims is not None else layer for layer in found]
+        left_out |= {layer.name: layer.problem for layer in found if layer.problem}
+        chosen |= {layer.name: layer for layer in found if not layer.problem}
+        if not any(layer.name in chosen for layer in found):
+            _refuse(layers, name)
+    return Chosen(
+        tuple(chosen[layer.name] for layer in layers if layer.name in chosen),
+        {name: problem for name, problem in left_out.items() if name not in chosen},
+    )
 
 
-def layout_problem(output: object, images: int) -> str:
-    """Say what a layer's output is if it is not a tensor of activations; otherwise nothing."""
-    if not isinstance(output, torch.Tensor):
-        return f"{type(output).__name__}, which is no tensor"
-    if output.ndim not in {2, 3, 4}:
-        return f"a tensor of shape {tuple(output.shape)}"
-    if output.shape[0] != images:
-        return f"a tensor of shape {tuple(output.shape)}, whose first dimension is not the {images} images"
-    if not output.is_floating_point():
-        return f"a tensor of {str(output.dtype).removeprefix('torch.')}"
-    return f"an empty tensor of shape {tuple(output.shape)}" if output.numel() == 0 else ""
+def as_said(layer: Layer, neurons: Neurons | None) -> Layer:
+    """Return a layer with its neurons in the dimension where somebody says they are."""
+    if neurons is None or layer.dims is None:
+        return layer
+    ndim = len(layer.dims)
+    place = ndim - 1 if neurons == "last" else neurons + ndim if neurons < 0 else neurons
+    if not 0 <= place < ndim or kind_of(layer.dims[place]) == "images":
+        raise InputValueError(
+            f"`neurons` of layer {layer.name!r} must be one of its {ndim} dimensions, counted from 0, that "
+            f"is not the images', got {neurons!r}"
+        )
+    found = arranged(layer.dims, neurons=place)
+    return replace(layer, said=neurons, **_told(found, tuple(map(size_of, layer.dims))))
 
 
-def by_position(output: torch.Tensor) -> torch.Tensor:
-    """Return a view of a layer's output as (images, positions, neurons)."""
-    if output.ndim == 4:
-        return output.flatten(start_dim=2).movedim(1, 2)
-    return output.unsqueeze(1) if output.ndim == 2 else output
+def usable(layer: Layer) -> Layer:
+    """Return a layer, or say why it has no activations.
+
+    Raises
+    ------
+    UnusableLayerError
+        If it has none.
+    """
+    if layer.problem:
+        raise UnusableLayerError(layer.name, layer.problem, _REMEDY if layer.dims else "leave it out")
+    return layer
 
 
 def known_layer(layers: Sequence[Layer], name: str) -> Layer:
@@ -151,8 +243,6 @@ def known_layer(layers: Sequence[Layer], name: str) -> Layer:
 
     Raises
     ------
-    UnusableLayerError
-        If it has no activations.
     ValueError
         If there is none; the message gives the nearest name.
     """
@@ -162,30 +252,70 @@ def known_layer(layers: Sequence[Layer], name: str) -> Layer:
         guess = f"did you mean {near[0]!r}? " if near else ""
         message = f"`layers` must be one of: {', '.join(by_name)}; got {name!r}; {guess}".rstrip("; ")
         raise InputValueError(message)
-    if by_name[name].problem:
-        raise UnusableLayerError(name, by_name[name].problem)
     return by_name[name]
 
 
-def _answering(layers: Sequence[Layer], name: str) -> list[str]:
-    usable = [layer for layer in layers if not layer.problem]
+def layout_problem(output: object) -> str:
+    """Say what a layer's output is if it is not a tensor of activations; otherwise nothing."""
+    if not isinstance(output, torch.Tensor):
+        return f"{type(output).__name__}, which is no tensor"
+    if output.ndim < 2:
+        return f"a tensor of shape {tuple(output.shape)}"
+    if not output.is_floating_point():
+        return f"a tensor of {str(output.dtype).removeprefix('torch.')}"
+    return f"an empty tensor of shape {tuple(output.shape)}" if output.numel() == 0 else ""
+
+
+def by_position(layer: Layer, output: object, images: int) -> torch.Tensor:
+    """Return a layer's output for some images as (images, positions, neurons), a view where that is possible.
+
+    Raises
+    ------
+    UnusableLayerError
+        If it is not what the layer was found to give.
+    """
+    arrangement = layer.arrangement
+    problem = layout_problem(output)
+    if problem or not isinstance(output, torch.Tensor) or arrangement is None:
+        raise UnusableLayerError(layer.name, problem or layer.problem)
+    if not arrangement.fits(output.shape, images):
+        problem = f"a tensor of shape {tuple(output.shape)} for {images} images, and another shape for others"
+        raise UnusableLayerError(layer.name, problem)
+    split = output.reshape([size or images for size in arrangement.sizes])
+    return split.permute(arrangement.order).reshape(images, arrangement.positions, arrangement.neurons)
+
+
+def _answering(layers: Sequence[Layer], name: str) -> list[Layer]:
     if name == DEFAULT:
-        found = [layer.name for layer in usable if layer.is_activation]
+        return [layer for layer in layers if layer.is_activation]
+    if any(sign in name for sign in "*?[") and all(layer.name != name for layer in layers):
+        return [layer for layer in layers if fnmatchcase(layer.name, name)]
+    return [known_layer(layers, name)]
+
+
+def _refuse(layers: Sequence[Layer], name: str) -> NoReturn:
+    rule = f"a pattern that some layer answers to, out of: {', '.join(layer.name for layer in layers)}"
+    if name == DEFAULT:
         rule = "the outputs of activation functions, of which the network has none"
-    elif any(sign in name for sign in "*?[") and all(layer.name != name for layer in layers):
-        found = [layer.name for layer in usable if fnmatchcase(layer.name, name)]
-        rule = f"a pattern that some layer answers to, out of: {', '.join(layer.name for layer in usable)}"
-    else:
-        return [known_layer(layers, name).name]
-    if not found:
-        message = f"`layers` must be names, or {rule}; got {name!r}"
-        raise InputValueError(message)
-    return found
+    message = f"`layers` must be names, or {rule}; got {name!r}"
+    raise InputValueError(message)
 
 
-def _layer(site: Site, output: object) -> Layer:
-    problem = layout_problem(output, _PROBE_IMAGES)
+def _layer(site: Site, output: object, dims: Dims | None) -> Layer:
+    problem = layout_problem(output)
     if problem or not isinstance(output, torch.Tensor):
-        return Layer(site.name, site.kind, site.is_activation, (), 0, 0, problem)
-    _, positions, neurons = by_position(output).shape
-    return Layer(site.name, site.kind, site.is_activation, tuple(output.shape[1:]), positions, neurons)
+        return Layer(site.name, site.kind, site.is_activation, (), None, problem)
+    shape = tuple(output.shape)
+    if dims is None:
+        problem = f"a tensor of shape {shape} that does not depend on the images, as far as can be seen"
+        return Layer(site.name, site.kind, site.is_activation, (), None, problem)
+    told = _told(arranged(dims), shape)
+    return Layer(site.name, site.kind, site.is_activation, dims=dims, **told)
+
+
+def _told(found: Arrangement | str, shape: tuple[int, ...]) -> dict[str, Any]:
+    """Return the fields of a `Layer` that say how its output is arranged, or why that cannot be told."""
+    if isinstance(found, str):
+        return {"output": (), "arrangement": None, "problem": f"a tensor of shape {shape}, {found}"}
+    output = tuple(size for place, size in enumerate(found.shape) if place != found.images or size > 1)
+    return {"output": output, "arrangement": found, "problem": ""}

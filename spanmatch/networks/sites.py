@@ -1,7 +1,4 @@
-"""Places in a forward pass where outputs arise, and which of them are activation functions.
-
-Apart because every way of looking into a network names the same things.
-"""
+"""Places in a forward pass where outputs arise, and which of them are activation functions."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,16 +6,57 @@ from dataclasses import dataclass
 from torch import nn
 
 _ACTIVATION_MODULES = (
-    *(nn.ReLU, nn.LeakyReLU, nn.PReLU, nn.RReLU, nn.ELU, nn.CELU, nn.SELU, nn.GELU, nn.SiLU, nn.Mish),
-    *(nn.Tanh, nn.Sigmoid, nn.Hardtanh, nn.Hardsigmoid, nn.Hardswish, nn.LogSigmoid),
+    *(nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.PReLU, nn.RReLU, nn.ELU, nn.CELU, nn.SELU, nn.GELU, nn.SiLU),
+    *(nn.Mish, nn.Tanh, nn.Sigmoid, nn.Hardtanh, nn.Hardsigmoid, nn.Hardswish, nn.LogSigmoid, nn.GLU),
     *(nn.Softplus, nn.Softsign, nn.Softshrink, nn.Hardshrink, nn.Tanhshrink, nn.Threshold),
+)
+_WITH_LAYERS = (
+    *(nn.Transformer, nn.TransformerEncoder, nn.TransformerDecoder),
+    *(nn.TransformerEncoderLayer, nn.TransformerDecoderLayer),
 )
 # functions of torch and torch.nn.functional, and methods of tensors; in place they end in an underscore
 ACTIVATION_FUNCTIONS = frozenset(
     {
-        *("relu", "relu6", "leaky_relu", "prelu", "rrelu", "elu", "celu", "selu", "gelu", "silu"),
+        *("relu", "relu6", "leaky_relu", "prelu", "rrelu", "elu", "celu", "selu", "gelu", "silu", "glu"),
         *("mish", "tanh", "sigmoid", "hardtanh", "hardsigmoid", "hardswish", "logsigmoid"),
         *("softplus", "softsign", "softshrink", "hardshrink", "tanhshrink", "threshold"),
+    }
+)
+# Operations that a module of somebody's own must hold one of to be an activation function, beside arithmetic.
+_BENDING = frozenset(
+    {
+        *(
+            "_prelu_kernel",
+            "log_sigmoid",
+            "log_sigmoid_forward",
+            "hardtanh",
+            "clamp",
+            "clamp_min",
+            "clamp_max",
+        ),
+        *(
+            "erf",
+            "special_erf",
+            "sin",
+            "cos",
+            "exp",
+            "atan",
+            "abs",
+            "maximum",
+            "minimum",
+            "gt",
+            "ge",
+            "lt",
+            "le",
+        ),
+    }
+)
+# What changes no value.
+_MOVING = frozenset(
+    {
+        *("view", "_unsafe_view", "expand", "unsqueeze", "squeeze", "slice", "select", "split", "chunk"),
+        *("split_with_sizes", "unbind", "clone", "detach", "alias", "_to_copy", "dropout", "native_dropout"),
+        *("permute", "transpose", "t", "copy", "glu", "hardswish", *_BENDING),
     }
 )
 
@@ -35,11 +73,17 @@ class Site:
         Class of the module, or name of the function, that gives the output.
     is_activation
         Whether that is an activation function.
+    module
+        The module that gives it, or that calls the function; None for a function that the network calls.
+    is_function
+        Whether it is a function's output.
     """
 
     name: str
     kind: str
     is_activation: bool
+    module: nn.Module | None = None
+    is_function: bool = False
 
 
 OnOutput = Callable[[Site, object], None]
@@ -47,10 +91,46 @@ OnOutput = Callable[[Site, object], None]
 
 
 def is_activation(module: nn.Module | None) -> bool:
-    """Say whether a module is an activation function."""
+    """Say whether a module is one of torch's activation functions."""
     return isinstance(module, _ACTIVATION_MODULES)
 
 
+def bends(operations: dict[str, bool]) -> bool:
+    """Say whether some operations together are an activation function.
+
+    Parameters
+    ----------
+    operations
+        Names of ATen's operations, with whether each works element by element. All must, or only move values,
+        and one must be more than arithmetic.
+    """
+    return all(pointwise or name in _MOVING for name, pointwise in operations.items()) and any(
+        name in ACTIVATION_FUNCTIONS or name in _BENDING for name in operations
+    )
+
+
+def is_torchs_own(module: nn.Module) -> bool:
+    """Say whether a module is of torch's own classes."""
+    return type(module).__module__.startswith(("torch.nn.", "torch.ao."))
+
+
+def hides_functions(module: nn.Module) -> bool:
+    """Say whether what a module calls is its own affair: torch's own, without layers in them."""
+    return is_torchs_own(module) and not isinstance(module, _WITH_LAYERS)
+
+
 def function_name(function: object) -> str:
-    """Return the name without the underscore of what works in place; methods are given by their name."""
-    return str(getattr(function, "__name__", function)).rstrip("_")
+    """Return a function's name without underscores around it; a getter has its property's."""
+    name = getattr(function, "__name__", str(function))
+    if name == "__get__":
+        name = getattr(getattr(function, "__self__", None), "__name__", name)
+    return str(name).strip("_")
+
+
+def layer_output(module: nn.Module, output: object) -> object:
+    """Return what of a module's output is its layer's: the first that recurrent and attention layers give."""
+    if isinstance(output, tuple) and not hasattr(output, "_fields"):
+        several = isinstance(module, nn.RNNBase | nn.RNNCellBase | nn.MultiheadAttention)
+        if len(output) == 1 or (several and output):
+            return output[0]
+    return output
