@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from typing_extensions import TypedDict
 
 from spanmatch import GramMatrix
+from spanmatch.errors import SpanmatchError
 from storage.arrays import Artefact, GroupReader, GroupWriter
 from storage.root import Root, Stage
 from tasks.progress import advance
@@ -101,7 +102,9 @@ def _read_ahead(root: Root, layer: str, x: Artefact, y: Artefact, blocks: range)
     x_group, y_group = GroupReader(root, x), GroupReader(root, y)
 
     def read(block: int) -> Samples:
-        return _samples(x_group.read_block(layer, block)), _samples(y_group.read_block(layer, block))
+        return counted(
+            layer, _samples(x_group.read_block(layer, block)), _samples(y_group.read_block(layer, block))
+        )
 
     with ThreadPoolExecutor(1) as thread:
         coming = thread.submit(read, blocks[0])
@@ -110,6 +113,24 @@ def _read_ahead(root: Root, layer: str, x: Artefact, y: Artefact, blocks: range)
             coming = thread.submit(read, block)
             yield samples
         yield coming.result()
+
+
+def counted(layer: str, x: NDArray[np.float32], y: NDArray[np.float32]) -> Samples:
+    """Return the samples that count: positions that do not are not a number.
+
+    Raises
+    ------
+    SpanmatchError
+        If the two networks leave out different ones.
+    """
+    left_out, also = np.isnan(x[:, 0]), np.isnan(y[:, 0])
+    if not np.array_equal(left_out, also):
+        raise SpanmatchError(
+            f"`layers` must have the same padding in both networks, but {layer!r} leaves out "
+            f"{np.count_nonzero(left_out)} positions in one and {np.count_nonzero(also)}, or others, in the "
+            "other; say which positions count with the `mask` of the data set's images"
+        )
+    return (x[~left_out], y[~left_out]) if left_out.any() else (x, y)
 
 
 def _samples(chunk: NDArray[Any]) -> NDArray[np.float32]:

@@ -24,7 +24,7 @@ def whole(network: nn.Module, layers: tuple[str, ...], of: Images, **options) ->
 
 
 def default(network: nn.Module, *shape: int) -> tuple[str, ...]:
-    return choose(list_layers(network, shape), ["default"])
+    return choose(list_layers(network, shape), ["default"]).names
 
 
 def seeded(make: Callable[[], nn.Module]) -> nn.Module:

@@ -28,6 +28,7 @@ from spanmatch.networks.layers import (
     probe,
     usable,
 )
+from spanmatch.networks.padding import Counts, both, counting
 from spanmatch.networks.positions import Positions, check_positions, select_positions
 from spanmatch.networks.sites import Site
 
@@ -112,7 +113,8 @@ def extract(
     dict
         For each layer an array (images, positions, neurons), with memory of its own in the order of the
         layer's output: a convolution's channels are its neurons and its map the positions; a dense layer has
-        one position; a token is a position.
+        one position; a token is a position. NaN at positions that do not count: by the images' `mask`, or
+        since the network tells its attention layers that they are padding.
 
     Raises
     ------
@@ -149,17 +151,20 @@ class _Taking:
     position_seed: int
     dtype: str
 
-    def __call__(self, layer: Layer, output: object, image_ids: Sequence[str]) -> Activations:
+    def __call__(self, layer: Layer, output: object, image_ids: Sequence[str], counts: Counts) -> Activations:
         arranged = by_position(layer, output, len(image_ids))
-        low, high = (float(bound) for bound in torch.aminmax(arranged))  # NaN comes through
+        assert isinstance(output, torch.Tensor)
+        counted = counting(counts, arranged.shape[1], layer.name)
+        seen = output if counted is None else arranged[counted]
+        low, high = _range(seen)
         if not (math.isfinite(low) and math.isfinite(high)):
             raise NonFiniteActivationsError(layer.name)
-        values = select_positions(arranged, self.positions, image_ids, self.position_seed)
+        values = select_positions(arranged, self.positions, image_ids, self.position_seed, counted)
         # always a copy, since the next operation may work in place, and one in the order of memory: laying
         # neurons out last here would take five times as long, and whoever stores them copies them anyway
         array: Activations = values.to("cpu", _TORCH_DTYPES[self.dtype], copy=True).numpy()
         largest = max(-low, high)
-        if largest > float(np.finfo(array.dtype).max) and not np.isfinite(array).all():
+        if largest > float(np.finfo(array.dtype).max) and np.isinf(array).any():
             raise Float16OverflowError(layer.name, largest)
         return array
 
@@ -176,29 +181,57 @@ def _batches(
 ) -> Iterator[dict[str, Activations]]:
     for start in range(0, len(images), batch_size):
         batch = images.slice(start, start + batch_size)
-        taken: dict[str, Activations] = {}
-
-        def keep(
-            site: Site,
-            output: object,
-            ids: Sequence[str] = batch.ids,
-            taken: dict[str, Activations] = taken,
-        ) -> None:
-            if site.name in layers:
-                taken[site.name] = take(layers[site.name], output, ids)
-                on_layer(site.name, taken[site.name])
-
-        # a copy: the network may work on its input in place
-        pixels = torch.tensor(batch.pixels, device=device)
         with deterministic(device=device.type), faithful(), torch.inference_mode():
-            forward(pixels, keep, until=layers)
+            taken = _passed(forward, layers, batch, take, on_layer, device)
         for layer in layers:
             if layer not in taken:
                 raise UnusableLayerError(layer, f"nothing for images {start} to {start + len(batch) - 1}")
         yield {layer: taken[layer] for layer in layers}
 
 
+def _passed(
+    forward: Forward,
+    layers: Mapping[str, Layer],
+    batch: Images,
+    take: _Taking,
+    on_layer: Callable[[str, Activations], None],
+    device: torch.device,
+) -> dict[str, Activations]:
+    """Pass a batch through the network; return what is taken of each layer."""
+    taken: dict[str, Activations] = {}
+    held: dict[str, object] = {}  # until the network has told its layers which positions are padding
+    mask = batch.mask
+    known: Counts = {} if mask is None else {mask.shape[1]: torch.tensor(mask, device=device)}
+
+    def took(name: str, output: object, counts: Counts) -> None:
+        taken[name] = take(layers[name], output, batch.ids, counts)
+        on_layer(name, taken[name])
+
+    def keep(site: Site, output: object) -> None:
+        if site.name in layers and forward.is_padded:
+            held[site.name] = output.clone() if isinstance(output, torch.Tensor) else output
+        elif site.name in layers:
+            took(site.name, output, known)
+
+    # a copy: the network may work on its input in place
+    pixels = torch.tensor(batch.pixels, device=device)
+    told = forward(pixels, keep, until=None if forward.is_padded else layers)
+    for counts in told.values():
+        known = both(known, counts)
+    for name, output in held.items():
+        took(name, output, known)
+    return taken
+
+
+def _range(values: torch.Tensor) -> tuple[float, float]:
+    """Return the smallest and the largest value, NaN where there is one; zeros of nothing."""
+    if values.numel() == 0:
+        return 0.0, 0.0
+    low, high = torch.aminmax(values)
+    return float(low), float(high)
+
+
 def _batch_size(layers: Sequence[Layer]) -> int:
     """Return a size that depends on all layers, so that bits do not depend on which are wanted."""
-    image_bytes = sum(4 * layer.positions * layer.neurons for layer in layers)
+    image_bytes = sum(4 * layer.size for layer in layers)
     return max(1, min(_BATCH_IMAGES, _BATCH_BYTES // max(1, image_bytes)))

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
+from spanmatch.networks.padding import Counts, both, padding_in_call, told_of_padding
 from spanmatch.networks.sites import (
     ACTIVATION_FUNCTIONS,
     OnOutput,
@@ -39,10 +40,13 @@ class Forward:
         self.names = {module: name for name, module in network.named_modules() if name}
         self.activations: set[nn.Module] = {module for module in self.names if is_activation(module)}
         """Activation functions: torch's, and those of somebody's own that a first pass has found."""
+        self.told_of_padding = told_of_padding(network)
+        self.is_padded = False
+        """Whether a first pass has seen that the network tells its layers of padding."""
 
     def __call__(
         self, inputs: torch.Tensor, on_output: OnOutput, *, until: Collection[str] | None = None
-    ) -> None:
+    ) -> Counts:
         """Run images through the network.
 
         Parameters
@@ -53,10 +57,16 @@ class Forward:
             Called for each layer.
         until
             End the pass as soon as these layers have been shown.
+
+        Returns
+        -------
+        dict
+            Which positions count, where the network tells a layer of padding.
         """
         calls = Calls(self, on_output, None if until is None else set(until))
         with calls.watched():
             self.network(inputs)
+        return calls.counts
 
 
 class _EnoughError(BaseException):
@@ -75,6 +85,9 @@ class Calls:
         self._entered: list[nn.Module] = []
         self._calls: Counter[str] = Counter()
         self._showing = False
+        self._told_of_padding = forward.told_of_padding
+        self.counts: Counts = {}
+        """Which positions count, by what the network has told its layers of padding so far."""
 
     @contextmanager
     def watched(self) -> Iterator[None]:
@@ -83,6 +96,9 @@ class Calls:
             for module in self._names:
                 handle = module.register_forward_pre_hook(self._enter, prepend=True)
                 hooks.callback(handle.remove)
+                if module in self._told_of_padding:
+                    handle = module.register_forward_pre_hook(self._tell, with_kwargs=True)
+                    hooks.callback(handle.remove)
                 hooks.callback(module.register_forward_hook(self._leave).remove)
             hooks.enter_context(_Functions(self._function))
             with suppress(_EnoughError):
@@ -95,6 +111,10 @@ class Calls:
 
     def _enter(self, module: nn.Module, _inputs: object) -> None:
         self._entered.append(module)
+
+    def _tell(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        for mask in padding_in_call(self._told_of_padding[module], args, kwargs):
+            self.counts = both(self.counts, mask)
 
     def _leave(self, module: nn.Module, _inputs: object, output: object) -> None:
         while self._entered.pop() is not module:  # one within has raised, and somebody has caught it

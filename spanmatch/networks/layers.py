@@ -1,10 +1,11 @@
 """Which layers a network has, which of them are wanted, and where their neurons are."""
 
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
-from typing import Any, Literal, NamedTuple, NoReturn
+from math import prod
+from typing import Literal, NamedTuple, NoReturn
 
 import torch
 from torch import nn
@@ -50,6 +51,8 @@ class Layer:
         How the output becomes (images, positions, neurons); None where `problem` is not empty.
     problem
         Why the layer has no activations, otherwise empty.
+    size
+        How many numbers the output has for one image; 0 where it is no tensor.
     dims
         What the dimensions of the output stand for, of as many images as the layers were looked at with.
     said
@@ -62,6 +65,7 @@ class Layer:
     output: tuple[int, ...]
     arrangement: Arrangement | None
     problem: str = ""
+    size: int = 0
     dims: Dims | None = field(default=None, repr=False, compare=False)
     said: Neurons | None = None
 
@@ -136,13 +140,13 @@ def probe(
     """Return a network's forward pass with the layers that it shows."""
     noise = torch.randn(_PROBE_IMAGES, *shape, generator=torch.Generator().manual_seed(0)).to(device)
     forward = Forward(network)
-    seen: list[tuple[Site, Layer]] = []
+    seen: list[tuple[Site, str, tuple[int, ...], Dims | None]] = []
     operations: dict[nn.Module, dict[str, bool]] = {}
 
     def note(site: Site, output: object) -> None:
         dims = tracking.dims(output) if isinstance(output, torch.Tensor) else None
         if dims is not None or not site.is_function:  # a function of no image is no layer
-            seen.append((site, _layer(site, output, dims)))
+            seen.append((site, layout_problem(output), tuple(getattr(output, "shape", ())), dims))
 
     def operated(name: str, pointwise: bool) -> None:
         for module in calls.entered:
@@ -161,13 +165,17 @@ def probe(
                 f"{type(error).__name__}: {error}"
             )
             raise InputValueError(message) from error
+    forward.is_padded = bool(calls.counts)
     own = {module for module, known in operations.items() if not is_torchs_own(module) and bends(known)}
-    forward.activations |= own
-    return forward, tuple(
-        replace(layer, is_activation=True) if site.module in own else layer
-        for site, layer in seen
-        if not (site.is_function and site.module in own)
-    )
+    within = {inner for module in own for inner in module.modules() if inner is not module}
+    forward.activations = (forward.activations | own) - within
+    layers = []
+    for site, problem, shape, dims in seen:
+        if not (site.is_function and site.module in own | within):
+            is_activation = site.is_activation if site.is_function else site.module in forward.activations
+            here = replace(site, is_activation=is_activation)
+            layers.append(_layer(here, problem, shape, dims, calls.counts))
+    return forward, tuple(layers)
 
 
 def choose(layers: Sequence[Layer], wanted: Sequence[Wanted]) -> Chosen:
@@ -221,8 +229,7 @@ def as_said(layer: Layer, neurons: Neurons | None) -> Layer:
             f"`neurons` of layer {layer.name!r} must be one of its {ndim} dimensions, counted from 0, that "
             f"is not the images', got {neurons!r}"
         )
-    found = arranged(layer.dims, neurons=place)
-    return replace(layer, said=neurons, **_told(found, tuple(map(size_of, layer.dims))))
+    return _arranged(replace(layer, said=neurons), arranged(layer.dims, neurons=place))
 
 
 def usable(layer: Layer) -> Layer:
@@ -301,21 +308,32 @@ def _refuse(layers: Sequence[Layer], name: str) -> NoReturn:
     raise InputValueError(message)
 
 
-def _layer(site: Site, output: object, dims: Dims | None) -> Layer:
-    problem = layout_problem(output)
-    if problem or not isinstance(output, torch.Tensor):
-        return Layer(site.name, site.kind, site.is_activation, (), None, problem)
-    shape = tuple(output.shape)
+def _layer(
+    site: Site, problem: str, shape: tuple[int, ...], dims: Dims | None, padded: Collection[int]
+) -> Layer:
+    """Return the layer of a place, once the whole pass has shown what dimensions stand for."""
+    layer = Layer(site.name, site.kind, site.is_activation, (), None, problem, prod(shape) // _PROBE_IMAGES)
+    if problem:
+        return layer
     if dims is None:
         problem = f"a tensor of shape {shape} that does not depend on the images, as far as can be seen"
-        return Layer(site.name, site.kind, site.is_activation, (), None, problem)
-    told = _told(arranged(dims), shape)
-    return Layer(site.name, site.kind, site.is_activation, dims=dims, **told)
+        return replace(layer, problem=problem)
+    layer = _arranged(replace(layer, dims=dims), arranged(dims))
+    if padded and layer.positions not in (0, 1, *padded):
+        known = " or ".join(map(str, padded))
+        problem = (
+            f"{layer.positions} positions of which it cannot be told which are padding (the network says it "
+            f"of {known})"
+        )
+        return replace(layer, output=(), arrangement=None, problem=problem, dims=None)
+    return layer
 
 
-def _told(found: Arrangement | str, shape: tuple[int, ...]) -> dict[str, Any]:
-    """Return the fields of a `Layer` that say how its output is arranged, or why that cannot be told."""
+def _arranged(layer: Layer, found: Arrangement | str) -> Layer:
+    """Return a layer with what was found of how its output is arranged, or why that cannot be told."""
+    assert layer.dims is not None
     if isinstance(found, str):
-        return {"output": (), "arrangement": None, "problem": f"a tensor of shape {shape}, {found}"}
+        shape = tuple(map(size_of, layer.dims))
+        return replace(layer, output=(), arrangement=None, problem=f"a tensor of shape {shape}, {found}")
     output = tuple(size for place, size in enumerate(found.shape) if place != found.images or size > 1)
-    return {"output": output, "arrangement": found, "problem": ""}
+    return replace(layer, output=output, arrangement=found, problem="")

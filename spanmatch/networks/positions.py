@@ -31,7 +31,13 @@ def check_positions(positions: Positions) -> None:
         raise InputValueError(message)
 
 
-def draw_positions(image_ids: Sequence[str], total: int, wanted: int, seed: int) -> NDArray[np.int64]:
+def draw_positions(
+    image_ids: Sequence[str],
+    total: int,
+    wanted: int,
+    seed: int,
+    counts: NDArray[np.bool_] | None = None,
+) -> NDArray[np.int64]:
     """Draw positions for each image, in ascending order and none twice.
 
     The draw depends on `seed`, the image's id and `total` alone: every network with maps of that size has the
@@ -48,6 +54,8 @@ def draw_positions(image_ids: Sequence[str], total: int, wanted: int, seed: int)
         Positions to draw, at most `total`.
     seed
         Another gives other positions.
+    counts
+        (images, total): which positions count. Others are drawn where an image has fewer that do.
 
     Returns
     -------
@@ -58,19 +66,41 @@ def draw_positions(image_ids: Sequence[str], total: int, wanted: int, seed: int)
     for row, image_id in enumerate(image_ids):
         key = hashlib.sha256(f"{seed}\n{total}\n{image_id}".encode()).digest()[:16]
         ranks = np.random.Philox(key=int.from_bytes(key, "little")).random_raw(total)
+        if counts is not None:
+            ranks[~counts[row]] = np.iinfo(ranks.dtype).max
         drawn[row] = np.sort(np.argpartition(ranks, wanted - 1)[:wanted])
     return drawn
 
 
 def select_positions(
-    values: torch.Tensor, positions: Positions, image_ids: Sequence[str], seed: int
+    values: torch.Tensor,
+    positions: Positions,
+    image_ids: Sequence[str],
+    seed: int,
+    counts: torch.Tensor | None = None,
 ) -> torch.Tensor:
-    """Return the wanted positions of activations (images, positions, neurons)."""
+    """Return the wanted positions of activations (images, positions, neurons).
+
+    Parameters
+    ----------
+    values, positions, image_ids, seed
+        Activations, which of their positions are wanted, and what a draw depends on.
+    counts
+        (images, positions): which of them count; all for None. What is left out is NaN.
+    """
     total = values.shape[1]
     if positions == "mean":
+        return _mean(values, counts)
+    if positions != "all" and positions < total:
+        known = None if counts is None else counts.cpu().numpy()
+        drawn = torch.from_numpy(draw_positions(image_ids, total, positions, seed, known)).to(values.device)
+        rows = torch.arange(len(values), device=values.device).unsqueeze(1)
+        values, counts = values[rows, drawn], None if counts is None else counts[rows, drawn]
+    return values if counts is None else values.masked_fill(~counts.unsqueeze(2), torch.nan)
+
+
+def _mean(values: torch.Tensor, counts: torch.Tensor | None) -> torch.Tensor:
+    if counts is None:
         return values.mean(dim=1, keepdim=True, dtype=torch.float32)
-    if positions == "all" or positions >= total:
-        return values
-    drawn = torch.from_numpy(draw_positions(image_ids, total, positions, seed)).to(values.device)
-    rows = torch.arange(len(values), device=values.device).unsqueeze(1)
-    return values[rows, drawn]
+    kept = values.masked_fill(~counts.unsqueeze(2), 0)
+    return kept.sum(dim=1, keepdim=True, dtype=torch.float32) / counts.sum(dim=1)[:, None, None]

@@ -116,7 +116,9 @@ def part(axes: Dim, start: int, size: int) -> Dim:
 
 
 def as_positions(axes: Dim) -> Dim:
-    """Return a dimension whose neurons have become positions: others are neurons now."""
+    """Return a dimension whose neurons have become positions, since others are neurons now."""
+    for axis in axes:
+        axis.show("positions")
     return tuple(Axis(axis.size, "positions") if axis.kind == "neurons" else axis for axis in axes)
 
 

@@ -36,19 +36,21 @@ def convolved(call: Call) -> Dims | None:
 
 
 def pooled(call: Call) -> list[Dims]:
-    """As `resized`; channels are the first dimension after the images, where nothing else is known."""
-    found = []
-    for output in call.outputs:
-        dims = _confirmed(call.first(), 1)
-        sizes = tuple(output.shape)
-        shrunk = [
+    """As `resized`; channels are the first dimension after the images, where nothing else is known.
+
+    Of neurons that are pooled, other than by a moving window, it cannot be told what they are.
+    """
+    dims = _confirmed(call.first(), 1)
+    moving = set(call.arguments.get("stride") or ()) == {1}
+    return [
+        tuple(
             dim(size, "mixed")
-            if size != size_of(axes) and kind_of(axes) == "neurons"
+            if size != size_of(axes) and kind_of(axes) == "neurons" and not moving
             else derived(axes, size)
-            for axes, size in zip(dims, sizes, strict=True)
-        ]
-        found.append(tuple(shrunk))
-    return found
+            for axes, size in zip(dims, output.shape, strict=True)
+        )
+        for output in call.outputs
+    ]
 
 
 def shuffled(call: Call) -> Dims:

@@ -9,7 +9,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.weak import WeakTensorKeyDictionary
 
-from spanmatch.networks.axes.axis import Dims, dim, plain, size_of
+from spanmatch.networks.axes.axis import Dims, derived, dim, plain, size_of
 from spanmatch.networks.axes.call import Call
 from spanmatch.networks.axes.rules import RULES
 from spanmatch.networks.axes.shapes import elementwise
@@ -41,6 +41,8 @@ class AxisTracking(TorchDispatchMode):
         self._on_operation = on_operation
         self._dims = WeakTensorKeyDictionary()
         self._weights = WeakTensorKeyDictionary()
+        # of a tensor that no image has made: what it is a view of, and the dimension that it lacks
+        self._bases = WeakTensorKeyDictionary()
         self._dims[images] = (dim(len(images), "images"), *plain(images.shape[1:], "unknown"))
 
     def dims(self, tensor: torch.Tensor) -> Dims | None:
@@ -65,6 +67,9 @@ class AxisTracking(TorchDispatchMode):
             if any(self._is_weight(operand) for operand in operands):
                 for output in outputs:
                     self._weights[output] = True
+            if name in ("slice", "select"):
+                missing = _named(func, args, kwargs).get("dim", 0) if name == "select" else None
+                self._bases[result] = (operands[0], missing)
             return result
         pointwise = torch.Tag.pointwise in func.tags
         self._on_operation(name, pointwise)
@@ -74,8 +79,23 @@ class AxisTracking(TorchDispatchMode):
         several = found if isinstance(found, list) else [found] * len(outputs)
         for output, dims in zip(outputs, several, strict=False):
             fits = dims is not None and tuple(map(size_of, dims)) == tuple(output.shape)
-            self._dims[output] = dims if fits else self._unknown(output)
+            self._set(output, dims if dims is not None and fits else self._unknown(output))
         return result
+
+    def _set(self, tensor: torch.Tensor, dims: Dims) -> None:
+        """Note dimensions of a tensor, and of what it is a view of, which depends on images from now on."""
+        self._dims[tensor] = dims
+        base, missing = self._bases.get(tensor, (None, None))
+        if base is None or base in self._dims:
+            return
+        whole = list(dims)
+        if missing is not None:
+            whole.insert(missing % base.ndim, ())
+        found = (
+            derived(axes, size) if axes else dim(size, "positions")
+            for axes, size in zip(whole, base.shape, strict=True)
+        )
+        self._set(base, tuple(found))
 
     def _is_weight(self, tensor: torch.Tensor) -> bool:
         return isinstance(tensor, nn.Parameter) or tensor in self._weights

@@ -36,6 +36,9 @@ class Images:
         One stable name for each image.
     preprocessing
         What makes pixels of bytes; None where `stored` is float32.
+    mask
+        (n_images, n_positions), bool: which positions of each image count as samples, such as all tokens but
+        padding; None for all. It holds for layers with as many positions.
 
     Raises
     ------
@@ -49,8 +52,11 @@ class Images:
     labels: NDArray[np.int64]
     ids: tuple[str, ...]
     preprocessing: Preprocessing | None = None
+    mask: NDArray[np.bool_] | None = None
 
     def __post_init__(self) -> None:
+        if self.mask is not None:
+            _require_mask(self.mask, len(self.ids))
         if isinstance(self.stored, np.ndarray):
             _require_type("stored", self.stored, np.uint8, np.float32)
         _require_type("labels", self.labels, np.int64)
@@ -97,6 +103,9 @@ class Images:
             little = self.stored.dtype.newbyteorder("<")
             digest.update(f"{little.str}{self.stored.shape}".encode())
             digest.update(np.ascontiguousarray(self.stored, dtype=little).data)
+        if self.mask is not None:
+            digest.update(f"mask{self.mask.shape}".encode())
+            digest.update(np.ascontiguousarray(self.mask).data)
         return digest.hexdigest()
 
     def slice(self, start: int, stop: int) -> "Images":
@@ -104,7 +113,8 @@ class Images:
         stored = (
             self.stored.slice(start, stop) if isinstance(self.stored, ImageFiles) else self.stored[start:stop]
         )
-        return Images(stored, self.labels[start:stop], self.ids[start:stop], self.preprocessing)
+        mask = None if self.mask is None else self.mask[start:stop]
+        return Images(stored, self.labels[start:stop], self.ids[start:stop], self.preprocessing, mask)
 
     def spread(self, count: int | None) -> "Images":
         """Return so many images, evenly spread over all; all of them for None."""
@@ -117,7 +127,8 @@ class Images:
         else:
             stored = self.stored[index]
         ids = tuple(self.ids[number] for number in index)
-        return Images(stored, self.labels[index], ids, self.preprocessing)
+        mask = None if self.mask is None else self.mask[index]
+        return Images(stored, self.labels[index], ids, self.preprocessing, mask)
 
     def raw(self, index: Sequence[int] | NDArray[np.int64], threads: int = 1) -> Raw:
         """Return some images resized, cropped and padded but not standardised: bytes, or float32 as it is.
@@ -204,3 +215,13 @@ def _require_type(name: str, array: NDArray[Any], *types: type[np.generic]) -> N
     if array.dtype not in types:
         known = " or ".join(np.dtype(one).name for one in types)
         raise InputTypeError(f"`{name}` must be {known}, got {array.dtype}; convert it with .astype")
+
+
+def _require_mask(mask: NDArray[Any], images: int) -> None:
+    _require_type("mask", mask, np.bool_)
+    if mask.ndim != 2 or len(mask) != images:
+        message = (
+            f"`mask` must have the shape (images, positions) of {images} images, got {mask.shape}; say of "
+            "each position of each image whether it counts"
+        )
+        raise InputValueError(message)
