@@ -146,8 +146,7 @@ def reshaped(dims: Dims, shape: Sequence[int]) -> Dims:
         taken: list[Axis] = []
         if size == 1 and axes and axes[0].size == 1:
             taken.append(axes.pop(0))
-        while axes and size_of(tuple(taken)) < size:
-            wanted = size // size_of(tuple(taken))
+        while axes and (wanted := size // size_of(tuple(taken))) > 1:
             axis = axes.pop(0)
             if axis.size > wanted and axis.size % wanted == 0 and axis.kind != "images":
                 axes.insert(0, Axis(axis.size // wanted, axis))
