@@ -141,3 +141,230 @@ def test_a_layer_that_is_not_reached_is_named() -> None:
     of = Images(np.full((3, 1, 2, 2), 99, np.float32), np.zeros(3, np.int64), ("a", "b", "c"))
     with pytest.raises(UnusableLayerError, match="'dark' gives nothing for images 0 to 1; leave it out"):
         list(extract(Choosy(), ["dark"], of, batch_size=2))
+
+
+class Swapped(nn.Module):
+    """Modules whose names look like those of repeated calls; one is called twice."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc_1, self.fc_2 = nn.Linear(4, 3), nn.Linear(3, 3)
+        self.relu_1, self.relu_2, self.relu = nn.ReLU(), nn.ReLU(), nn.Tanh()
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.relu_1(self.fc_1(x.flatten(1)))
+        x = self.relu(self.relu_2(self.fc_2(x)))
+        return self.relu(x + 1).relu()
+
+
+def test_a_name_means_the_module_of_that_name() -> None:
+    network, some = seeded(Swapped), images(3, 1, 2, 2)
+    with torch.no_grad():
+        fc_1 = network.fc_1(torch.from_numpy(some.pixels).flatten(1))
+        relu_2 = network.fc_2(fc_1.clamp(min=0)).clamp(min=0)
+        relu = torch.tanh(relu_2)
+        relu_3 = torch.tanh(relu + 1)
+    expected = {"fc_1": fc_1, "relu_1": fc_1.clamp(min=0), "relu_2": relu_2, "relu": relu, "relu_3": relu_3}
+    expected["relu_function"] = relu_3.clamp(min=0)
+    found = whole(network, tuple(expected), some)
+    for name, values in expected.items():
+        np.testing.assert_allclose(found[name][:, 0], values, atol=1e-6, err_msg=name)
+
+
+class NewGELU(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return 0.5 * x * (1 + torch.tanh((2 / torch.pi) ** 0.5 * (x + 0.044715 * torch.pow(x, 3))))
+
+
+class ErfGELU(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x * 0.5 * (1 + torch.erf(x / 2**0.5))
+
+
+class Swish(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.beta = nn.Parameter(torch.ones(1))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x * torch.sigmoid(self.beta * x)
+
+
+class SquaredReLU(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.relu = nn.ReLU()
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.relu(x) ** 2
+
+
+class Snake(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x + torch.sin(x) ** 2
+
+
+class Leaky(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.where(x > 0, x, 0.1 * x)
+
+
+class SwiGLU(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        value, gate = x.chunk(2, dim=-1)
+        return value * functional.silu(gate)
+
+
+class DenseReLU(nn.Module):
+    """Has weights of its own: its output is a dense layer's and an activation function's."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(8, 8))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return functional.relu(x @ self.weight)
+
+
+class RMSNorm(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + 1e-6)
+
+
+class Scale(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return 2 * x + 1
+
+
+@pytest.mark.parametrize("make", [NewGELU, ErfGELU, Swish, SquaredReLU, Snake, Leaky, SwiGLU])
+def test_a_module_that_bends_each_value_is_an_activation_function(make: type[nn.Module]) -> None:
+    network = seeded(
+        lambda: nn.Sequential(nn.Linear(4, 8), make(), nn.Linear(8 if make is not SwiGLU else 4, 2))
+    )
+    some = images(3, 5, 4)
+    listed = list_layers(network, (5, 4))
+    assert choose(listed, ["default"]).names == ("1",)
+    assert not [layer.name for layer in listed if layer.name.startswith("1.") and layer.name != "1.relu"]
+    with torch.no_grad():
+        expected = network[1](network[0](torch.from_numpy(some.pixels)))
+    np.testing.assert_allclose(whole(network, ("1",), some)["1"], expected, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("make", "activations"), [(DenseReLU, ("1.relu",)), (RMSNorm, ()), (Scale, ()), (nn.Identity, ())]
+)
+def test_a_module_that_does_more_or_less_is_none(make: type[nn.Module], activations: tuple[str, ...]) -> None:
+    listed = list_layers(nn.Sequential(nn.Linear(4, 8), make()), (5, 4))
+    assert tuple(layer.name for layer in listed if layer.is_activation) == activations
+
+
+def test_hooks_are_gone_whatever_happens() -> None:
+    class Failing(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.fc = nn.Linear(4, 3)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.fc(x.flatten(1)) @ x
+
+    network = Failing()
+    with pytest.raises(
+        ValueError, match=r"`shape` of the images must be one that the network takes, but \(1, 2, 2\)"
+    ):
+        list_layers(network, (1, 2, 2))
+    assert not any(module._forward_hooks or module._forward_pre_hooks for module in network.modules())
+
+
+class Caught(nn.Module):
+    """Catches the error of a module within, and goes on."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.bad, self.good = nn.Linear(9, 2), nn.Linear(4, 2)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = x.flatten(1)
+        try:
+            return self.bad(x)
+        except RuntimeError:
+            return functional.relu(self.good(x))
+
+
+def test_an_error_that_the_network_catches_leaves_names_right() -> None:
+    assert choose(list_layers(Caught(), (1, 2, 2)), ["*"]).names == ("flatten", "good", "relu")
+
+
+class Told(nn.Module):
+    """Tells its attention which tokens are padding: those whose first number is negative."""
+
+    def __init__(self, how: str) -> None:
+        super().__init__()
+        self.how = how
+        self.embed = nn.Linear(6, 6)
+        self.layer = nn.TransformerEncoderLayer(6, 2, 8, batch_first=how != "tokens first")
+        self.own = HuggingFaces()
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        padding = x[..., 0] < 0
+        z = self.embed(x)
+        if self.how == "attention_mask":
+            return self.own(z, attention_mask=(~padding).long())
+        if self.how == "float":
+            padding = torch.zeros(padding.shape).masked_fill(padding, -torch.inf)
+        if self.how == "tokens first":
+            return self.layer(z.transpose(0, 1), src_key_padding_mask=padding)
+        return self.layer(z, None, padding)
+
+
+class HuggingFaces(nn.Module):
+    def forward(
+        self, hidden_states: torch.Tensor, attention_mask: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        return hidden_states * attention_mask[..., None]
+
+
+@pytest.mark.parametrize("how", ["bool", "float", "tokens first", "attention_mask"])
+def test_padding_is_left_out_in_every_layer_of_tokens(how: str) -> None:
+    network, some = seeded(lambda: Told(how)), images(4, 5, 6)
+    some.stored[:, 0, 0] = 1  # at least one token that counts
+    padding = some.pixels[..., 0] < 0
+    assert padding.any()
+    layers = ("embed", "own" if how == "attention_mask" else "layer.relu")
+    for positions in ("all", 2, "mean"):
+        for layer, values in whole(network, layers, some, positions=positions, batch_size=3).items():
+            if positions == "all":
+                assert np.array_equal(np.isnan(values).all(axis=2), padding), layer
+            elif positions == "mean":
+                assert not np.isnan(values).any()
+            else:
+                kept = np.minimum((~padding).sum(axis=1), 2)
+                assert np.array_equal((~np.isnan(values)).all(axis=2).sum(axis=1), kept)
+    embedded = whole(network, ("embed",), some, positions="mean")["embed"]
+    with torch.no_grad():
+        tokens = network.embed(torch.from_numpy(some.pixels)).numpy()
+    expected = [rows[~left_out].mean(axis=0) for rows, left_out in zip(tokens, padding, strict=True)]
+    np.testing.assert_allclose(embedded[:, 0], expected, atol=1e-5)
+
+
+def test_the_mask_of_the_data_leaves_positions_out() -> None:
+    network, some = seeded(Encoder), images(4, 1, 7, 6)
+    mask = np.arange(7) < np.array([[7], [3], [1], [5]])
+    masked = Images(some.stored, some.labels, some.ids, mask=mask)
+    assert masked.digest != some.digest
+    assert np.array_equal(masked.slice(1, 3).mask, mask[1:3])
+    layers = ("embed", "encoder.layers.1.relu", "head")
+    found, usual = whole(network, layers, masked, batch_size=3), whole(network, layers, some)
+    for layer in layers[:2]:
+        assert np.array_equal(np.isnan(found[layer]).all(axis=2), ~mask)
+        np.testing.assert_allclose(found[layer][mask], usual[layer][mask], atol=1e-6)
+    np.testing.assert_allclose(found["head"], usual["head"], atol=1e-6)  # one position
+    short = Images(some.stored, some.labels, some.ids, mask=mask[:, :6])
+    with pytest.raises(
+        ValueError, match=r"`layers` must have 6 positions, of which it is known .*'embed' has 7"
+    ):
+        whole(network, layers, short)
+    for wrong in (mask[:2], mask[0]):
+        with pytest.raises(ValueError, match=r"`mask` must have the shape \(images, positions\) of 4 images"):
+            Images(some.stored, some.labels, some.ids, mask=wrong)
+    with pytest.raises(TypeError, match="`mask` must be bool"):
+        Images(some.stored, some.labels, some.ids, mask=mask.astype(np.int64))

@@ -86,7 +86,7 @@ class Odd(nn.Module):
         ("argmax", "a tensor of int64; leave it out"),
         (
             "add",
-            r"a tensor of shape \(2, 1, 2, 2\), of which it cannot be told which dimension is the neurons; say",
+            r"a tensor of shape \(2, 1, 2, 2\), of which it cannot be told .* the neurons; say which",
         ),
     ],
 )

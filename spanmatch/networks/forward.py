@@ -99,7 +99,8 @@ class Calls:
                 if module in self._told_of_padding:
                     handle = module.register_forward_pre_hook(self._tell, with_kwargs=True)
                     hooks.callback(handle.remove)
-                hooks.callback(module.register_forward_hook(self._leave).remove)
+                handle = module.register_forward_hook(self._leave, always_call=True)
+                hooks.callback(handle.remove)
             hooks.enter_context(_Functions(self._function))
             with suppress(_EnoughError):
                 yield
@@ -117,8 +118,9 @@ class Calls:
             self.counts = both(self.counts, mask)
 
     def _leave(self, module: nn.Module, _inputs: object, output: object) -> None:
-        while self._entered.pop() is not module:  # one within has raised, and somebody has caught it
-            pass
+        self._entered.pop()
+        if output is None:  # the module has raised, or gives nothing
+            return
         name, kind = self._unique(self._names[module]), type(module).__name__
         self._show(Site(name, kind, module in self._activations, module), layer_output(module, output))
 
