@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.filesize import decimal
+from rich.measure import Measurement
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from rich.text import Text
 
 from flows.status import StageStatus
 from flows.study import Study
@@ -31,6 +33,9 @@ _WORK: dict[Stage, str] = {
     "profiles": "find match profiles (layers of pairs)",
     "matches": "find matches (layers of pairs at each ε)",
 }
+
+
+_WIDEST = 10_000  # more columns than any table has
 
 
 class Bars:
@@ -83,7 +88,7 @@ class Bars:
 def show_summary(console: Console, results: StudyResults, root: Root) -> None:
     """Show similarity by layer, the ledger, and where the report is."""
     for table in summary_rows(results):
-        console.print(_summary_table(table))
+        _show_table(console, _summary_table(table))
     for warning in _too_few_samples(results):
         console.print(f"[yellow]{warning}[/]", highlight=False, soft_wrap=True)
     latest = {row.network: row for row in results.networks}  # the last of each is its latest checkpoint
@@ -104,7 +109,7 @@ def show_status(console: Console, study: Study, stages: Sequence[StageStatus]) -
         table.add_column(column, justify="left" if column == "stage" else "right")
     for stage in stages:
         table.add_row(stage.stage, str(stage.done), str(stage.total - stage.done))
-    console.print(table)
+    _show_table(console, table)
 
 
 def show_survey(console: Console, root: Root, found: "Survey") -> None:
@@ -117,7 +122,7 @@ def show_survey(console: Console, root: Root, found: "Survey") -> None:
         table.add_row(kind, str(len(used)), _size(used), str(len(unused)), _size(unused))
     table.add_section()
     table.add_row("all", str(len(found.used)), _size(found.used), str(len(found.unused)), _size(found.unused))
-    console.print(table)
+    _show_table(console, table)
     for items, reason in (
         (found.recent, "nothing refers to them, but a run may have just written them; see --older-than"),
         (found.foreign, f"they hold files that are not spanmatch's, such as {_foreign(found.foreign)}"),
@@ -137,14 +142,22 @@ def _foreign(items: "Sequence[Item]") -> str:
 
 
 def show_layers(console: Console, study: Study, layers: "Sequence[Layer]", compared: Collection[str]) -> None:
-    """Show every layer with its shape, and which of them the study compares."""
+    """Show every layer with its output and where its neurons are, and which of them the study compares."""
     table = Table(title=f"layers of {study.architecture}", title_justify="left")
-    for column in ("layer", "kind", "neurons", "positions", "compared"):
+    for column in ("layer", "kind", "output", "neurons", "positions", "compared"):
         table.add_column(column, justify="right" if column in ("neurons", "positions") else "left")
     for layer in layers:
         sizes = ("–", "–") if layer.problem else (str(layer.neurons), str(layer.positions))
-        table.add_row(layer.name, layer.kind, *sizes, "yes" if layer.name in compared else "")
-    console.print(table)
+        yes = "yes" if layer.name in compared else ""
+        table.add_row(*(Text(text) for text in (layer.name, layer.kind, layer.described, *sizes, yes)))
+    _show_table(console, table)
+
+
+def _show_table(console: Console, table: Table) -> None:
+    """Print a table as wide as it is: a screen may break its lines, but no name in it is cut short."""
+    natural = Measurement.get(console, console.options.update(max_width=_WIDEST), table).maximum
+    wide = Console(file=console.file, width=natural, force_terminal=console.is_terminal)
+    wide.print(table, crop=False)
 
 
 def _summary_table(summary: SummaryTable) -> Table:

@@ -70,6 +70,19 @@ class Layer:
     said: Neurons | None = None
 
     @property
+    def described(self) -> str:
+        """The output's shape for people, with what is neurons; or why there are no activations."""
+        if self.arrangement is None:
+            return self.problem
+        sizes = []
+        for place, size in enumerate(self.arrangement.shape):
+            images = ["images"] if place == self.arrangement.images else []
+            number = [] if images and size == 1 else [str(size)]
+            neurons = " neurons" if place in self.arrangement.of_neurons else ""
+            sizes.append(" · ".join([*images, *number]) + neurons)
+        return ", ".join(sizes)
+
+    @property
     def positions(self) -> int:
         """How many positions one image gives, 0 where there is a problem."""
         return 0 if self.arrangement is None else self.arrangement.positions

@@ -65,6 +65,8 @@ class Arrangement:
         These axes in the order images, positions, neurons.
     positions, neurons
         How many one image gives.
+    of_neurons
+        The dimensions of the output that are neurons.
     """
 
     shape: tuple[int, ...]
@@ -73,6 +75,7 @@ class Arrangement:
     order: tuple[int, ...]
     positions: int
     neurons: int
+    of_neurons: tuple[int, ...]
 
     def fits(self, shape: Sequence[int], images: int) -> bool:
         """Tell whether an output of so many images has the shape that was looked at."""
@@ -173,16 +176,18 @@ def arranged(dims: Dims, *, neurons: int | None = None) -> Arrangement | str:
         The dimension that stands for neurons, where somebody says so; all others but the images' are
         positions then.
     """
-    split: list[tuple[Dim, bool | None]] = []  # with what is said of it: whether these are neurons
+    split: list[tuple[Dim, int]] = []  # with the dimension that it is of
     for place, axes in enumerate(dims):
-        said = None if neurons is None else place == neurons
         apart = len(axes) > 1 and any(axis.kind == "images" for axis in axes)
-        split += [((axis,), said) for axis in axes] if apart else [(axes, said)]
+        split += [((axis,), place) for axis in axes] if apart else [(axes, place)]
     images = [place for place, (axes, _) in enumerate(split) if kind_of(axes) == "images"]
     if len(images) != 1:
         return "of which it cannot be told which dimension is the images"
     rest = [place for place in range(len(split)) if place != images[0]]
-    chosen = _neurons([split[place] for place in rest])
+    if neurons is None:
+        chosen = _neurons([split[place][0] for place in rest])
+    else:
+        chosen = [split[place][1] == neurons for place in rest]
     if chosen is None:
         return "of which it cannot be told which dimension is the neurons"
     last = [place for place, is_neurons in zip(rest, chosen, strict=True) if is_neurons]
@@ -192,21 +197,20 @@ def arranged(dims: Dims, *, neurons: int | None = None) -> Arrangement | str:
     grows = next(place for place, axes in enumerate(dims) if kind_of(axes) == "images")
     shape = [size_of(axes) // (sizes[images[0]] if place == grows else 1) for place, axes in enumerate(dims)]
     sizes[images[0]] = 0
-    return Arrangement(tuple(shape), grows, tuple(sizes), (images[0], *first, *last), *count)
+    of_neurons = tuple(dict.fromkeys(split[place][1] for place in last))
+    return Arrangement(tuple(shape), grows, tuple(sizes), (images[0], *first, *last), *count, of_neurons)
 
 
-def _neurons(dims: Sequence[tuple[Dim, bool | None]]) -> list[bool] | None:
+def _neurons(dims: Sequence[Dim]) -> list[bool] | None:
     """Say of each dimension beside the images whether it is one of neurons; None if that cannot be told."""
-    if any(said is not None for _, said in dims):
-        return [bool(said) for _, said in dims]
     if len(dims) == 1:  # one number for each image and feature: the features are neurons
         return [True]
-    if any(kind_of(axes) == "mixed" for axes, _ in dims):
+    if any(kind_of(axes) == "mixed" for axes in dims):
         return None
-    pure = [bool(axes) and all(axis.kind == "neurons" for axis in axes) for axes, _ in dims]
+    pure = [bool(axes) and all(axis.kind == "neurons" for axis in axes) for axes in dims]
     if any(pure):
         return pure
-    mingled = [kind_of(axes) == "neurons" for axes, _ in dims]
+    mingled = [kind_of(axes) == "neurons" for axes in dims]
     return mingled if sum(mingled) == 1 else None
 
 
