@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import torch
 from torch import nn
 
 _ACTIVATION_MODULES = (
@@ -128,9 +129,12 @@ def function_name(function: object) -> str:
 
 
 def layer_output(module: nn.Module, output: object) -> object:
-    """Return what of a module's output is its layer's: the first that recurrent and attention layers give."""
-    if isinstance(output, tuple) and not hasattr(output, "_fields"):
-        several = isinstance(module, nn.RNNBase | nn.RNNCellBase | nn.MultiheadAttention)
-        if len(output) == 1 or (several and output):
-            return output[0]
-    return output
+    """Return what of a module's output is its layer's: of several, the only tensor.
+
+    Of recurrent and attention layers it is the first.
+    """
+    if not isinstance(output, tuple) or hasattr(output, "_fields"):
+        return output
+    tensors = [each for each in output if isinstance(each, torch.Tensor)]
+    several = isinstance(module, nn.RNNBase | nn.RNNCellBase | nn.MultiheadAttention)
+    return tensors[0] if len(tensors) == 1 or (several and output and output[0] is tensors[0]) else output
