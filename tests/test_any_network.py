@@ -10,9 +10,20 @@ from conftest import TINY, Environment, computed, ledger, spanmatch, write_study
 
 from flows import checks
 from flows.study import read_study
+from spanmatch.networks.data import load_dataset
 
 MINE = '''
+from dataclasses import replace
+
 from torch import nn
+from spanmatch.networks.data import Dataset, load_dataset
+
+
+def rows():
+    """Digits, of which rows with little ink do not count."""
+    digits = load_dataset("digits")
+    held_out = replace(digits.held_out, mask=digits.held_out.stored[:, 0].sum(axis=2) > 40)
+    return Dataset("rows", digits.training, held_out, 10)
 
 
 class Encoder(nn.Module):
@@ -105,14 +116,26 @@ def test_networks_of_other_studies_are_compared(
 
 def test_a_network_of_ones_own_is_found_in_the_current_folder(tmp_path: Path, env: Environment) -> None:
     (tmp_path / "mine.py").write_text(MINE, encoding="utf-8")
-    changes = {**TINY, "architecture": "mine:encoder", "layers": ["default", "mix"], "positions": 5}
+    layers = ["default", "mix", {"name": "mix.add", "neurons": 1}]
+    changes = {**TINY, "dataset": "mine:rows", "architecture": "mine:encoder", "layers": layers}
     study = write_study(tmp_path, {**changes, "checkpoints": ["final"], "dtype": "float16"})
     listed = spanmatch("layers", study, env=env, folder=tmp_path)
     assert "TransformerEncoderLayer" in listed
+    assert "images, 8 neurons, 12" in listed
+    assert "images, 8, 12 neurons" in listed
+    layers[-1]["neurons"] = "last"
+    study = write_study(tmp_path, {**changes, "layers": layers, "checkpoints": ["final"]})
     spanmatch("run", study, "--root", tmp_path / "root", env=env, folder=tmp_path)
     rows = {row["layer"]: row for row in similarity(tmp_path / "root")}
-    assert {(row["samples"], row["neurons_x"]) for row in rows.values()} >= {(str(5 * 90), "12")}
-    assert {"relu", "mix"} <= rows.keys()
+    held_out = load_dataset("digits").held_out
+    counted = int((held_out.stored[:90, 0].sum(axis=2) > 40).sum())
+    assert 90 < counted < 8 * 90
+    assert {row: (found["samples"], found["neurons_x"]) for row, found in rows.items()} == {
+        "relu": (str(counted), "12"),
+        "mix.relu": (str(counted), "24"),
+        "mix.add": (str(counted), "12"),
+        "mix": (str(counted), "12"),
+    }
 
 
 @pytest.mark.parametrize(
