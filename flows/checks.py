@@ -116,12 +116,14 @@ def _question(study: Study, weights: Mapping[str, str]) -> str:
 def _looked_up(study: Study, weights: Mapping[str, str]) -> Setting:
     from spanmatch.networks.data import load_dataset  # torch and scikit-learn: seconds
     from spanmatch.networks.layers import choose
+    from spanmatch.networks.padding import check_mask
 
     dataset = load_dataset(study.dataset, study.data_folder)
     _require_images(study, len(dataset.held_out))
     known = _layers(study, dataset)
     others = {name: _other(name, path, dataset) for name, path in study.others.items()}
     found = choose(known, study.wanted_layers())
+    check_mask(dataset.held_out.mask, {layer.name: layer.positions for layer in found.layers})
     chosen = _shared(study, tuple(layer.name for layer in found.layers), known, others)
     comparisons(study, {name: other.study for name, (other, _) in others.items()})
     return Setting(

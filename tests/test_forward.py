@@ -346,6 +346,35 @@ def test_padding_is_left_out_in_every_layer_of_tokens(how: str) -> None:
     np.testing.assert_allclose(embedded[:, 0], expected, atol=1e-5)
 
 
+class Sometimes(nn.Module):
+    """Tells its attention of padding only where there is some, and has a map beside the tokens."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv1d(5, 6, 3)
+        self.embed = nn.Linear(6, 6)
+        self.attention = nn.MultiheadAttention(6, 2, batch_first=True)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        z = self.embed(x) + self.conv(x).mean()
+        padding = x[..., 0] > 50
+        return self.attention(z, z, z, key_padding_mask=padding if padding.any() else None)[0]
+
+
+def test_padding_that_depends_on_the_images_is_left_out_too() -> None:
+    network, some = seeded(Sometimes), images(4, 5, 6)
+    some.stored[3, 2:, 0] = 99
+    found = whole(network, ("embed", "attention"), some, batch_size=2)
+    for values in found.values():
+        assert np.isnan(values[3, 2:]).all()
+        assert not np.isnan(values[:3]).any()
+        assert not np.isnan(values[3, :2]).any()
+    with pytest.raises(
+        UnusableLayerError, match=r"'conv' gives 4 positions of which it cannot be told which are"
+    ):
+        whole(network, ("conv",), some, batch_size=2)
+
+
 def test_the_mask_of_the_data_leaves_positions_out() -> None:
     network, some = seeded(Encoder), images(4, 1, 7, 6)
     mask = np.arange(7) < np.array([[7], [3], [1], [5]])
@@ -360,7 +389,7 @@ def test_the_mask_of_the_data_leaves_positions_out() -> None:
     np.testing.assert_allclose(found["head"], usual["head"], atol=1e-6)  # one position
     short = Images(some.stored, some.labels, some.ids, mask=mask[:, :6])
     with pytest.raises(
-        ValueError, match=r"`layers` must have 6 positions, of which it is known .*'embed' has 7"
+        ValueError, match=r"`layers` must have 6 positions, as the `mask` .* got 7 of 'embed'"
     ):
         whole(network, layers, short)
     for wrong in (mask[:2], mask[0]):

@@ -28,7 +28,7 @@ from spanmatch.networks.layers import (
     probe,
     usable,
 )
-from spanmatch.networks.padding import Counts, both, counting
+from spanmatch.networks.padding import Counts, both, check_mask, counting, padding_problem
 from spanmatch.networks.positions import Positions, check_positions, select_positions
 from spanmatch.networks.sites import Site
 
@@ -138,6 +138,7 @@ def extract(
     with deterministic(device=device):
         forward, known = probe(network.to(where), images.slice(0, 1).pixels.shape[1:], where)
     chosen = {name: usable(as_said(known_layer(known, name), neurons.get(name))) for name in layers}
+    check_mask(images.mask, {name: layer.positions for name, layer in chosen.items()})
     take = _Taking(positions, position_seed, dtype)
     size = batch_size or _batch_size(known)
     return _batches(forward, chosen, images, take, on_layer, batch_size=size, device=where)
@@ -154,7 +155,7 @@ class _Taking:
     def __call__(self, layer: Layer, output: object, image_ids: Sequence[str], counts: Counts) -> Activations:
         arranged = by_position(layer, output, len(image_ids))
         assert isinstance(output, torch.Tensor)
-        counted = counting(counts, arranged.shape[1], layer.name)
+        counted = counting(counts, arranged.shape[1])
         seen = output if counted is None else arranged[counted]
         low, high = _range(seen)
         if not (math.isfinite(low) and math.isfinite(high)):
@@ -208,17 +209,19 @@ def _passed(
         on_layer(name, taken[name])
 
     def keep(site: Site, output: object) -> None:
-        if site.name in layers and forward.is_padded:
+        if site.name in layers and forward.told_of_padding:
             held[site.name] = output.clone() if isinstance(output, torch.Tensor) else output
         elif site.name in layers:
             took(site.name, output, known)
 
     # a copy: the network may work on its input in place
     pixels = torch.tensor(batch.pixels, device=device)
-    told = forward(pixels, keep, until=None if forward.is_padded else layers)
+    told = forward(pixels, keep, until=None if forward.told_of_padding else layers)
     for counts in told.values():
         known = both(known, counts)
     for name, output in held.items():
+        if problem := padding_problem(layers[name].positions, told):
+            raise UnusableLayerError(name, problem)
         took(name, output, known)
     return taken
 

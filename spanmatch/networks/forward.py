@@ -41,8 +41,7 @@ class Forward:
         self.activations: set[nn.Module] = {module for module in self.names if is_activation(module)}
         """Activation functions: torch's, and those of somebody's own that a first pass has found."""
         self.told_of_padding = told_of_padding(network)
-        self.is_padded = False
-        """Whether a first pass has seen that the network tells its layers of padding."""
+        """Modules that can be told of padding; whether they are may depend on the images."""
 
     def __call__(
         self, inputs: torch.Tensor, on_output: OnOutput, *, until: Collection[str] | None = None

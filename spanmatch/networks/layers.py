@@ -14,6 +14,7 @@ from spanmatch.errors import InputValueError
 from spanmatch.networks.axes.axis import Arrangement, Dims, arranged, kind_of, size_of
 from spanmatch.networks.axes.tracking import AxisTracking
 from spanmatch.networks.forward import Calls, Forward, faithful
+from spanmatch.networks.padding import padding_problem
 from spanmatch.networks.sites import Site, bends, is_torchs_own
 
 DEFAULT = "default"
@@ -178,7 +179,6 @@ def probe(
                 f"{type(error).__name__}: {error}"
             )
             raise InputValueError(message) from error
-    forward.is_padded = bool(calls.counts)
     own = {module for module, known in operations.items() if not is_torchs_own(module) and bends(known)}
     within = {inner for module in own for inner in module.modules() if inner is not module}
     forward.activations = (forward.activations | own) - within
@@ -332,12 +332,7 @@ def _layer(
         problem = f"a tensor of shape {shape} that does not depend on the images, as far as can be seen"
         return replace(layer, problem=problem)
     layer = _arranged(replace(layer, dims=dims), arranged(dims))
-    if padded and layer.positions not in (0, 1, *padded):
-        known = " or ".join(map(str, padded))
-        problem = (
-            f"{layer.positions} positions of which it cannot be told which are padding (the network says it "
-            f"of {known})"
-        )
+    if problem := padding_problem(layer.positions, padded):
         return replace(layer, output=(), arrangement=None, problem=problem, dims=None)
     return layer
 

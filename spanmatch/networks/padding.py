@@ -1,10 +1,12 @@
 """Which positions of each image count: what data and attention layers say of padding."""
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from spanmatch.errors import InputValueError
@@ -47,24 +49,53 @@ def both(known: Counts, new: torch.Tensor) -> Counts:
     return {**known, positions: new & known[positions].to(new.device) if positions in known else new}
 
 
-def counting(counts: Counts, positions: int, layer: str) -> torch.Tensor | None:
-    """Return which positions of a layer count, (images, positions); None where all do.
+def check_mask(mask: NDArray[np.bool_] | None, positions: Mapping[str, int]) -> None:
+    """See that it can be told of each layer which of its positions count.
+
+    Parameters
+    ----------
+    mask
+        Of the images, (images, positions), or None.
+    positions
+        How many each layer has, by name.
 
     Raises
     ------
     ValueError
-        If something is known of other numbers of positions, so that it cannot be told.
+        If a layer has others than the mask, and more than one.
     """
-    if not counts or positions == 1:
-        return None
-    if positions not in counts:
-        known = " or ".join(str(number) for number in counts)
-        raise InputValueError(
-            f"`layers` must have {known} positions, of which it is known which are padding, or one, but "
-            f"{layer!r} has {positions}; leave it out"
-        )
-    mask = counts[positions]
-    return None if bool(mask.all()) else mask
+    if mask is None:
+        return
+    for layer, number in positions.items():
+        if number not in (1, mask.shape[1]):
+            raise InputValueError(
+                f"`layers` must have {mask.shape[1]} positions, as the `mask` of the images has, or one, got "
+                f"{number} of {layer!r}; leave it out"
+            )
+
+
+def padding_problem(positions: int, padded: Collection[int]) -> str:
+    """Say why it cannot be told which of a layer's positions are padding; nothing if it can.
+
+    Parameters
+    ----------
+    positions
+        How many the layer has.
+    padded
+        Of how many tokens the network tells its layers which are padding.
+    """
+    if not padded or positions in (0, 1, *padded):
+        return ""
+    known = " or ".join(map(str, padded))
+    return (
+        f"{positions} positions of which it cannot be told which are padding (the network says it of {known})"
+    )
+
+
+def counting(counts: Counts, positions: int) -> torch.Tensor | None:
+    """Return which positions count where there are so many, (images, positions); None where all do."""
+    mask = counts.get(positions)
+    return None if positions == 1 or mask is None or bool(mask.all()) else mask
 
 
 def _not_padding(mask: torch.Tensor) -> torch.Tensor:
