@@ -171,6 +171,21 @@ def test_a_name_means_the_module_of_that_name() -> None:
         np.testing.assert_allclose(found[name][:, 0], values, atol=1e-6, err_msg=name)
 
 
+def test_a_module_in_two_places_answers_to_both_names() -> None:
+    act = nn.ReLU()
+    network = seeded(lambda: nn.Sequential(nn.Linear(4, 3), act, nn.Linear(3, 3), act, act))
+    listed = list_layers(network, (4,))
+    assert [layer.name for layer in listed] == ["0", "1", "2", "1_1", "1_2"]
+    assert choose(listed, ["3"]).names == ("1_1",)
+    some = images(3, 4)
+    found = whole(network, ("3", "1"), some)
+    with torch.no_grad():
+        first = network[:2](torch.from_numpy(some.pixels))
+        second = network(torch.from_numpy(some.pixels))
+    np.testing.assert_allclose(found["1"][:, 0], first, atol=1e-6)
+    np.testing.assert_allclose(found["3"][:, 0], second, atol=1e-6)
+
+
 class NewGELU(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return 0.5 * x * (1 + torch.tanh((2 / torch.pi) ** 0.5 * (x + 0.044715 * torch.pow(x, 3))))

@@ -202,6 +202,7 @@ def _passed(
     taken: dict[str, Activations] = {}
     held: dict[str, object] = {}  # until the network has told its layers which positions are padding
     mask = batch.mask
+    asked = {layer.name: name for name, layer in layers.items()}
     known: Counts = {} if mask is None else {mask.shape[1]: torch.tensor(mask, device=device)}
 
     def took(name: str, output: object, counts: Counts) -> None:
@@ -209,14 +210,15 @@ def _passed(
         on_layer(name, taken[name])
 
     def keep(site: Site, output: object) -> None:
-        if site.name in layers and forward.told_of_padding:
-            held[site.name] = output.clone() if isinstance(output, torch.Tensor) else output
-        elif site.name in layers:
-            took(site.name, output, known)
+        name = asked.get(site.name)
+        if name is not None and forward.told_of_padding:
+            held[name] = output.clone() if isinstance(output, torch.Tensor) else output
+        elif name is not None:
+            took(name, output, known)
 
     # a copy: the network may work on its input in place
     pixels = torch.tensor(batch.pixels, device=device)
-    told = forward(pixels, keep, until=None if forward.told_of_padding else layers)
+    told = forward(pixels, keep, until=None if forward.told_of_padding else asked)
     for counts in told.values():
         known = both(known, counts)
     for name, output in held.items():

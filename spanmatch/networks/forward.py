@@ -38,6 +38,10 @@ class Forward:
     def __init__(self, network: nn.Module) -> None:
         self.network = network.eval()
         self.names = {module: name for name, module in network.named_modules() if name}
+        self.all_names: dict[nn.Module, list[str]] = {}
+        """Of a module that is in several places, such as one activation function for all layers, each name."""
+        for name, module in network.named_modules(remove_duplicate=False):
+            self.all_names.setdefault(module, []).append(name)
         self.activations: set[nn.Module] = {module for module in self.names if is_activation(module)}
         """Activation functions: torch's, and those of somebody's own that a first pass has found."""
         self.told_of_padding = told_of_padding(network)
@@ -77,7 +81,8 @@ class Calls:
 
     def __init__(self, forward: Forward, on_output: OnOutput, wanted: set[str] | None = None) -> None:
         self._names: Mapping[nn.Module, str] = forward.names
-        self._taken = frozenset(forward.names.values())
+        self._all_names = forward.all_names
+        self._taken = frozenset(name for names in forward.all_names.values() for name in names)
         self._activations = forward.activations
         self._on_output = on_output
         self._wanted = wanted
@@ -120,8 +125,15 @@ class Calls:
         self._entered.pop()
         if output is None:  # the module has raised, or gives nothing
             return
-        name, kind = self._unique(self._names[module]), type(module).__name__
-        self._show(Site(name, kind, module in self._activations, module), layer_output(module, output))
+        names, number = self._all_names[module], self._calls[self._names[module]]
+        site = Site(
+            self._unique(self._names[module]),
+            type(module).__name__,
+            module in self._activations,
+            module,
+            also=names[number] if number < len(names) else "",
+        )
+        self._show(site, layer_output(module, output))
 
     def _function(self, function: Callable[..., object], output: object) -> None:
         caller = self._entered[-1] if self._entered else None

@@ -58,6 +58,8 @@ class Layer:
         What the dimensions of the output stand for, of as many images as the layers were looked at with.
     said
         The dimension that is the neurons, where somebody has said it.
+    also
+        Another name that it answers to: its module is in several places of the network.
     """
 
     name: str
@@ -69,6 +71,7 @@ class Layer:
     size: int = 0
     dims: Dims | None = field(default=None, repr=False, compare=False)
     said: Neurons | None = None
+    also: str = ""
 
     @property
     def described(self) -> str:
@@ -212,7 +215,7 @@ def choose(layers: Sequence[Layer], wanted: Sequence[Wanted]) -> Chosen:
         If a name is unknown (the message gives the nearest), or nothing answers to a pattern.
     """
     entries = [(entry, None) if isinstance(entry, str) else entry for entry in wanted]
-    names = {layer.name for layer in layers}
+    names = {name for layer in layers for name in (layer.name, layer.also) if name}
     chosen: dict[str, Layer] = {}
     left_out: dict[str, str] = {}
     for name, neurons in sorted(entries, key=lambda entry: entry[0] in names):  # a name after patterns
@@ -266,7 +269,7 @@ def known_layer(layers: Sequence[Layer], name: str) -> Layer:
     ValueError
         If there is none; the message gives the nearest name.
     """
-    by_name = {layer.name: layer for layer in layers}
+    by_name = {layer.also: layer for layer in layers if layer.also} | {layer.name: layer for layer in layers}
     if name not in by_name:
         near = difflib.get_close_matches(name, by_name, n=1)
         guess = f"did you mean {near[0]!r}? " if near else ""
@@ -325,7 +328,8 @@ def _layer(
     site: Site, problem: str, shape: tuple[int, ...], dims: Dims | None, padded: Collection[int]
 ) -> Layer:
     """Return the layer of a place, once the whole pass has shown what dimensions stand for."""
-    layer = Layer(site.name, site.kind, site.is_activation, (), None, problem, prod(shape) // _PROBE_IMAGES)
+    size = prod(shape) // _PROBE_IMAGES
+    layer = Layer(site.name, site.kind, site.is_activation, (), None, problem, size, also=site.also)
     if problem:
         return layer
     if dims is None:

@@ -78,6 +78,9 @@ class Site:
         The module that gives it, or that calls the function; None for a function that the network calls.
     is_function
         Whether it is a function's output.
+    also
+        Another name of the module, where it is in several places of the network: that of its next place at
+        each call.
     """
 
     name: str
@@ -85,6 +88,7 @@ class Site:
     is_activation: bool
     module: nn.Module | None = None
     is_function: bool = False
+    also: str = ""
 
 
 OnOutput = Callable[[Site, object], None]
