@@ -114,7 +114,7 @@ def extract_segments(root: Root, units: Sequence[SegmentUnit]) -> list[SegmentRe
     with ExitStack() as publishing:
         try:
             writers = _passed(root, units, publishing)
-            gc.collect()  # a traced network refers to itself, and Python counts objects, not its megabytes
+            gc.collect()  # what watches a network refers to itself, and Python counts objects, not megabytes
         except NonFiniteActivationsError as error:
             message = (
                 f"the activations of {one.job_label} must be finite, but {error}; lower "

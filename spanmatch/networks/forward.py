@@ -39,7 +39,7 @@ class Forward:
         self.network = network.eval()
         self.names = {module: name for name, module in network.named_modules() if name}
         self.all_names: dict[nn.Module, list[str]] = {}
-        """Of a module that is in several places, such as one activation function for all layers, each name."""
+        """Every name of a module: one activation function may serve many layers."""
         for name, module in network.named_modules(remove_duplicate=False):
             self.all_names.setdefault(module, []).append(name)
         self.activations: set[nn.Module] = {module for module in self.names if is_activation(module)}
