@@ -52,13 +52,13 @@ class SegmentUnit(Unit):
     data_folder: str | None
     dataset_digest: str
     layer: str
-    neurons: Literal["last"] | int | None
     start: int
     stop: int
     positions: int | Literal["all", "mean"]
     positions_seed: int
     dtype: Literal["float32", "float16"]
     device: str
+    neurons: Literal["last"] | int | None = None
 
     @property
     def steps(self) -> int:
