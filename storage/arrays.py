@@ -158,7 +158,7 @@ class GroupReader:
             digest = _manifest_digest(manifest)
         except FileNotFoundError:
             raise self._damaged("it is missing or incomplete") from None
-        except (OSError, ValueError, TypeError, KeyError) as error:
+        except (ValueError, TypeError, KeyError) as error:
             raise self._damaged(f"its manifest cannot be read ({error})") from error
         if digest != artefact.digest:
             raise self._damaged("its manifest is not what was written")
@@ -178,6 +178,8 @@ class GroupReader:
         where = f"array {name!r}, rows {start} to {stop - 1}"
         try:
             values = np.asarray(self._array(name)[start:stop])
+        except MemoryError:
+            raise
         except Exception as error:  # zarr and its codecs raise whatever a wrong byte leads them to
             if trouble := self._root.place.trouble(error):
                 raise trouble from None
