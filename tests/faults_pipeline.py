@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from faults import Fault
+from faults_process import PROCESS
 from faults_roots import ROOTS
 from pipeline import carried_out, in_this_process, quick, write
 from safetensors.numpy import save_file
@@ -135,4 +136,4 @@ EQUAL = [
     ),
 ]  # fmt: skip
 
-FAULTS: list[Fault] = [*EQUAL, *ROOTS]
+FAULTS: list[Fault] = [*EQUAL, *ROOTS, *PROCESS]

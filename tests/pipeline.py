@@ -5,7 +5,7 @@ Tasks, plan, records and files are the real ones; what a run adds is tested with
 
 import logging
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -65,14 +65,21 @@ def in_this_process() -> Iterator[Cluster]:
         yield cluster
 
 
-def carried_out(study: Study, cluster: Cluster) -> tuple[StudyResults, Counter[Stage]]:
-    """Compute what a study lacks; return its results, and how many jobs of each stage were computed."""
+def carried_out(
+    study: Study, cluster: Cluster, before: Callable[[Root, Stage, list[Any]], None] = lambda *_: None
+) -> tuple[StudyResults, Counter[Stage]]:
+    """Compute what a study lacks; return its results, and how many jobs of each stage were computed.
+
+    Whatever is to happen `before` is given the root, a stage and the jobs that it lacks.
+    """
     root, computed = Root.prepare(study.root), Counter[Stage]()
     setting = look_up(study, root)
 
     def complete(stage: Stage, units: Mapping[Any, Unit]) -> dict[Any, Done]:
         records = Cache(root).look_up_all(units.values())
-        for job in jobs(unit for unit in units.values() if records[unit.key] is None):
+        missing = jobs(unit for unit in units.values() if records[unit.key] is None)
+        before(root, stage, missing)
+        for job in missing:
             records |= TASKS[stage].fn(units=job, root=root, cluster=cluster)
             computed[stage] += 1
         return {name: Done(unit, records[unit.key]) for name, unit in units.items()}
