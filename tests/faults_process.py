@@ -71,6 +71,11 @@ def cluster_changes_nothing(_: Path) -> None:
     assert process_state() == before
 
 
+def zarrs_threads(folder: Path) -> None:
+    stored(Root.prepare(folder / "root"), np.ones((3, 2, 1), "float32"))
+    assert zarr.config.get("threading.max_workers") is None
+
+
 def several_flows(_: Path) -> None:
     with started_ahead(wanted=True):
         with cluster_at(None) as one, cluster_at(None) as other:
@@ -187,6 +192,7 @@ def beyond(_: Path) -> None:
 
 
 PROCESS = [
+    Fault(14, "Zarr's threads", "one for the whole process, at import", "only ours are one", zarrs_threads),
     *(
         Fault(14, f"Gram matrix of {dtype} activations", before, "in their own precision", precision(dtype))
         for dtype, before in {
