@@ -244,7 +244,7 @@ def _remembered(root: Root, memory: str) -> Setting | None:
     try:
         found = json.loads(root.read(memory))
         return Setting(**{**found, "layers": tuple(found["layers"])})
-    except (OSError, ValueError, KeyError, TypeError):
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
         return None
 
 

@@ -87,7 +87,11 @@ class Comparison(NamedTuple):
 
 def networks(study: Study, others: Mapping[str, Study]) -> dict[str, Network]:
     """Return all networks that the study knows, by name: its own first."""
-    known = [Network(f"seed{seed}", study, None, seed) for seed in study.seeds]
+    trained = [f"seed{seed}" for seed in study.seeds]
+    if taken := [name for name in study.weights if name in trained]:
+        message = f"`weights` must have names that no seed of `seeds` has, got {taken[0]!r}; choose another"
+        raise InputValueError(message)
+    known = [Network(name, study, None, seed) for name, seed in zip(trained, study.seeds, strict=True)]
     known += [Network(name, study, None, None) for name in study.weights]
     for name, other in others.items():
         known += [Network(f"{name}/seed{seed}", other, name, seed) for seed in other.seeds]

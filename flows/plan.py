@@ -6,6 +6,7 @@ what stands on records that are not there yet.
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
 from itertools import chain, product
 from typing import Any, NamedTuple
 
@@ -85,6 +86,11 @@ def walk(study: Study, setting: Setting, complete: Complete) -> Outcome:
     return Outcome(networks, segments, grams, profiles, matches)
 
 
+def job_name(name: object) -> object:
+    """Return what a unit's job stands for in the study, given what the unit does: layers share a pass."""
+    return (name.checkpoint, name.start) if isinstance(name, SegmentName) else name
+
+
 def others(setting: Setting) -> dict[str, Study]:
     """Return the other studies by name."""
     return {name: other.study for name, other in setting.others.items()}
@@ -106,7 +112,10 @@ def pairs(study: Study, setting: Setting) -> list[Pair]:
 
 
 def totals(study: Study, setting: Setting) -> dict[Stage, int]:
-    """Return how many jobs each stage has when everything is done: one for the layers of a forward pass."""
+    """Return how many jobs each stage has at most: one for the layers of a forward pass.
+
+    Those that turn out to be one and the same, such as networks of two names, are counted each.
+    """
     everything = len(pairs(study, setting))
     moments = checkpoints(study, setting)
     return {
@@ -124,7 +133,11 @@ def network_units(study: Study, setting: Setting) -> Networks:
     wanted: dict[str, set[str]] = defaultdict(set)
     for checkpoint in checkpoints(study, setting):
         wanted[checkpoint.network].add(checkpoint.moment)
-    return {name: _network_unit(known[name], setting, wanted[name]) for name in wanted}
+    units = {name: _network_unit(known[name], setting, wanted[name]) for name in wanted}
+    keep: dict[str, set[str]] = defaultdict(set)  # of networks that are one under several names, all moments
+    for unit in units.values():
+        keep[unit.key].update(unit.keep)
+    return {name: replace(unit, keep=tuple(sorted(keep[unit.key]))) for name, unit in units.items()}
 
 
 def _network_unit(network: Network, setting: Setting, wanted: Collection[str]) -> NetworkUnit:

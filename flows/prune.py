@@ -13,7 +13,6 @@ from flows.status import Planned, planned
 from flows.study import Study
 from spanmatch.errors import InputTypeError, InputValueError
 from storage.inventory import KINDS, Item, Kind, inventory
-from storage.places import UnusableRootError
 from storage.results import STUDY
 from storage.root import STAGES, Root
 from tasks.grams import GramUnit, prefixes
@@ -90,21 +89,9 @@ def survey(studies: Sequence[Study], hours: float = HOURS) -> Survey:
 
 
 def remove(root: Root, items: Sequence[Item]) -> None:
-    """Remove items one by one, each whole; a kill or an error leaves the rest as it is.
-
-    Raises
-    ------
-    UnusableRootError
-        If one cannot be removed.
-    """
+    """Remove items one by one, each whole; a kill or an error leaves the rest as it is."""
     for item in items:
-        try:
-            item.discard(root)
-        except OSError as error:
-            raise UnusableRootError(
-                f"`root` must be one from which files can be removed, got {root.where()!r} "
-                f"({error.strerror or error}); see to its permissions, and the same command goes on from here"
-            ) from error
+        item.discard(root)
 
 
 def common_root(studies: Sequence[Study]) -> Root:

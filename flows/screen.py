@@ -20,6 +20,7 @@ from spanmatch.reporting import StudyResults, SummaryTable, shown_network, summa
 from storage.inventory import KINDS
 from storage.results import REPORT
 from storage.root import Root, Stage
+from tasks.progress import Tally
 
 if TYPE_CHECKING:
     from flows.prune import Survey
@@ -50,6 +51,7 @@ class Bars:
             console=console,
         )
         self._tasks: dict[Stage, TaskID] = {}
+        self._tallies: dict[Stage, Tally] = {}
 
     def __enter__(self) -> "Bars":
         self._progress.start()
@@ -64,15 +66,18 @@ class Bars:
         """Draw a bar for the stage, or start it again after a repair."""
         if not units:
             return
+        self._tallies[stage] = Tally(steps)
         if stage in self._tasks:
             self._progress.reset(self._tasks[stage], total=steps)
         else:
             self._tasks[stage] = self._progress.add_task(_WORK[stage], total=steps)
 
-    def advanced(self, stage: Stage, steps: int) -> None:
-        """Move the stage's bar."""
+    def advanced(self, stage: Stage, part: str, done: int) -> None:
+        """Move the stage's bar, forwards alone: what is finished stays so when a count comes late."""
         if stage in self._tasks:
-            self._progress.advance(self._tasks[stage], steps)
+            tally, task = self._tallies[stage], self._progress.tasks[self._tasks[stage]]
+            tally.note(part, done)
+            self._progress.update(task.id, completed=max(task.completed, tally.steps))
 
     def finished(self, stage: Stage) -> None:
         """Fill the stage's bar: events that count steps may come late."""

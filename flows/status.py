@@ -24,10 +24,19 @@ class StageStatus:
 
 
 class Planned(NamedTuple):
-    """The units of a stage that can be planned from what is recorded, and the keys of those that are not."""
+    """The units of a stage that can be planned from what is recorded.
+
+    Attributes
+    ----------
+    missing
+        The keys of those that have no record.
+    names
+        How many jobs they would be if none were the same as another.
+    """
 
     units: list[Unit]
     missing: set[str]
+    names: int
 
 
 def status(study: Study) -> list[StageStatus]:
@@ -39,12 +48,14 @@ def status(study: Study) -> list[StageStatus]:
     root.check()
     setting = look_up(study, root)
     stages = planned(study, setting, root)
-    done = {
-        stage: sum(missing.isdisjoint(unit.key for unit in job) for job in jobs(units))
-        for stage, (units, missing) in stages.items()
-    }
     totals = plan.totals(study, setting)
-    return [StageStatus(stage, done[stage], totals[stage]) for stage in STAGES]
+    return [_status(stage, stages[stage], totals[stage]) for stage in STAGES]
+
+
+def _status(stage: Stage, planned: "Planned", most: int) -> StageStatus:
+    together = jobs(planned.units)
+    done = sum(planned.missing.isdisjoint(unit.key for unit in job) for job in together)
+    return StageStatus(stage, done, most - (planned.names - len(together)))
 
 
 def planned(study: Study, setting: Setting, root: Root) -> dict[Stage, Planned]:
@@ -55,7 +66,9 @@ def planned(study: Study, setting: Setting, root: Root) -> dict[Stage, Planned]:
     def found(stage: Stage, units: Mapping[Any, Unit]) -> dict[Any, Done]:
         records = cache.look_up_all(units.values())
         stages[stage] = Planned(
-            list(units.values()), {key for key, record in records.items() if record is None}
+            list(units.values()),
+            {key for key, record in records.items() if record is None},
+            len({plan.job_name(name) for name in units}),
         )
         return {
             name: Done(unit, records[unit.key])

@@ -20,15 +20,12 @@ from zarr.abc.codec import BytesBytesCodec
 
 from storage.digests import array_digest, json_digest
 from storage.layout import Layout
+from storage.loop import finished
 from storage.root import DamagedArtefactError, Root, Stage
 
 # Raw, because compressing costs more time than it saves: docs/benchmarks.md has the rates, and the sizes.
 COMPRESSORS: tuple[BytesBytesCodec, ...] = ()
 _MANIFEST = "manifest.json"
-
-# A block is one chunk, so that a second thread gains nothing; two that take turns wander over the cores and
-# push aside the network that computes there. docs/benchmarks.md has the rates.
-zarr.config.set({"threading.max_workers": 1})
 
 
 @dataclass(frozen=True)
@@ -111,7 +108,7 @@ class GroupWriter:
             )
             raise ValueError(message)
         values = np.ascontiguousarray(values, dtype=entry["dtype"])
-        array[start:stop] = values
+        finished(array.async_array.setitem(slice(start, stop), values))
         for row in range(0, len(values), entry["rows"]):
             digest = array_digest(values[row : row + entry["rows"]])
             entry["blocks"][(start + row) // entry["rows"]] = digest
@@ -158,7 +155,7 @@ class GroupReader:
             digest = _manifest_digest(manifest)
         except FileNotFoundError:
             raise self._damaged("it is missing or incomplete") from None
-        except (OSError, ValueError, TypeError, KeyError) as error:
+        except (ValueError, TypeError, KeyError) as error:
             raise self._damaged(f"its manifest cannot be read ({error})") from error
         if digest != artefact.digest:
             raise self._damaged("its manifest is not what was written")
@@ -177,7 +174,9 @@ class GroupReader:
         stop = min(start + entry["rows"], entry["shape"][0])
         where = f"array {name!r}, rows {start} to {stop - 1}"
         try:
-            values = np.asarray(self._array(name)[start:stop])
+            values = np.asarray(finished(self._array(name).async_array.getitem(slice(start, stop))))
+        except MemoryError:
+            raise
         except Exception as error:  # zarr and its codecs raise whatever a wrong byte leads them to
             if trouble := self._root.place.trouble(error):
                 raise trouble from None

@@ -137,7 +137,8 @@ class Bucket(Place):
 
     def trouble(self, error: Exception) -> UnusableRootError | None:
         """Tell a request that failed from an object that is cut short: one has no such range (416)."""
-        failed = isinstance(error, BaseError) and "Error performing" in str(error)
+        said = ("Error performing", "HTTP error")  # the latter where a connection breaks in an object's midst
+        failed = isinstance(error, BaseError) and any(words in str(error) for words in said)
         if not failed or "416 " in _first_line(error):
             return None
         return self._explained(error)

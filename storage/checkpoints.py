@@ -46,6 +46,6 @@ def read_checkpoint(root: Root, key: str, name: str, digest: str) -> dict[str, N
         weights: dict[str, NDArray[Any]] = load(content)
     except FileNotFoundError:
         raise DamagedArtefactError("networks", key, f"{file} is missing") from None
-    except (OSError, SafetensorError) as error:
+    except SafetensorError as error:
         raise DamagedArtefactError("networks", key, f"{file} cannot be read ({error})") from error
     return weights

@@ -29,7 +29,7 @@ def read_document(root: Root, stage: Stage, key: str, digest: str) -> dict[str, 
         document: dict[str, Any] = json.loads(root.read(root.artefact(stage, key)))
     except FileNotFoundError:
         raise DamagedArtefactError(stage, key, "it is missing") from None
-    except (OSError, ValueError) as error:
+    except ValueError as error:
         raise DamagedArtefactError(stage, key, f"it cannot be read ({error})") from error
     if json_digest(document) != digest:
         raise DamagedArtefactError(stage, key, "it is not what was written")

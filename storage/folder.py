@@ -12,7 +12,18 @@ from pathlib import Path
 
 from zarr.storage import LocalStore
 
-from storage.places import File, Place, staged_in
+from storage.places import File, Place, UnreachableRootError, UnusableRootError, is_full, staged_in
+
+_ABSENT = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
+# What a file server that is away, or a disk that fails, says: it may pass.
+_AWAY = {
+    errno.EIO,
+    errno.ESTALE,
+    errno.ETIMEDOUT,
+    errno.ENOTCONN,
+    errno.EHOSTDOWN,
+    errno.EHOSTUNREACH,
+}
 
 
 @dataclass(frozen=True)
@@ -31,20 +42,22 @@ class Folder(Place):
     def read(self, name: str) -> bytes:
         """Read a file."""
         try:
-            return (self.path / name).read_bytes()
-        except NotADirectoryError:
+            with self._usable():
+                return (self.path / name).read_bytes()
+        except (NotADirectoryError, IsADirectoryError):
             raise FileNotFoundError(self.locate(name)) from None
 
     def names(self, folder: str) -> set[str]:
         """Return the names of the files in a folder."""
         try:
-            return {path.name for path in (self.path / folder).iterdir()}
+            with self._usable():
+                return {path.name for path in (self.path / folder).iterdir()}
         except (FileNotFoundError, NotADirectoryError):
             return set()
 
     def files(self, folder: str) -> Iterator[File]:
         """Walk down a folder; a link is a file of its own, and is not followed."""
-        for below, folders, files in os.walk(self.path / folder):
+        for below, folders, files in os.walk(self.path / folder, onerror=self._unless_absent):
             links = [name for name in folders if (Path(below) / name).is_symlink()]
             for name in (*files, *links):
                 path = Path(below) / name
@@ -55,21 +68,22 @@ class Folder(Place):
     def settle(self, staged: Path, name: str, *, replace: bool) -> None:
         """Rename what is staged to its place."""
         target = self.path / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        if replace and target.is_dir():
-            self.remove(name)
-        with _unless_folder_exists(target):
-            staged.replace(target)
+        with self._usable():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if replace and target.is_dir():
+                self.remove(name)
+            with _unless_folder_exists(target):
+                staged.replace(target)
 
     def remove(self, name: str) -> None:
         """Unlink a file, which takes no room on a full disk; rename a folder away, then remove it."""
         path = self.path / name
-        if path.is_symlink() or not path.is_dir():
-            with suppress(FileNotFoundError, NotADirectoryError):
+        with self._usable(), suppress(FileNotFoundError, NotADirectoryError):
+            if path.is_symlink() or not path.is_dir():
                 path.unlink()
-            return
-        with staged_in(self.staging) as trash, suppress(FileNotFoundError):
-            path.replace(trash)
+            else:
+                with staged_in(self.staging) as trash:
+                    path.replace(trash)
 
     @property
     def staging(self) -> Path:
@@ -79,6 +93,36 @@ class Folder(Place):
     def arrays(self) -> LocalStore:
         """Return the folder as a Zarr store."""
         return LocalStore(self.path, read_only=True)
+
+    def trouble(self, error: BaseException | None) -> UnusableRootError | None:
+        """Tell a file that cannot be read, or written, from one that is not there."""
+        while error is not None:
+            if isinstance(error, OSError) and error.errno is not None and not isinstance(error, _ABSENT):
+                return self._refused(error)
+            error = error.__cause__ or error.__context__
+        return None
+
+    def _refused(self, error: OSError) -> UnusableRootError:
+        kind = UnreachableRootError if error.errno in _AWAY else UnusableRootError
+        file = f": {error.filename}" if error.filename else ""
+        return kind(
+            f"`root` must be a folder that can be read and written, got {str(self.path)!r} "
+            f"({error.strerror}{file}); see to its permissions and its disk, or choose another with --root "
+            "or in the study; what is stored there is kept"
+        )
+
+    @contextmanager
+    def _usable(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            if not is_full(error) and (trouble := self.trouble(error)):
+                raise trouble from error
+            raise
+
+    def _unless_absent(self, error: OSError) -> None:
+        if trouble := self.trouble(error):
+            raise trouble from error
 
 
 @contextmanager

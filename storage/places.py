@@ -73,9 +73,7 @@ class Place(ABC):
         FileNotFoundError
             If there is none.
         UnusableRootError
-            If the place does not answer.
-        OSError
-            If the file cannot be read.
+            If the place does not answer, or the file cannot be read.
         """
 
     @abstractmethod
@@ -106,9 +104,9 @@ class Place(ABC):
     def arrays(self) -> Store:
         """Return the place as a Zarr store that can only be read."""
 
-    def trouble(self, error: Exception) -> UnusableRootError | None:  # noqa: ARG002 - a folder has none
+    @abstractmethod
+    def trouble(self, error: Exception) -> UnusableRootError | None:
         """Return what to raise in place of an error that says nothing of what is stored."""
-        return None
 
 
 @contextmanager

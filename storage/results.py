@@ -101,6 +101,8 @@ def read_critical_epsilons(
         group = zarr.open_group(root.place.arrays(), path=CRITICAL_EPSILONS, mode="r", zarr_format=3)
         pairs = [str(pair) for pair in cast("list[str]", group.attrs["pairs"])]
         arrays = {layer: (_side(group, layer, "x"), _side(group, layer, "y")) for layer in layers}
+    except MemoryError:
+        raise
     except Exception as error:  # zarr and its codecs raise whatever a wrong byte leads them to
         if trouble := root.place.trouble(error):
             raise trouble from None
@@ -117,9 +119,10 @@ def _side(group: zarr.Group, layer: str, side: str) -> NDArray[np.float64]:
 def _read_text(root: Root, name: str) -> str:
     try:
         return root.read(name).decode("utf-8")
-    except OSError as error:
-        reason = error.strerror or "there is none"
-        raise InputValueError(_unreadable(root.where(name), reason)) from None
+    except FileNotFoundError:
+        raise InputValueError(_unreadable(root.where(name), "there is none")) from None
+    except UnicodeDecodeError as error:
+        raise InputValueError(_unreadable(root.where(name), error)) from None
 
 
 def _unreadable(path: str, reason: object) -> str:

@@ -5,6 +5,7 @@ object store.
 """
 
 import json
+import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -89,7 +90,7 @@ class Root:
 
         Raises
         ------
-        ValueError
+        UnusableRootError
             If it cannot be made or written, does not answer, or belongs to a newer version's format.
         """
         root = cls.at(where)
@@ -106,7 +107,7 @@ class Root:
 
         Raises
         ------
-        ValueError
+        UnusableRootError
             If not.
         """
         self.place.check()
@@ -114,8 +115,6 @@ class Root:
             found = json.loads(self.place.read(_FORMAT_FILE))["format"]
         except FileNotFoundError:
             return
-        except OSError as error:
-            raise self._unusable("a folder that can be read", error.strerror or str(error)) from None
         except (ValueError, KeyError, TypeError):
             found = "an unreadable one"
         if isinstance(found, int) and _OLDEST_FORMAT <= found <= FORMAT:
@@ -166,7 +165,7 @@ class Root:
         Raises
         ------
         UnusableRootError
-            If there is no room for it, or an object store does not answer.
+            If there is no room for it, it cannot be written, or an object store does not answer.
         """
         try:
             with staged_in(self.place.staging) as staged:
@@ -181,6 +180,8 @@ class Root:
                     "and the same command goes on from there"
                 )
                 raise UnusableRootError(message) from error
+            if isinstance(error, OSError) and self._is_ours(error):
+                raise self._unusable("a folder that can be written", error.strerror or str(error)) from error
             raise
 
     def read(self, name: str) -> bytes:
@@ -196,6 +197,13 @@ class Root:
         """Remove an artefact and the cached result that vouches for it; the result first."""
         self.place.remove(self.record(stage, key))
         self.place.remove(self.artefact(stage, key))
+
+    def _is_ours(self, error: OSError) -> bool:
+        """Tell whether an error is of a file of the root, and not of one that is read for it."""
+        places = (self.place.staging, Path(self.where()))
+        return error.filename is not None and any(
+            Path(os.fsdecode(error.filename)).is_relative_to(place) for place in places
+        )
 
     def _unusable(self, rule: str, reason: str) -> UnusableRootError:
         return UnusableRootError(

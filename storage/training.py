@@ -41,16 +41,25 @@ class TrainingState:
             save_file(whole, file, metadata={_METADATA: text})
 
     def load(self) -> tuple[int, dict[str, NDArray[Any]], dict[str, Any]] | None:
-        """Return what was saved last, or None where there is nothing or it is damaged."""
+        """Return what was saved last, or None where there is nothing or it is damaged.
+
+        Raises
+        ------
+        UnusableRootError
+            If the root does not answer or the file cannot be read: what is kept may be good.
+        """
         try:
             content = self.root.read(self._name)
+        except FileNotFoundError:
+            return None
+        try:
             (length,) = struct.unpack_from("<Q", content)
             kept = json.loads(json.loads(content[8 : 8 + length])["__metadata__"][_METADATA])
             arrays: dict[str, NDArray[Any]] = load(content)
             if {name: array_digest(array) for name, array in arrays.items()} != kept["digests"]:
                 return None
             return kept["epoch"], arrays, kept["values"]
-        except (FileNotFoundError, SafetensorError, struct.error, ValueError, KeyError, TypeError):
+        except (SafetensorError, struct.error, ValueError, KeyError, TypeError):
             return None
 
     def discard(self) -> None:

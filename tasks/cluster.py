@@ -5,31 +5,28 @@ Apart because it is the one place that knows how pieces reach their workers.
 
 import asyncio
 import importlib
-import logging
-import sys
 import threading
 import uuid
 from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
+from contextvars import ContextVar
 from multiprocessing import resource_tracker
 from types import TracebackType
 from typing import Any
 
-import dask
 from distributed import CancelledError, Client, Future, KilledWorker, LocalCluster, wait
 from distributed.client import ClosedClientError
 from distributed.comm.addressing import get_address_host_port
 from distributed.core import rpc
-from distributed.utils import get_mp_context
 
 from spanmatch.errors import SpanmatchError
+from tasks.children import SILENT, light_workers, silent_dask
 from tasks.interrupts import children_uninterrupted
 from tasks.progress import call_with_topic, listener
 
 _CONNECT_SECONDS = 10
 _LOOK_SECONDS, _LOOKS = 20.0, 3  # that find all workers waiting for memory, before it is said
-_SILENT = logging.CRITICAL + 1  # when a run is stopped, that its client is gone is no news
 
 
 class SilentSchedulerError(SpanmatchError):
@@ -44,10 +41,14 @@ class Cluster:
     scheduler
         Address of a running scheduler. With none, a cluster of processes is started on this machine, one
         to a core with one thread each, when the first piece is submitted, and closed with this object.
+    ahead
+        A cluster of this machine whose processes are used in place of new ones; it stays open.
     """
 
-    def __init__(self, scheduler: str | None = None) -> None:
+    def __init__(self, scheduler: str | None = None, ahead: "Cluster | None" = None) -> None:
         self._scheduler = scheduler
+        self._ahead = ahead
+        self._silence = ExitStack()
         self._client: Client | None = None
         self._local: LocalCluster | None = None
         self._closed = False
@@ -75,6 +76,7 @@ class Cluster:
                 self._client.close()  # wakes whoever waits for a piece, with an error
             if self._local is not None:
                 self._local.close()
+            self._silence.close()
             self._client = self._local = None
             self._closed = True
 
@@ -96,6 +98,13 @@ class Cluster:
                 self._client = self._connect()
                 self._client.subscribe_topic(self._topic, _pass_on)
             return self._client
+
+    @property
+    def address(self) -> str:
+        """Where the scheduler listens, which is started for that if need be."""
+        scheduler = self.client.scheduler
+        assert scheduler is not None, "a client that is connected has one"
+        return str(scheduler.address)
 
     def submit(self, piece: Callable[..., Any], *args: Any, first: bool = False) -> Future[Any]:  # noqa: ANN401 - what pieces take
         """Run ``piece(*args)`` on a worker. Pieces are idempotent: Dask may run one again.
@@ -168,21 +177,23 @@ class Cluster:
         return ConnectionError(f"the Dask scheduler {where} was lost")
 
     def _connect(self) -> Client:
-        if self._scheduler is None:
-            logging.getLogger("distributed").setLevel(_SILENT)  # the scheduler runs in this process
-            resource_tracker.ensure_running()  # which would unblock signals once it starts
-            with children_uninterrupted(), _light_children(), _forked_children():
-                self._local = LocalCluster(
-                    threads_per_worker=1,
-                    processes=True,
-                    host="127.0.0.1",
-                    dashboard_address="127.0.0.1:0",  # with None it is 8787, which another may hold
-                    scheduler_kwargs={"dashboard": False},
-                    silence_logs=_SILENT,
-                )
-            return Client(self._local, set_as_default=False)
-        check_scheduler(self._scheduler)
-        return Client(self._scheduler, timeout=_CONNECT_SECONDS, set_as_default=False)
+        if self._scheduler is not None:
+            check_scheduler(self._scheduler)
+            return Client(self._scheduler, timeout=_CONNECT_SECONDS, set_as_default=False)
+        if self._ahead is not None:
+            return Client(self._ahead.address, set_as_default=False)
+        self._silence.enter_context(silent_dask())  # the scheduler runs in this process
+        resource_tracker.ensure_running()  # which would unblock signals once it starts
+        with children_uninterrupted(), light_workers():
+            self._local = LocalCluster(
+                threads_per_worker=1,
+                processes=True,
+                host="127.0.0.1",
+                dashboard_address="127.0.0.1:0",  # with None it is 8787, which another may hold
+                scheduler_kwargs={"dashboard": False},
+                silence_logs=SILENT,
+            )
+        return Client(self._local, set_as_default=False)
 
 
 def all_wait_for_memory(workers: Collection[Mapping[str, Any]]) -> bool:
@@ -196,22 +207,22 @@ def all_wait_for_memory(workers: Collection[Mapping[str, Any]]) -> bool:
     )
 
 
-_ahead: Cluster | None = None
+_ahead: ContextVar[Cluster | None] = ContextVar("spanmatch_cluster_ahead", default=None)
 
 
 @contextmanager
 def started_ahead(wanted: bool) -> Iterator[None]:
-    """Start this machine's cluster in the background, for the flows that this process runs in the block."""
-    global _ahead
+    """Start this machine's cluster in the background, for the flows that are called in the block."""
     if not wanted:
         yield
         return
-    with Cluster() as _ahead:
-        threading.Thread(target=_warm_up, args=(_ahead,), daemon=True).start()
+    with Cluster() as cluster:
+        threading.Thread(target=_warm_up, args=(cluster,), daemon=True).start()
+        token = _ahead.set(cluster)
         try:
             yield
         finally:
-            _ahead = None
+            _ahead.reset(token)
 
 
 @contextmanager
@@ -219,42 +230,10 @@ def cluster_at(scheduler: str | None) -> Iterator[Cluster]:
     """Open the cluster of a scheduler; with none, that of this machine, which may have been started ahead.
 
     It is closed at the end of the block, before Prefect waits for tasks: when a run is interrupted, those
-    would wait for pieces whose workers are gone.
+    would wait for pieces whose workers are gone. Workers that were started ahead stay, for further flows.
     """
-    with _ahead if scheduler is None and _ahead is not None else Cluster(scheduler) as cluster:
+    with Cluster(scheduler, _ahead.get()) as cluster:
         yield cluster
-
-
-@contextmanager
-def _light_children() -> Iterator[None]:
-    """Keep processes that are started in the block from importing the program that starts them.
-
-    Python's `multiprocessing` would import it anew in each, for what it may define; no piece is defined
-    there, and the program that runs a deployment's flow is Prefect, which takes a second.
-    """
-    program = sys.modules["__main__"]
-    kept = {name: vars(program).pop(name, None) for name in ("__spec__", "__file__")}
-    program.__spec__ = None
-    try:
-        yield
-    finally:
-        vars(program).update({name: value for name, value in kept.items() if name == "__spec__" or value})
-
-
-@contextmanager
-def _forked_children() -> Iterator[None]:
-    """Let workers be forked from one process that has imported what all need, and nothing of torch.
-
-    Each would import it for itself, a second of a core's time. That process runs no threads, and is started
-    with the workers' environment, which says how many threads a worker may use. Outside Linux, system
-    libraries need not bear a fork.
-    """
-    if sys.platform != "linux":
-        yield
-        return
-    with dask.config.set({"distributed.worker.multiprocessing-method": "forkserver"}):
-        get_mp_context().set_forkserver_preload(["distributed.worker", "tasks.matches"])
-        yield
 
 
 def _warm_up(cluster: Cluster) -> None:
@@ -292,4 +271,4 @@ async def _identify(address: str) -> None:
 
 def _pass_on(event: tuple[float, dict[str, Any]]) -> None:
     _, message = event
-    listener().advanced(message["stage"], message["steps"])
+    listener().advanced(message["stage"], message["part"], message["done"])

@@ -28,7 +28,7 @@ class GramRecord(TypedDict):
     digest: str
 
 
-Samples = tuple[NDArray[np.float32], NDArray[np.float32]]
+Samples = tuple[NDArray[np.floating[Any]], NDArray[np.floating[Any]]]
 """Both sides of a chunk, (samples, neurons)."""
 
 # Chunks in one piece of a reduction: a second of one core's time at 512 neurons a side.
@@ -93,7 +93,7 @@ def reduce_blocks(root: Root, layer: str, x: Artefact, y: Artefact, blocks: rang
         gram.update(x_samples, y_samples)
     assert gram is not None, "a piece holds at least one chunk"
     if blocks.start == 0:
-        advance("grams")
+        advance("grams", f"{x.key} {y.key}", 1)
     return gram
 
 
@@ -115,7 +115,7 @@ def _read_ahead(root: Root, layer: str, x: Artefact, y: Artefact, blocks: range)
         yield coming.result()
 
 
-def counted(layer: str, x: NDArray[np.float32], y: NDArray[np.float32]) -> Samples:
+def counted(layer: str, x: NDArray[np.floating[Any]], y: NDArray[np.floating[Any]]) -> Samples:
     """Return the samples that count: positions that do not are not a number.
 
     Raises
@@ -133,9 +133,10 @@ def counted(layer: str, x: NDArray[np.float32], y: NDArray[np.float32]) -> Sampl
     return (x[~left_out], y[~left_out]) if left_out.any() else (x, y)
 
 
-def _samples(chunk: NDArray[Any]) -> NDArray[np.float32]:
+def _samples(chunk: NDArray[Any]) -> NDArray[np.floating[Any]]:
     """Lay out (image, position, neuron) as (sample, neuron); what was kept in 16 bits is exact in 32."""
-    return chunk.reshape(-1, chunk.shape[-1]).astype(np.float32, copy=False)
+    samples = chunk.reshape(-1, chunk.shape[-1])
+    return samples.astype(np.float32) if samples.dtype == np.float16 else samples
 
 
 def add_grams(one: GramMatrix, other: GramMatrix) -> GramMatrix:

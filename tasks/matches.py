@@ -86,7 +86,7 @@ def find_matches(root: Root, unit: MatchUnit) -> MatchRecord:
         ],
     }
     digest = publish_document(root, "matches", unit.key, cast("dict[str, Any]", document))
-    advance("matches")
+    advance("matches", unit.key, 1)
     return {"path": root.artefact("matches", unit.key), "digest": digest}
 
 

@@ -146,7 +146,7 @@ def _trained(root: Root, unit: NetworkUnit, recipe: Recipe) -> "Trained":
             device=device,
             mixed_precision=unit.mixed_precision,
             resume=TrainingState(root, unit.key),
-            on_epoch=lambda _: advance("networks"),
+            on_epoch=lambda epoch: advance("networks", unit.key, epoch.epoch),
         )
     except (NonFiniteLossError, UnreadableImageError) as error:
         raise SpanmatchError(f"training {unit.label}: {error}") from None
@@ -169,7 +169,7 @@ def _taken_over(unit: NetworkUnit) -> "Trained":
         raise SpanmatchError(f"{unit.label}: {error}") from None
     device = device_of_this_worker(unit.device)
     found = evaluate(network.to(device), dataset.held_out, device)
-    advance("networks")
+    advance("networks", unit.key, 1)
     final = Checkpoint(weights_of(network), found.accuracy, found.loss, epoch=0)
     return Trained({"final": final}, history=())
 

@@ -49,7 +49,7 @@ def peel(root: Root, unit: ProfileUnit) -> ProfileRecord:
         for name in _ARRAYS:
             writer.write(name, getattr(profile, name))
         digest = writer.finish()
-    advance("profiles")
+    advance("profiles", unit.key, 1)
     return {"path": target, "digest": digest}
 
 

@@ -22,8 +22,8 @@ class Listener(Protocol):
     def planned(self, stage: Stage, steps: int, units: int) -> None:
         """Take note that a stage has units to compute, of so many steps in all; may come again."""
 
-    def advanced(self, stage: Stage, steps: int) -> None:
-        """Take note that steps of a stage are done."""
+    def advanced(self, stage: Stage, part: str, done: int) -> None:
+        """Take note that so many steps of a part of a stage are done by now; may come again."""
 
     def finished(self, stage: Stage) -> None:
         """Take note that all of a stage is done."""
@@ -36,7 +36,7 @@ class _Nobody:
     def planned(self, stage: Stage, steps: int, units: int) -> None:
         pass
 
-    def advanced(self, stage: Stage, steps: int) -> None:
+    def advanced(self, stage: Stage, part: str, done: int) -> None:
         pass
 
     def finished(self, stage: Stage) -> None:
@@ -44,6 +44,23 @@ class _Nobody:
 
     def noticed(self, message: str) -> None:
         pass
+
+
+class Tally:
+    """Counts the steps of a stage, each once: Dask may run a piece again, and Prefect a task."""
+
+    def __init__(self, total: int = 0) -> None:
+        self.total = total
+        self._done: dict[str, int] = {}
+
+    def note(self, part: str, done: int) -> None:
+        """Take note of how many steps of a part are done by now."""
+        self._done[part] = max(done, self._done.get(part, 0))
+
+    @property
+    def steps(self) -> int:
+        """How many steps are done, and never more than there are."""
+        return min(self.total, sum(self._done.values()))
 
 
 _listener: Listener = _Nobody()
@@ -65,11 +82,14 @@ def listening(to: Listener) -> Iterator[None]:
         _listener = before
 
 
-def advance(stage: Stage, steps: int = 1) -> None:
-    """Count steps of a stage; callable from a piece on a Dask worker."""
+def advance(stage: Stage, part: str, done: int) -> None:
+    """Tell how many steps of a part of a stage are done by now; callable from a piece on a Dask worker.
+
+    A part has the same name, and counts from the same start, whenever it is computed.
+    """
     topic = _topic.get()
     if topic is not None:
-        get_worker().log_event(topic, {"stage": stage, "steps": steps})
+        get_worker().log_event(topic, {"stage": stage, "part": part, "done": done})
 
 
 def call_with_topic(topic: str, function: Callable[..., Any], *args: Any) -> Any:  # noqa: ANN401 - any piece

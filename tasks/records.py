@@ -70,7 +70,7 @@ class Cache:
         Raises
         ------
         UnusableRootError
-            If an object store does not answer.
+            If the root does not answer, or the record is there and cannot be read.
         """
         try:
             found = self._store.read(self._root.record(unit.stage, unit.key)).result
@@ -79,7 +79,7 @@ class Cache:
             ValueError,
             KeyError,
             TypeError,
-            OSError,
+            FileNotFoundError,
             ValidationError,
         ):  # none, cut off by a kill, or damaged since
             return None

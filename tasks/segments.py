@@ -158,8 +158,10 @@ def _passed(root: Root, units: Sequence[SegmentUnit], publishing: ExitStack) -> 
             device=device_of_this_worker(one.device),
             on_layer=lambda layer, values: writers[layer].append(values, background),
         )
+        done = 0
         for batch in passes:
-            advance("segments", len(batch[one.layer]))
+            done += len(batch[one.layer])
+            advance("segments", one.job, done)
     return writers
 
 

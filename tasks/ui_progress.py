@@ -16,7 +16,7 @@ from prefect.client.schemas.objects import State
 from prefect.futures import PrefectConcurrentFuture, PrefectFuture
 
 from storage.root import Stage
-from tasks.progress import Listener, listener, listening
+from tasks.progress import Listener, Tally, listener, listening
 
 # Work that is done sooner is not worth an artefact; one that is not is told of so often, and ever less.
 _SECONDS = 2.0
@@ -28,17 +28,19 @@ class StepCounter:
 
     def __init__(self, inner: Listener) -> None:
         self._inner = inner
-        self.steps = self.total = 0
+        self._stage: Stage | None = None
+        self._tally = Tally()
 
     def planned(self, stage: Stage, steps: int, units: int) -> None:
         """Start counting anew."""
-        self.steps, self.total = 0, steps
+        self._stage, self._tally = stage, Tally(steps)
         self._inner.planned(stage, steps, units)
 
-    def advanced(self, stage: Stage, steps: int) -> None:
-        """Count steps."""
-        self.steps += steps
-        self._inner.advanced(stage, steps)
+    def advanced(self, stage: Stage, part: str, done: int) -> None:
+        """Count steps; those of an earlier stage come late."""
+        if stage == self._stage:
+            self._tally.note(part, done)
+        self._inner.advanced(stage, part, done)
 
     def finished(self, stage: Stage) -> None:
         """Pass it on."""
@@ -50,8 +52,8 @@ class StepCounter:
 
     @property
     def percent(self) -> float:
-        """How much of the stage is done; events may come twice, when Dask runs a piece again."""
-        return min(100.0, 100 * self.steps / self.total) if self.total else 0.0
+        """How much of the stage is done."""
+        return 100 * self._tally.steps / self._tally.total if self._tally.total else 0.0
 
 
 @contextmanager

@@ -66,8 +66,14 @@ class Unit(ABC):
 
 
 def jobs(units: Iterable[AnyUnit]) -> list[tuple[AnyUnit, ...]]:
-    """Gather the units that are computed together, in their order."""
-    gathered: dict[str, list[AnyUnit]] = {}
+    """Gather the units that are computed together, in their order.
+
+    Units of one key have one result: the first of them is computed, for all.
+    """
+    different: dict[str, AnyUnit] = {}
     for unit in units:
+        different.setdefault(unit.key, unit)
+    gathered: dict[str, list[AnyUnit]] = {}
+    for unit in different.values():
         gathered.setdefault(unit.job, []).append(unit)
     return [tuple(together) for together in gathered.values()]

@@ -83,6 +83,10 @@ def test_what_is_named_twice_is_compared_once():
         ({"compare": ["seed0-last ~ seed1-final"]}, "got 'last'"),
         ({"seeds": [0], "weights": {"b": "b.pt"}, "checkpoints": ["initial"]}, "something to compare"),
         (
+            {"seeds": [0, 1], "weights": {"seed1": "b.pt"}},
+            "`weights` must have names that no seed of `seeds`",
+        ),
+        (
             {"seeds": [0], "weights": {"b": "b.pt"}, "compare": "seed0-final ~ b-initial"},
             "must name b-final",
         ),

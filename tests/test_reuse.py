@@ -216,3 +216,24 @@ def test_a_cached_record_that_was_cut_off_is_computed_again(
     spanmatch("run", write_study(tmp_path, TINY), "--root", root, *outside, env=env)
     assert computed(root) == {**NOTHING, "networks": 1, "grams": 1}
     assert results(root) == results(tiny_root)
+
+
+def test_what_two_layers_share_is_computed_and_repaired_once(
+    tmp_path: Path, outside: list[str], env: Environment
+) -> None:
+    study = write_study(tmp_path, TINY | {"layers": ["block3.pool", "classifier.flatten"], "epsilons": [0.3]})
+    root = tmp_path / "root"
+    spanmatch("run", study, "--root", root, *outside, env=env)
+    # two checkpoints of two networks, two segments; two moments
+    once = {"networks": 2, "segments": 8, "grams": 2, "profiles": 2, "matches": 2}
+    assert computed(root) == once
+    rows = rows_at(root, 0.3)
+    assert len(rows) == 4
+    alike = [(row["checkpoint_x"], row["similarity"]) for row in rows]
+    assert alike[::2] == alike[1::2]
+    for artefact in [*(root / "profiles").iterdir(), *(root / "segments").iterdir()]:
+        shutil.rmtree(artefact)
+    printed = spanmatch("run", study, "--root", root, *outside, "--epsilon", 0.4, env=env)
+    assert printed.count("is damaged") == 2
+    assert computed(root) == {**NOTHING, "profiles": 2, "matches": 2}
+    assert rows_at(root, 0.3) == rows

@@ -12,6 +12,7 @@ from conftest import CREDENTIALS, TINY, Environment, results, spanmatch, write_s
 from distributed.protocol import pickle as dask_pickle
 from test_storage import publish
 
+from spanmatch.errors import SpanmatchError
 from storage import bucket
 from storage.arrays import Artefact, GroupReader
 from storage.bucket import Bucket
@@ -223,7 +224,7 @@ def test_a_url_that_cannot_be_used_is_refused_in_one_sentence_and_soon(
     for name, value in changes.items():
         monkeypatch.delenv(name) if value is None else monkeypatch.setenv(name, value)
     start = time.monotonic()
-    with pytest.raises(ValueError) as refusal:
+    with pytest.raises(SpanmatchError) as refusal:
         Root.prepare(where or url)
     assert time.monotonic() - start < 10
     assert says in str(refusal.value)
@@ -235,7 +236,7 @@ def test_a_store_of_a_newer_version_is_refused_and_left_alone(url: str) -> None:
     root = Root.at(url)
     put(root, "spanmatch.json", json.dumps({"format": FORMAT + 1}).encode())
     before = objects(root)
-    with pytest.raises(ValueError, match=rf"storage format {FORMAT} or older, got {FORMAT + 1}"):
+    with pytest.raises(UnusableRootError, match=rf"storage format {FORMAT} or older, got {FORMAT + 1}"):
         Root.prepare(url)
     assert objects(root) == before
 

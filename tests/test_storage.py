@@ -283,5 +283,5 @@ def test_a_root_of_an_older_format_is_used_and_marked_anew(tmp_path: Path) -> No
 
 def test_a_root_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(ValueError, match=r"`root` must be a folder that can be written"):
+    with pytest.raises(UnusableRootError, match=r"`root` must be a folder that can be written"):
         Root.prepare(tmp_path / "file" / "root")

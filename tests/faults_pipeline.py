@@ -1,0 +1,139 @@
+"""Rows of the table of mended faults: layers left out, equal activations, roots, bugs, traps."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from faults import Fault
+from faults_process import PROCESS
+from faults_roots import ROOTS
+from pipeline import carried_out, in_this_process, quick, write
+from safetensors.numpy import save_file
+
+from flows.prune import survey
+from flows.status import status
+from spanmatch.networks.architectures import build
+from spanmatch.networks.resume import weights_of
+
+DROPPING = """
+from torch import nn
+
+def network(classes):
+    return nn.Sequential(
+        nn.Flatten(), nn.Linear(64, 16), nn.ReLU(), nn.Dropout(), nn.Identity(), nn.Linear(16, classes)
+    )
+"""
+
+
+def write_weights(folder: Path) -> None:
+    """Write the weights of one network as two files, with other words beside them."""
+    found = weights_of(build("vgg9-digits", (1, 8, 8), 10))
+    for name in ("a", "b"):
+        save_file(found, folder / f"{name}.safetensors", metadata={"called": name})
+
+
+def write_itself(folder: Path) -> None:
+    write(quick(folder, seeds=[0, 1]), folder / "itself.yaml")
+
+
+def write_dropping(folder: Path) -> None:
+    (folder / "dropping.py").write_text(DROPPING)
+
+
+def nothing_to_prepare(folder: Path) -> None:
+    """Leave the folder empty."""
+
+
+def shared(
+    *jobs: int, alike: int, prepare: Callable[[Path], None] = nothing_to_prepare, **changes: Any
+) -> Callable[[Path], None]:
+    """Check how many jobs each stage has, and how many rows of similarity 1 the results."""
+
+    def check(folder: Path) -> None:
+        prepare(folder)
+        with pytest.MonkeyPatch.context() as patch, in_this_process() as cluster:
+            patch.chdir(folder)
+            patch.syspath_prepend(folder)
+            study = quick(folder, **changes)
+            results, computed = carried_out(study, cluster)
+            again, nothing = carried_out(study, cluster)
+            counts = [(stage.done, stage.total) for stage in status(study)]
+            left = survey([study], hours=0)
+        assert tuple(computed.values()) == jobs
+        assert not nothing
+        assert again.similarity == results.similarity
+        assert len(results.similarity) == len(results.layers) * len(results.comparisons)
+        assert sum(row.similarity == 1 for row in results.similarity) == alike
+        assert counts == [(count, count) for count in jobs]
+        assert not left.unused + left.undecided
+
+    return check
+
+
+UNPACK = "the run ended in 'too many values to unpack'"
+LAYER = {"layers": ["block2.conv2"]}  # where no neuron is dead
+
+EQUAL = [
+    Fault(
+        7,
+        "Flatten after a pooling to one position",
+        UNPACK,
+        "both layers share one Gram matrix, profile and search",
+        shared(2, 4, 1, 1, 1, alike=2, images=40, layers=["block3.pool", "classifier.flatten"]),
+    ),
+    Fault(
+        7,
+        "Dropout and Identity in evaluation",
+        UNPACK,
+        "all three layers share one Gram matrix, profile and search",
+        shared(2, 4, 1, 1, 1, alike=0, prepare=write_dropping, architecture="dropping:network",
+            layers=["[234]"]),
+    ),
+    Fault(
+        7,
+        "one file of weights under two names",
+        UNPACK,
+        "one network, one pass of its images",
+        shared(1, 2, 1, 1, 1, alike=1, prepare=write_weights, seeds=[],
+            weights=dict.fromkeys("cd", "a.safetensors"), **LAYER),
+    ),
+    Fault(
+        7,
+        "two files of the same weights, each compared with a third network",
+        UNPACK,
+        "both pairs share one Gram matrix",
+        shared(
+            3, 6, 2, 2, 2,
+            alike=1,
+            prepare=write_weights,
+            seeds=[0],
+            weights={name: f"{name}.safetensors" for name in "ab"},
+            compare=["seed0-final ~ a-final", "seed0-final ~ b-final", "a-final ~ b-final"],
+            **LAYER,
+        ),
+    ),
+    Fault(
+        7,
+        "a checkpoint compared with itself",
+        "worked",
+        "works",
+        shared(1, 2, 1, 1, 1, alike=1, seeds=[0], compare=["seed0-final ~ seed0-final"], **LAYER),
+    ),
+    Fault(
+        7,
+        "`others` naming the study itself",
+        UNPACK,
+        "each network is trained once, and keeps what either name wants",
+        shared(
+            2, 6, 5, 5, 5,
+            alike=2,
+            prepare=write_itself,
+            compare=["others", "seed0-final ~ itself/seed0-initial"],
+            others={"itself": "itself.yaml"},
+            **LAYER,
+        ),
+    ),
+]  # fmt: skip
+
+FAULTS: list[Fault] = [*EQUAL, *ROOTS, *PROCESS]

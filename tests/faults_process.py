@@ -1,0 +1,227 @@
+"""What runs change of the whole process and put back, and counts of progress that pieces may repeat."""
+
+import gc
+import logging
+import multiprocessing.forkserver
+import os
+import sys
+import types
+from collections.abc import Callable
+from multiprocessing import spawn
+from pathlib import Path
+from threading import Event
+from typing import Any
+
+import numpy as np
+import pytest
+import zarr
+from faults import Fault
+from pipeline import QUICK, carried_out, in_this_process, quick
+from rich.console import Console
+
+from flows.screen import Bars
+from spanmatch import GramMatrix
+from storage.arrays import Artefact, GroupWriter
+from storage.root import Root, Stage
+from tasks import grams
+from tasks.children import light_workers, silent_dask
+from tasks.cluster import Cluster, cluster_at, started_ahead
+from tasks.progress import Tally, listening
+from tasks.report import _others_at_rest
+from tasks.stages import TASKS
+from tasks.ui_progress import StepCounter
+
+
+def stored(root: Root, values: np.ndarray) -> Artefact:
+    with root.publish("segments/key.zarr") as folder:
+        writer = GroupWriter(folder, {})
+        writer.write("layer", values)
+        return Artefact("segments", "key", writer.finish())
+
+
+def precision(dtype: str) -> Callable[[Path], None]:
+    def check(folder: Path) -> None:
+        root = Root.prepare(folder / "root")
+        values = np.random.default_rng(0).normal(1e4, 1, size=(20, 3, 4)).astype(dtype)
+        part = stored(root, values)
+        gram = grams.reduce_blocks(root, "layer", part, part, range(1))
+        exact = values.reshape(-1, 4).astype(np.float64)
+        np.testing.assert_array_equal(gram.matrix, GramMatrix.from_activations(exact, exact).matrix)
+
+    return check
+
+
+def process_state() -> dict[str, Any]:
+    server: Any = multiprocessing.forkserver._forkserver
+    return {
+        "Dask's log": logging.getLogger("distributed").level,
+        "main": dict(vars(sys.modules["__main__"])),
+        "preparation": spawn.get_preparation_data,
+        "preloaded": server._preload_modules,
+        "zarr": zarr.config.get("threading.max_workers"),
+    }
+
+
+def cluster_changes_nothing(_: Path) -> None:
+    before = process_state()
+    with Cluster() as cluster:
+        assert cluster.run(abs, -1) == 1
+        assert vars(sys.modules["__main__"]) == before["main"]
+        assert logging.getLogger("distributed").level > logging.CRITICAL
+    assert process_state() == before
+
+
+def zarrs_threads(folder: Path) -> None:
+    stored(Root.prepare(folder / "root"), np.ones((3, 2, 1), "float32"))
+    assert zarr.config.get("threading.max_workers") is None
+
+
+def several_flows(_: Path) -> None:
+    with started_ahead(wanted=True):
+        with cluster_at(None) as one, cluster_at(None) as other:
+            workers = {one.run(os.getppid), other.run(os.getppid)}
+        with cluster_at(None) as later:
+            workers.add(later.run(os.getppid))
+            with later.closing():
+                pass
+        with cluster_at(None) as last:
+            workers.add(last.run(os.getppid))
+    assert len(workers) == 1
+    with cluster_at(None) as own:
+        assert own.run(abs, -1) == 1
+
+
+def log_levels(_: Path) -> None:
+    log = logging.getLogger("distributed")
+    before = log.level
+    first, second = silent_dask(), silent_dask()
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)
+    assert log.level > logging.CRITICAL
+    second.__exit__(None, None, None)
+    assert log.level == before
+
+
+def program(_: Path) -> None:
+    """The program may have no `__file__`; other processes that start meanwhile import it."""
+    bare = types.ModuleType("__main__")
+    bare.__spec__ = None
+    with pytest.MonkeyPatch.context() as patch:
+        for main in (sys.modules["__main__"], bare):
+            patch.setitem(sys.modules, "__main__", main)
+            before = dict(vars(main))
+            others = spawn.get_preparation_data("another")
+            with light_workers():
+                assert vars(main) == before
+                light = spawn.get_preparation_data("Dask Worker process (from Nanny)")
+                assert not {"init_main_from_name", "init_main_from_path"} & light.keys()
+                assert spawn.get_preparation_data("another") == others
+            assert vars(main) == before
+
+
+def collector(_: Path) -> None:
+    with _others_at_rest():
+        assert gc.get_freeze_count()
+    assert not gc.get_freeze_count()
+    gc.freeze()
+    try:
+        with _others_at_rest():
+            pass
+        assert gc.get_freeze_count()
+    finally:
+        gc.unfreeze()
+
+
+class Watched(Bars):
+    """The bars of the terminal, which tell that the last count has come."""
+
+    def __init__(self) -> None:
+        super().__init__(Console(quiet=True))
+        self.last = Event()
+
+    def advanced(self, stage: Stage, part: str, done: int) -> None:
+        super().advanced(stage, part, done)
+        if part == "last":
+            self.last.set()
+
+    def shown(self, stage: Stage) -> tuple[float, float | None]:
+        bar = self._progress.tasks[self._tasks[stage]]
+        return bar.completed, bar.total
+
+
+def twice(folder: Path) -> None:
+    """One job of several is run two times, as Dask does when a worker dies, and Prefect in a retry."""
+    study = quick(
+        folder, training={**QUICK["training"], "epochs": 3}, layers=["block2.relu2", "block3.relu2"]
+    )
+    seen: dict[Stage, tuple[float, float | None]] = {}
+
+    with Watched() as bars, listening(counter := StepCounter(bars)), in_this_process() as cluster:
+
+        def repeat(root: Root, stage: Stage, missing: list[Any]) -> None:
+            steps = sum(job[0].steps for job in missing)
+            for _ in range(2):  # the second time as after a repair
+                counter.planned(stage, steps, len(missing))
+                for _ in range(2):
+                    TASKS[stage].fn(units=missing[0], root=root, cluster=cluster)
+                bars.last.clear()
+                cluster.client.log_event(cluster._topic, {"stage": stage, "part": "last", "done": 0})
+                assert bars.last.wait(30)
+            seen[stage] = bars.shown(stage)
+            assert counter.percent == 100 * missing[0][0].steps / steps
+            counter.finished(stage)
+            counter.advanced(stage, missing[0][0].key, 1)  # late
+            assert bars.shown(stage) == (steps, steps)
+
+        carried_out(study, cluster, before=repeat)
+    assert seen == {
+        "networks": (3, 6),
+        "segments": (30, 120),
+        "grams": (2, 4),
+        "profiles": (1, 2),
+        "matches": (1, 2),
+    }
+
+
+def beyond(_: Path) -> None:
+    tally = Tally(3)
+    for part, done in (("a", 2), ("a", 1), ("b", 1), ("c", 1)):
+        tally.note(part, done)
+    assert tally.steps == 3
+
+
+PROCESS = [
+    Fault(14, "Zarr's threads", "one for the whole process, at import", "only ours are one", zarrs_threads),
+    *(
+        Fault(14, f"Gram matrix of {dtype} activations", before, "in their own precision", precision(dtype))
+        for dtype, before in {
+            "float64": "rounded to float32",
+            "float32": "in their own precision",
+            "float16": "in float32, which holds them exactly",
+        }.items()
+    ),
+    Fault(
+        14,
+        "a cluster of this machine, opened and closed",
+        "Dask's log stayed silent, the program's `__spec__` and `__file__` were gone meanwhile",
+        "the process is as it was before",
+        cluster_changes_nothing,
+    ),
+    Fault(
+        14, "several flows with a cluster started ahead", "the first closed it", "all use it", several_flows
+    ),
+    Fault(
+        14, "two clusters, one closed", "the log stayed silent", "silent until both are closed", log_levels
+    ),
+    Fault(
+        14,
+        "a program without `__file__`",
+        "`__spec__` and `__file__` were taken away while workers started, for all threads",
+        "the program is not touched",
+        program,
+    ),
+    Fault(14, "objects that were frozen before", "the report woke them", "they stay frozen", collector),
+    Fault(14, "a job that is run again", "51/36 images", "each step counts once", twice),
+    Fault(14, "more steps than were planned", "beyond 100 %", "at most as many as planned", beyond),
+]

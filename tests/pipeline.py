@@ -1,0 +1,87 @@
+"""The stages of a study on a Dask cluster in this process, without Prefect's engine: for tests of one case.
+
+Tasks, plan, records and files are the real ones; what a run adds is tested with the command line.
+"""
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import yaml
+from conftest import DIGITS, TINY
+from distributed import LocalCluster
+
+from flows import plan
+from flows.checks import look_up
+from flows.plan import Done
+from flows.results import collect
+from flows.study import Study
+from spanmatch.reporting import StudyResults
+from storage.root import Root, Stage
+from tasks.cluster import Cluster
+from tasks.records import Cache
+from tasks.stages import TASKS
+from tasks.unit import Unit, jobs
+
+QUICK: dict[str, Any] = {
+    "training": {**TINY["training"], "epochs": 1, "images": 128},
+    "checkpoints": ["final"],
+    "images": 60,
+    "segment_images": 30,
+    "epsilons": [0.3],
+}
+
+
+def quick(folder: Path, **changes: Any) -> Study:
+    """The tiny study, a moment of training long, below a folder."""
+    values = yaml.safe_load(DIGITS.read_text(encoding="utf-8")) | TINY | QUICK
+    return Study.model_validate(values | {"root": str(folder / "root")} | changes)
+
+
+def write(study: Study, path: Path) -> Path:
+    path.write_text(yaml.safe_dump(study.model_dump(mode="json")), encoding="utf-8")
+    return path
+
+
+@contextmanager
+def in_this_process() -> Iterator[Cluster]:
+    """A Dask scheduler with a worker of one thread, in threads of this process, and a client of it."""
+    with (
+        LocalCluster(
+            n_workers=1,
+            threads_per_worker=1,
+            processes=False,
+            host="127.0.0.1",
+            protocol="tcp",
+            dashboard_address="127.0.0.1:0",
+            scheduler_kwargs={"dashboard": False},
+            silence_logs=logging.CRITICAL,
+        ) as workers,
+        Cluster(workers.scheduler_address) as cluster,
+    ):
+        yield cluster
+
+
+def carried_out(
+    study: Study, cluster: Cluster, before: Callable[[Root, Stage, list[Any]], None] = lambda *_: None
+) -> tuple[StudyResults, Counter[Stage]]:
+    """Compute what a study lacks; return its results, and how many jobs of each stage were computed.
+
+    Whatever is to happen `before` is given the root, a stage and the jobs that it lacks.
+    """
+    root, computed = Root.prepare(study.root), Counter[Stage]()
+    setting = look_up(study, root)
+
+    def complete(stage: Stage, units: Mapping[Any, Unit]) -> dict[Any, Done]:
+        records = Cache(root).look_up_all(units.values())
+        missing = jobs(unit for unit in units.values() if records[unit.key] is None)
+        before(root, stage, missing)
+        for job in missing:
+            records |= TASKS[stage].fn(units=job, root=root, cluster=cluster)
+            computed[stage] += 1
+        return {name: Done(unit, records[unit.key]) for name, unit in units.items()}
+
+    return collect(root, study.name, plan.walk(study, setting, complete), {}), computed
