@@ -3,11 +3,13 @@
 Apart because what is in a folder must be found out, where a published data set is known.
 """
 
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 from torchvision.datasets import ImageFolder
+from torchvision.datasets.folder import IMG_EXTENSIONS
 
 from spanmatch.errors import InputValueError
 from spanmatch.networks.data.files import ImageFiles, Mode, different_sizes, image_header
@@ -20,7 +22,31 @@ IMAGENET = Preprocessing(mean=COLOUR.mean, deviation=COLOUR.deviation, resize=25
 _IMAGENET_TRAINING, _IMAGENET_HELD_OUT = 1_281_167, 50_000
 _HELD_OUT_EVERY = 5
 
+# What file managers, archivers and network drives leave beside images, besides names with a leading dot.
+_SYSTEM_FOLDERS = {
+    *("__macosx", "@eadir", "@recycle", "@tmp", "#recycle", "#snapshot"),
+    *("$recycle.bin", "system volume information", "lost+found", "__pycache__"),
+}
+
 Samples = list[tuple[str, int]]
+
+
+class _VisibleImages(ImageFolder):
+    """Torchvision's folder of class folders, less what is hidden."""
+
+    def __init__(self, folder: Path) -> None:
+        def is_image(path: str) -> bool:
+            parts = Path(path).relative_to(folder).parts
+            return path.lower().endswith(IMG_EXTENSIONS) and not any(map(_is_hidden, parts))
+
+        super().__init__(folder, is_valid_file=is_image)
+
+    def find_classes(self, directory: str | Path) -> tuple[list[str], dict[str, int]]:
+        """Return the names of the visible folders, and the number of each."""
+        names = sorted(place.name for place in Path(directory).iterdir() if _is_visible_folder(place))
+        if not names:
+            raise FileNotFoundError(f"it holds no folder that is not hidden: {directory}")
+        return names, {name: number for number, name in enumerate(names)}
 
 
 def image_folder(
@@ -107,10 +133,22 @@ def imagenet(folder: Path) -> Dataset:
 
 
 def folder_stamp(folder: Path) -> tuple[int, ...]:
-    """When a folder of images and the folders in it last gained or lost something."""
-    parts = _parts(folder) or [folder]
-    places = [folder, *parts, *(place for part in parts for place in sorted(part.glob("*/")))]
-    return tuple(place.stat().st_mtime_ns for place in places if place.is_dir())
+    """When a folder of images and the visible folders in it, at any depth, last gained or lost something."""
+    return tuple(place.stat().st_mtime_ns for place in _visible_folders(folder))
+
+
+def _visible_folders(folder: Path) -> Iterator[Path]:
+    for place, inner, _ in os.walk(folder, followlinks=True):
+        inner[:] = sorted(name for name in inner if not _is_hidden(name))
+        yield Path(place)
+
+
+def _is_visible_folder(place: Path) -> bool:
+    return place.is_dir() and not _is_hidden(place.name)
+
+
+def _is_hidden(name: str) -> bool:
+    return name.startswith(".") or name.casefold() in _SYSTEM_FOLDERS
 
 
 def _parts(folder: Path) -> list[Path]:
@@ -122,7 +160,7 @@ def _parts(folder: Path) -> list[Path]:
 def _listed(folder: Path) -> tuple[Samples, list[str]]:
     """List a folder of class folders: paths with the class's number, and the classes' names."""
     try:
-        found = ImageFolder(folder)
+        found = _VisibleImages(folder)
     except OSError as error:
         reason = " ".join(str(error).split())
         message = (
