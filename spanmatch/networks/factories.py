@@ -30,7 +30,7 @@ def imagenet(architecture: str, shape: Shape, classes: int) -> nn.Module:
     return network
 
 
-def from_factory(architecture: str, shape: Shape, classes: int) -> nn.Module:
+def from_factory(architecture: str, shape: tuple[int, ...], classes: int) -> nn.Module:
     """Import ``package.module:factory`` and return the module that it makes.
 
     The factory is called with `classes` and `shape` as keywords where its signature names them.

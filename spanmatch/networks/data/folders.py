@@ -8,8 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
-from torchvision.datasets import ImageFolder
-from torchvision.datasets.folder import IMG_EXTENSIONS
+from torchvision.datasets.folder import IMG_EXTENSIONS, make_dataset
 
 from spanmatch.errors import InputValueError
 from spanmatch.networks.data.files import ImageFiles, Mode, different_sizes, image_header
@@ -29,24 +28,6 @@ _SYSTEM_FOLDERS = {
 }
 
 Samples = list[tuple[str, int]]
-
-
-class _VisibleImages(ImageFolder):
-    """Torchvision's folder of class folders, less what is hidden."""
-
-    def __init__(self, folder: Path) -> None:
-        def is_image(path: str) -> bool:
-            parts = Path(path).relative_to(folder).parts
-            return path.lower().endswith(IMG_EXTENSIONS) and not any(map(_is_hidden, parts))
-
-        super().__init__(folder, is_valid_file=is_image)
-
-    def find_classes(self, directory: str | Path) -> tuple[list[str], dict[str, int]]:
-        """Return the names of the visible folders, and the number of each."""
-        names = sorted(place.name for place in Path(directory).iterdir() if _is_visible_folder(place))
-        if not names:
-            raise FileNotFoundError(f"it holds no folder that is not hidden: {directory}")
-        return names, {name: number for number, name in enumerate(names)}
 
 
 def image_folder(
@@ -160,7 +141,11 @@ def _parts(folder: Path) -> list[Path]:
 def _listed(folder: Path) -> tuple[Samples, list[str]]:
     """List a folder of class folders: paths with the class's number, and the classes' names."""
     try:
-        found = _VisibleImages(folder)
+        classes = sorted(place.name for place in folder.iterdir() if _is_visible_folder(place))
+        if not classes:
+            raise FileNotFoundError("no folder in it is a class")
+        numbers = {name: number for number, name in enumerate(classes)}
+        samples = make_dataset(folder, numbers, is_valid_file=lambda path: _is_image(Path(path), folder))
     except OSError as error:
         reason = " ".join(str(error).split())
         message = (
@@ -169,7 +154,12 @@ def _listed(folder: Path) -> tuple[Samples, list[str]]:
             "PATH/val/CLASS/IMAGE"
         )
         raise InputValueError(message) from None
-    return found.samples, found.classes
+    return samples, classes
+
+
+def _is_image(path: Path, folder: Path) -> bool:
+    hidden = any(map(_is_hidden, path.relative_to(folder).parts))
+    return path.suffix.lower() in IMG_EXTENSIONS and not hidden
 
 
 def _split(samples: Samples, classes: int) -> tuple[Samples, Samples]:
