@@ -139,7 +139,8 @@ def _layers(study: Study, dataset: "Dataset") -> "tuple[Layer, ...]":
     from spanmatch.networks.architectures import build
     from spanmatch.networks.layers import list_layers
     from spanmatch.networks.training import require_trainable
-    from spanmatch.networks.weights import WeightsError, fit_weights, read_weights
+    from spanmatch.networks.weight_files import read_weights
+    from spanmatch.networks.weights import WeightsError, fit_weights
 
     network = build(study.architecture, dataset.held_out.shape, dataset.classes, study.width)
     if study.seeds:

@@ -158,7 +158,8 @@ def _taken_over(unit: NetworkUnit) -> "Trained":
     from spanmatch.networks.evaluation import evaluate
     from spanmatch.networks.outcome import Checkpoint, Trained
     from spanmatch.networks.resume import weights_of
-    from spanmatch.networks.weights import WeightsError, fit_weights, read_weights
+    from spanmatch.networks.weight_files import read_weights
+    from spanmatch.networks.weights import WeightsError, fit_weights
 
     assert unit.weights is not None
     dataset = load_dataset(unit.dataset, unit.data_folder)

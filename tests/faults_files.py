@@ -3,6 +3,7 @@
 from functools import partial
 from pathlib import Path
 
+import faults_weights
 import pytest
 from cases import random_bytes
 from faults import Fault
@@ -54,6 +55,8 @@ FAULTS = [
     for name in HIDDEN
 ]
 
+
+FAULTS += faults_weights.FAULTS
 
 # ---- 14: an architecture without a builder
 
