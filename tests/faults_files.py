@@ -3,6 +3,7 @@
 from functools import partial
 from pathlib import Path
 
+import faults_outputs
 import faults_weights
 import pytest
 from cases import random_bytes
@@ -56,7 +57,7 @@ FAULTS = [
 ]
 
 
-FAULTS += faults_weights.FAULTS
+FAULTS += [*faults_outputs.FAULTS, *faults_weights.FAULTS]
 
 # ---- 14: an architecture without a builder
 
