@@ -141,13 +141,17 @@ def _looked_up(study: Study, weights: Mapping[str, str]) -> Setting:
 def _layers(study: Study, dataset: "Dataset") -> "tuple[Layer, ...]":
     """Build the study's network, see that it can be trained or takes its weights, and list its layers."""
     from spanmatch.networks.architectures import build
+    from spanmatch.networks.evaluation import require_classifier
     from spanmatch.networks.layers import list_layers
     from spanmatch.networks.training import require_trainable
-    from spanmatch.networks.weights import WeightsError, fit_weights, read_weights
+    from spanmatch.networks.weight_files import read_weights
+    from spanmatch.networks.weights import WeightsError, fit_weights
 
     network = build(study.architecture, dataset.held_out.shape, dataset.classes, study.width)
     if study.seeds:
         require_trainable(dataset, study.training.recipe())
+        if is_factory(study.architecture):
+            require_classifier(network, dataset)
     for name, path in study.weights.items():
         try:
             fit_weights(network, read_weights(Path(path).expanduser()))

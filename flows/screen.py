@@ -97,8 +97,13 @@ def show_summary(console: Console, results: StudyResults, root: Root) -> None:
     for warning in _too_few_samples(results):
         console.print(f"[yellow]{warning}[/]", highlight=False, soft_wrap=True)
     latest = {row.network: row for row in results.networks}  # the last of each is its latest checkpoint
-    judged = [f"{shown_network(name)} {row.accuracy:.1%}" for name, row in latest.items()]
-    console.print(f"accuracy on held-out images: {', '.join(judged)}", highlight=False)
+    judged = [
+        f"{shown_network(name)} {row.accuracy:.1%}"
+        for name, row in latest.items()
+        if row.accuracy is not None
+    ]
+    if judged:
+        console.print(f"accuracy on held-out images: {', '.join(judged)}", highlight=False)
     work = ", ".join(
         f"{stage} {counts['computed']} computed {counts['reused']} reused"
         for stage, counts in results.ledger.items()

@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 
 
 class CheckpointRecord(TypedDict):
-    """One checkpoint of a network, judged on the held-out images."""
+    """One checkpoint of a network, judged on the held-out images where it is a classifier."""
 
     digest: str
     epoch: int
-    accuracy: float
-    loss: float
+    accuracy: float | None
+    loss: float | None
 
 
 class EpochRecord(TypedDict):
@@ -155,10 +155,11 @@ def _trained(root: Root, unit: NetworkUnit, recipe: Recipe) -> "Trained":
 def _taken_over(unit: NetworkUnit) -> "Trained":
     from spanmatch.networks.architectures import build  # torch takes seconds to import
     from spanmatch.networks.data import load_dataset
-    from spanmatch.networks.evaluation import evaluate
+    from spanmatch.networks.evaluation import judge
     from spanmatch.networks.outcome import Checkpoint, Trained
     from spanmatch.networks.resume import weights_of
-    from spanmatch.networks.weights import WeightsError, fit_weights, read_weights
+    from spanmatch.networks.weight_files import read_weights
+    from spanmatch.networks.weights import WeightsError, fit_weights
 
     assert unit.weights is not None
     dataset = load_dataset(unit.dataset, unit.data_folder)
@@ -168,9 +169,10 @@ def _taken_over(unit: NetworkUnit) -> "Trained":
     except WeightsError as error:
         raise SpanmatchError(f"{unit.label}: {error}") from None
     device = device_of_this_worker(unit.device)
-    found = evaluate(network.to(device), dataset.held_out, device)
+    found = judge(network.to(device), dataset, device)
     advance("networks", unit.key, 1)
-    final = Checkpoint(weights_of(network), found.accuracy, found.loss, epoch=0)
+    accuracy, loss = (None, None) if found is None else found
+    final = Checkpoint(weights_of(network), accuracy, loss, epoch=0)
     return Trained({"final": final}, history=())
 
 

@@ -1,12 +1,15 @@
 """Studies of networks that are given, built by one's own code, or another study's, by the real command."""
 
 import csv
+import importlib
 import json
 import re
 from pathlib import Path
 
 import pytest
+import torch
 from conftest import TINY, Environment, computed, ledger, spanmatch, write_study
+from faults_weights import prefixed
 
 from flows import checks
 from flows.study import read_study
@@ -43,6 +46,15 @@ class Encoder(nn.Module):
 
 def encoder(classes):
     return Encoder(12, classes)
+
+
+class Embedder(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv, self.relu = nn.Conv2d(1, 5, 3), nn.ReLU()
+
+    def forward(self, x):
+        return {"embedding": self.relu(self.conv(x)).mean((2, 3))}
 
 
 def no_network():
@@ -138,9 +150,30 @@ def test_a_network_of_ones_own_is_found_in_the_current_folder(tmp_path: Path, en
     }
 
 
+def test_networks_that_are_no_classifiers_have_no_accuracy_anywhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, env: Environment
+) -> None:
+    (tmp_path / "mine.py").write_text(MINE, encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    embedder = importlib.import_module("mine").Embedder
+    for name in ("a", "b"):
+        torch.save(prefixed("model.", embedder().state_dict()), tmp_path / f"{name}.ckpt")
+    changes = {"architecture": "mine:Embedder", "layers": "default", "checkpoints": ["final"]}
+    given = {"seeds": [], "weights": {"a": "a.ckpt", "b": "b.ckpt"}}
+    study = write_study(tmp_path, {**TINY, **changes, **given, "root": "root"})
+    said = spanmatch("run", study, env=env, folder=tmp_path)
+    rows = json.loads((tmp_path / "root" / "networks.json").read_text())
+    assert [(row["accuracy"], row["loss"]) for row in rows] == [(None, None)] * 2
+    said += spanmatch("report", study, env=env, folder=tmp_path)
+    assert "accuracy" not in said.lower()
+    assert "accuracy" not in (tmp_path / "root" / "report.html").read_text().lower()
+    assert {row["neurons_x"] for row in similarity(tmp_path / "root")} == {"5"}
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
+        ({"architecture": "mine:Embedder"}, "got dict of embedding for 2 images in training"),
         ({"architecture": "mine:nothing"}, "nothing"),
         ({"architecture": "mine:no_network"}, "nn.Module"),
         ({"architecture": "absent:encoder"}, "absent"),

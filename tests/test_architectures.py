@@ -140,8 +140,8 @@ def test_shortcuts_carry_what_blocks_leave_out(name: str) -> None:
         ("vgg9-digits", (1, 28, 28), r"'vgg9-digits' must be \(1, 8, 8\)"),
         ("resnet18-imagenet", (1, 224, 224), r"must be \(3, height, width\).*three channels"),
         ("vgg16-bn-imagenet", (3, 28, 28), r"height and width at least 32; got \(3, 28, 28\)"),
-        ("resnet20", (32, 32), r"`shape` must be \(channels, height, width\) of an image, got \(32, 32\)"),
-        ("resnet20", (3, 0, 32), r"`shape` must be \(channels, height, width\)"),
+        ("resnet20", (32, 32), r"an image for 'resnet20', got \(32, 32\); name a factory"),
+        ("resnet20", (3, 0, 32), "`shape` must hold positive sizes"),
     ],
 )
 def test_images_that_do_not_fit_are_refused(name: str, shape: tuple[int, ...], message: str) -> None:

@@ -2,12 +2,13 @@
 
 from pathlib import Path
 
+import faults_files
 import faults_networks
 import faults_pipeline
 import pytest
 from faults import Fault
 
-FAULTS: list[Fault] = [*faults_networks.FAULTS, *faults_pipeline.FAULTS]
+FAULTS: list[Fault] = [*faults_files.FAULTS, *faults_networks.FAULTS, *faults_pipeline.FAULTS]
 
 KINDS = {
     1: "which axis is the neuron",

@@ -10,7 +10,8 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from spanmatch.networks.weights import WeightsError, fit_weights, read_weights
+from spanmatch.networks.weight_files import read_weights
+from spanmatch.networks.weights import WeightsError, fit_weights
 
 
 def network(hidden: int = 3) -> nn.Sequential:

@@ -4,7 +4,8 @@ Apart from training because extraction rebuilds a network from its name and weig
 """
 
 import math
-import re
+from collections.abc import Callable
+from functools import partial
 
 from torch import nn
 
@@ -15,7 +16,19 @@ from spanmatch.networks.resnet import cifar_resnet, projected_resnet
 from spanmatch.networks.scaling import Shape
 from spanmatch.networks.vgg import cifar_vgg, vgg9_digits
 
-_NAME = re.compile(r"(?P<family>[a-z]+)(?P<depth>\d+)(?P<norm>-bn)?")
+_VGG_DEPTHS = (11, 13, 16, 19)
+_PROJECTED_DEPTHS = (18, 34)
+_CIFAR_DEPTHS = (20, 32, 44, 56)
+
+BUILDERS: dict[str, Callable[[Shape, int, float], nn.Module]] = {
+    "vgg9-digits": vgg9_digits,
+    **{f"vgg{depth}": partial(cifar_vgg, depth, norm=False) for depth in _VGG_DEPTHS},
+    **{f"vgg{depth}-bn": partial(cifar_vgg, depth, norm=True) for depth in _VGG_DEPTHS},
+    **{f"resnet{depth}": partial(projected_resnet, depth) for depth in _PROJECTED_DEPTHS},
+    **{f"resnet{depth}": partial(cifar_resnet, depth, shortcuts=True) for depth in _CIFAR_DEPTHS},
+    **{f"plain{depth}": partial(cifar_resnet, depth, shortcuts=False) for depth in _CIFAR_DEPTHS},
+}
+"""For each architecture in CIFAR form a function of shape, classes and width."""
 
 
 def build(architecture: str, shape: tuple[int, ...], classes: int, width: float = 1.0) -> nn.Module:
@@ -28,18 +41,11 @@ def build(architecture: str, shape: tuple[int, ...], classes: int, width: float 
         factory is imported and called, with `classes` and `shape` as keywords where its signature names
         them.
     shape
-        (channels, height, width) of an image.
+        Shape of one image, (channels, height, width); for a factory of any sample.
     classes
         Number of classes that the network tells apart.
     width
         Multiplies the number of channels of every layer, rounded. Only 1 for ImageNet forms and factories.
-
-    Parameters
-    ----------
-    architecture
-        One of `ARCHITECTURES`.
-    shape, classes, width
-        Shape of an image, number of classes, and what multiplies the number of channels.
 
     Raises
     ------
@@ -47,19 +53,24 @@ def build(architecture: str, shape: tuple[int, ...], classes: int, width: float 
         If the name is unknown, the images do not fit, the width cannot be had, or a factory fails.
     """
     _check(architecture, shape, classes, width)
-    channels, rows, columns = shape
     if is_factory(architecture):
-        return from_factory(architecture, (channels, rows, columns), classes)
+        return from_factory(architecture, shape, classes)
+    if len(shape) != 3:
+        message = (
+            f"`shape` must be (channels, height, width) of an image for {architecture!r}, got {shape}; name "
+            "a factory of your own, package.module:factory, for data of another shape"
+        )
+        raise InputValueError(message)
+    channels, rows, columns = shape
     if architecture.endswith("-imagenet"):
         return imagenet(architecture, (channels, rows, columns), classes)
-    return _by_family(architecture, (channels, rows, columns), classes, width)
+    return BUILDERS[architecture]((channels, rows, columns), classes, width)
 
 
 def _check(architecture: str, shape: tuple[int, ...], classes: int, width: float) -> None:
     check_architecture(architecture)
-    if len(shape) != 3 or min(shape) < 1:
-        message = f"`shape` must be (channels, height, width) of an image, got {shape}"
-        raise InputValueError(message)
+    if min(shape, default=1) < 1:
+        raise InputValueError(f"`shape` must hold positive sizes, got {shape}; give data that is not empty")
     if classes < 1:
         message = f"`classes` must be at least 1, got {classes}"
         raise InputValueError(message)
@@ -72,16 +83,3 @@ def _check(architecture: str, shape: tuple[int, ...], classes: int, width: float
             "factory that builds the width itself"
         )
         raise InputValueError(message)
-
-
-def _by_family(architecture: str, shape: Shape, classes: int, width: float) -> nn.Module:
-    if architecture == "vgg9-digits":
-        return vgg9_digits(shape, classes, width)
-    name = _NAME.fullmatch(architecture)
-    assert name is not None
-    family, depth = name["family"], int(name["depth"])
-    if family == "vgg":
-        return cifar_vgg(depth, shape, classes, width, norm=name["norm"] is not None)
-    if architecture in {"resnet18", "resnet34"}:
-        return projected_resnet(depth, shape, classes, width)
-    return cifar_resnet(depth, shape, classes, width, shortcuts=family == "resnet")

@@ -30,10 +30,11 @@ def imagenet(architecture: str, shape: Shape, classes: int) -> nn.Module:
     return network
 
 
-def from_factory(architecture: str, shape: Shape, classes: int) -> nn.Module:
+def from_factory(architecture: str, shape: tuple[int, ...], classes: int) -> nn.Module:
     """Import ``package.module:factory`` and return the module that it makes.
 
-    The factory is called with `classes` and `shape` as keywords where its signature names them.
+    The factory is called with `classes` and `shape` as keywords where its signature names them. Wrappers of
+    torch.compile and data parallelism are taken off, and parameters become float32, as images are.
 
     Raises
     ------
@@ -50,7 +51,30 @@ def from_factory(architecture: str, shape: Shape, classes: int) -> nn.Module:
     if not isinstance(network, nn.Module):
         got = f"it returned {type(network).__name__}"
         raise _refused(architecture, "a factory that returns a torch.nn.Module", got)
+    return _plain(network).float()
+
+
+def _plain(network: nn.Module) -> nn.Module:
+    """Take off the wrappers of torch.compile and data parallelism, from the network and all in it.
+
+    They change names and kernels, and nothing that a network computes.
+    """
+    while (inner := _wrapped(network)) is not None:
+        network = inner
+    if getattr(network, "_compiled_call_impl", None) is not None:
+        network._compiled_call_impl = None  # Module.compile() sets it, and nothing takes it back
+    for name, child in list(network._modules.items()):  # named_children leaves out repeated ones
+        plain = None if child is None else _plain(child)
+        if plain is not child:
+            network.register_module(name, plain)
     return network
+
+
+def _wrapped(network: nn.Module) -> nn.Module | None:
+    """Return the network that a wrapper is of."""
+    parallel = (nn.DataParallel, nn.parallel.DistributedDataParallel)
+    inner = network.module if isinstance(network, parallel) else getattr(network, "_orig_mod", None)
+    return inner if isinstance(inner, nn.Module) else None
 
 
 def _load(architecture: str) -> Callable[..., object]:

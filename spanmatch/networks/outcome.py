@@ -18,14 +18,15 @@ class Checkpoint:
     weights
         Parameters and buffers by name.
     accuracy, loss
-        On the held-out images: share classified rightly, and mean cross-entropy.
+        On the held-out images: share classified rightly, and mean cross-entropy; None for a network that is
+        given and is no classifier.
     epoch
         Finished epochs.
     """
 
     weights: Weights
-    accuracy: float
-    loss: float
+    accuracy: float | None
+    loss: float | None
     epoch: int
 
 

@@ -1,26 +1,23 @@
-"""Weights: read from files that others wrote, and put into a network after a look at whether they fit.
+"""Weights by name, put into a network after a look at whether they fit.
 
-Apart because what comes from a file is checked here, and nothing is unpickled.
+Apart from files because weights also come from checkpoints of our own.
 """
 
 from collections.abc import Collection, Mapping
-from pathlib import Path
-from typing import Any, TypeGuard
+from typing import Any
 
+import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import nn
 
 from spanmatch.errors import InputValueError
+from spanmatch.networks.weight_names import Names, common_beginning, nearest
 
 Weights = dict[str, NDArray[Any]]
 
 # Names of each kind in an error: enough to see what went wrong.
 _NAMED = 3
-# Batch normalisation's count of batches: absent from old files, and not read in evaluation.
-_COUNTER = "num_batches_tracked"
 # Many writers make a scalar an array of one number.
 _AS_GOOD: dict[tuple[int, ...], tuple[tuple[int, ...], ...]] = {(): ((), (1,))}
 
@@ -29,99 +26,105 @@ class WeightsError(InputValueError):
     """Weights cannot be read, or do not fit the network."""
 
 
-def read_weights(path: Path) -> Weights:
-    """Read the weights of a network from a file.
-
-    Parameters
-    ----------
-    path
-        A ``.safetensors`` file; or one by ``torch.save`` with a state dict, or with a dictionary that has
-        one under ``state_dict``. The prefix ``module.`` that DataParallel writes is taken off.
-
-    Raises
-    ------
-    WeightsError
-        If the file is absent, damaged, or holds anything but named tensors.
-    """
-    if not path.is_file():
-        raise WeightsError(f"`weights` must be a file, but there is none at {path}")
-    found = _read_safetensors(path) if path.suffix == ".safetensors" else _read_state_dict(path)
-    state = found["state_dict"] if isinstance(found, Mapping) and "state_dict" in found else found
-    if not _is_state_dict(state):
-        raise WeightsError(
-            f"`weights` must hold named tensors, but {path} holds {_kinds(state)}; write it with "
-            "torch.save(network.state_dict(), path)"
-        )
-    prefix = "module." if all(name.startswith("module.") for name in state) else ""
-    return {name.removeprefix(prefix): _array(values) for name, values in state.items()}
-
-
 def fit_weights(network: nn.Module, weights: Weights) -> nn.Module:
     """Put weights into a network and set it to evaluation; return it.
 
+    What wrappers add to names (``module.``, ``_orig_mod.``) and a prefix such as ``model.`` are taken off
+    where the rest is exactly the network's; what such a file holds beside that prefix is left out.
+
     Raises
     ------
     WeightsError
-        If names are missing or unexpected, or shapes differ: says which, and how many.
+        If names are missing or unexpected, or shapes or kinds of number differ: says which, and how many.
     """
-    wanted = {name: tuple(values.shape) for name, values in network.state_dict().items()}
-    missing = [name for name in wanted if name not in weights and not name.endswith(_COUNTER)]
-    unexpected = [name for name in weights if name not in wanted]
-    differing = [
-        f"{name} is {weights[name].shape}, the network's {shape}"
-        for name, shape in wanted.items()
-        if name in weights and weights[name].shape not in _AS_GOOD.get(shape, (shape,))
-    ]
-    kinds = {"missing": missing, "unexpected": unexpected, "of another shape": differing}
-    wrong = [f"{len(names)} {kind} ({_first(names)})" for kind, names in kinds.items() if names]
-    if wrong:
+    wanted = {name: values for name, values in network.state_dict().items() if torch.is_tensor(values)}
+    names = Names(wanted, _tied(network))
+    fitting, several = nearest(weights, names)
+    if several:
         raise WeightsError(
-            f"`weights` must fit the network, which has {len(wanted)} tensors: {'; '.join(wrong)}; "
-            "give the architecture, width and number of classes that they were trained with"
+            f"`weights` must hold one network, but {len(several)} parts of the file fit, beginning with "
+            f"{first_of(list(map(repr, several)))}; write one of them, without its beginning, with torch.save"
         )
-    network.load_state_dict({name: torch.from_numpy(values) for name, values in weights.items()})
+    _require_fit(fitting, wanted, names, weights)
+    _require_numbers(fitting, wanted)
+    whole = _shared(fitting, names)
+    network.load_state_dict({name: torch.from_numpy(values) for name, values in whole.items()})
     return network.eval()
 
 
-def _read_safetensors(path: Path) -> object:
-    try:
-        return load_file(path)
-    except SafetensorError as error:
-        raise WeightsError(f"`weights` must be a safetensors file, but {path} is not: {error}") from error
-
-
-def _read_state_dict(path: Path) -> object:
-    try:
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # unpickling errors of several modules, and whatever damage looks like
-        raise WeightsError(
-            f"`weights` must be a file that torch.load(weights_only=True) reads, but {path} is damaged or "
-            f"holds other objects than tensors, which are not unpickled ({type(error).__name__}); write it "
-            "with torch.save(network.state_dict(), path)"
-        ) from error
-
-
-def _is_state_dict(state: object) -> TypeGuard[Mapping[str, torch.Tensor]]:
-    return (
-        isinstance(state, Mapping)
-        and len(state) > 0
-        and all(isinstance(name, str) and isinstance(value, torch.Tensor) for name, value in state.items())
+def _require_fit(
+    fitting: Weights, wanted: Mapping[str, torch.Tensor], names: Names, given: Collection[str]
+) -> None:
+    differing = [
+        f"{name} is {fitting[name].shape}, the network's {tuple(values.shape)}"
+        for name, values in wanted.items()
+        if name in fitting and fitting[name].shape not in _shapes(values)
+    ]
+    missing, unexpected = names.missing(fitting), names.unexpected(fitting)
+    kinds = {"missing": missing, "unexpected": unexpected, "of another shape": differing}
+    wrong = [f"{len(found)} {kind} ({first_of(found)})" for kind, found in kinds.items() if found]
+    if not wrong:
+        return
+    remedy = "give the architecture, width and number of classes that they were trained with"
+    theirs, ours = common_beginning(given), common_beginning(wanted)
+    if (missing or unexpected) and theirs != ours:
+        remedy = (
+            f"all names of the file begin with {theirs!r}, all of the network with {ours!r}: rename the "
+            "file's, or give the architecture that they were trained with"
+        )
+    elif not set(fitting) & set(wanted):
+        remedy = (
+            "no name of the file is one of the network's: give the architecture that they were trained with, "
+            "or rename the file's"
+        )
+    raise WeightsError(
+        f"`weights` must fit the network, which has {len(wanted)} tensors: {'; '.join(wrong)}; {remedy}"
     )
 
 
-def _kinds(state: object) -> str:
-    if not isinstance(state, Mapping):
-        return type(state).__name__
-    return _first([f"{name}: {type(value).__name__}" for name, value in state.items()]) or "nothing"
+def _shared(weights: Weights, names: Names) -> Weights:
+    """Give each name of a tensor that has several its values."""
+    whole = dict(weights)
+    for name, same in names.tied.items():
+        values = weights[next(other for other in same if other in weights)]
+        if not np.array_equal(whole.setdefault(name, values), values, equal_nan=True):
+            raise WeightsError(
+                f"`weights` must have one value for what the network shares, got two that differ for {name}; "
+                "give the architecture that they were trained with"
+            )
+    return whole
 
 
-def _array(values: torch.Tensor) -> NDArray[Any]:
-    # NumPy has no bfloat16
-    values = values.float() if values.dtype == torch.bfloat16 else values
-    array: NDArray[Any] = values.detach().contiguous().numpy()
-    return array
-
-
-def _first(names: Collection[str]) -> str:
+def first_of(names: Collection[str]) -> str:
+    """List the first of some names."""
     shown = ", ".join(list(names)[:_NAMED])
     return f"{shown}, …" if len(names) > _NAMED else shown
+
+
+def _tied(network: nn.Module) -> dict[str, list[str]]:
+    """For each parameter that has several names, all of them."""
+    names: dict[int, list[str]] = {}
+    for name, parameter in network.named_parameters(remove_duplicate=False):
+        names.setdefault(id(parameter), []).append(name)
+    return {name: same for same in names.values() if len(same) > 1 for name in same}
+
+
+def _shapes(values: torch.Tensor) -> tuple[tuple[int, ...], ...]:
+    shape = tuple(values.shape)
+    return _AS_GOOD.get(shape, (shape,))
+
+
+def _require_numbers(weights: Weights, wanted: Mapping[str, torch.Tensor]) -> None:
+    """See that whole numbers stand where the network has some, and there alone."""
+    for name, values in weights.items():
+        whole = not (wanted[name].is_floating_point() or wanted[name].is_complex())
+        if whole and not np.array_equal(values, np.trunc(values) if values.dtype.kind == "f" else values):
+            raise WeightsError(
+                f"`weights` must hold whole numbers for {name}, got {values.dtype} with fractions; give the "
+                "architecture that they were trained with"
+            )
+        if not whole and values.dtype.kind in "iu" and values.ndim:
+            raise WeightsError(
+                f"`weights` must hold numbers with a fraction for {name}, got {values.dtype}, as quantised "
+                "weights have; give the weights from before they were quantised"
+            )

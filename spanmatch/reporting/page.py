@@ -125,12 +125,13 @@ def _network_table(rows: Sequence[NetworkRow]) -> str:
         "network": [shown_network(row.network) for row in rows],
         "checkpoint": [row.checkpoint for row in rows],
         "epochs": ["" if row.epoch is None else f"{row.epoch:,}" for row in rows],
-        "accuracy": [f"{row.accuracy:.2%}" for row in rows],
+        "accuracy": ["" if row.accuracy is None else f"{row.accuracy:.2%}" for row in rows],
         "loss": ["" if row.loss is None else f"{row.loss:.4g}" for row in rows],
     }
     filled = {name: cells for name, cells in columns.items() if any(cells)}
     cells = [tuple(cell or "–" for cell in row) for row in zip(*filled.values(), strict=True)]
-    return _table("Networks, and how they do on held-out images", tuple(filled), cells, names=2)
+    judged = ", and how they do on held-out images" if "accuracy" in filled else ""
+    return _table(f"Networks{judged}", tuple(filled), cells, names=2)
 
 
 def _layer_table(results: StudyResults) -> str:

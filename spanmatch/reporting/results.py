@@ -87,8 +87,8 @@ class NetworkRow:
     network: str
     """Its name: ``seed0`` for one that the study trained, or whatever the study calls it."""
     checkpoint: str
-    accuracy: float
-    """Accuracy on held-out images, in [0, 1]."""
+    accuracy: float | None
+    """Accuracy on held-out images, in [0, 1], of a network that classifies them."""
     loss: float | None = None
     """Loss on held-out images, where it is known."""
     epoch: int | None = None

@@ -5,6 +5,7 @@ Apart from the page's markup: plain text here, escaped there.
 
 import statistics
 from collections.abc import Iterable, Mapping
+from operator import itemgetter
 
 from spanmatch.reporting.aggregate import (
     compared_pairs,
@@ -94,23 +95,23 @@ def warning_sentences(results: StudyResults) -> list[str]:
 
 
 def _accuracy_sentences(results: StudyResults) -> list[str]:
-    checkpoints = dict.fromkeys(row.checkpoint for row in results.networks)
+    judged = [(row.accuracy, row) for row in results.networks if row.accuracy is not None]
+    checkpoints = dict.fromkeys(row.checkpoint for _, row in judged)
     if len(checkpoints) > _MAX_LISTED_CHECKPOINTS:
-        least = min(results.networks, key=lambda row: row.accuracy)
-        most = max(results.networks, key=lambda row: row.accuracy)
-        span = f"from {_accuracy_of(least)} to {_accuracy_of(most)}"
+        (least, worst), (most, best) = (end(judged, key=itemgetter(0)) for end in (min, max))
+        span = f"from {_accuracy_of(worst, least)} to {_accuracy_of(best, most)}"
         return [f"Held-out accuracy at {len(checkpoints)} checkpoints: {span}."]
     sentences = []
     for checkpoint in checkpoints:
-        values = [row.accuracy for row in results.networks if row.checkpoint == checkpoint]
+        values = [accuracy for accuracy, row in judged if row.checkpoint == checkpoint]
         networks = count_of(len(values), "network")
         reached = _range(f"{min(values):.1%}", f"{max(values):.1%}")
         sentences.append(f"Held-out accuracy at checkpoint {checkpoint}: {reached} ({networks}).")
     return sentences
 
 
-def _accuracy_of(row: NetworkRow) -> str:
-    return f"{row.accuracy:.1%} ({shown_network(row.network)}, {row.checkpoint})"
+def _accuracy_of(row: NetworkRow, accuracy: float) -> str:
+    return f"{accuracy:.1%} ({shown_network(row.network)}, {row.checkpoint})"
 
 
 def _training_sentences(results: StudyResults) -> list[str]:

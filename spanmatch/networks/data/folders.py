@@ -3,11 +3,12 @@
 Apart because what is in a folder must be found out, where a published data set is known.
 """
 
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
-from torchvision.datasets import ImageFolder
+from torchvision.datasets.folder import IMG_EXTENSIONS, make_dataset
 
 from spanmatch.errors import InputValueError
 from spanmatch.networks.data.files import ImageFiles, Mode, different_sizes, image_header
@@ -19,6 +20,12 @@ COLOUR = Preprocessing(mean=(0.485, 0.456, 0.406), deviation=(0.229, 0.224, 0.22
 IMAGENET = Preprocessing(mean=COLOUR.mean, deviation=COLOUR.deviation, resize=256, crop=224)
 _IMAGENET_TRAINING, _IMAGENET_HELD_OUT = 1_281_167, 50_000
 _HELD_OUT_EVERY = 5
+
+# What file managers, archivers and network drives leave beside images, besides names with a leading dot.
+_SYSTEM_FOLDERS = {
+    *("__macosx", "@eadir", "@recycle", "@tmp", "#recycle", "#snapshot"),
+    *("$recycle.bin", "system volume information", "lost+found", "__pycache__"),
+}
 
 Samples = list[tuple[str, int]]
 
@@ -107,10 +114,22 @@ def imagenet(folder: Path) -> Dataset:
 
 
 def folder_stamp(folder: Path) -> tuple[int, ...]:
-    """When a folder of images and the folders in it last gained or lost something."""
-    parts = _parts(folder) or [folder]
-    places = [folder, *parts, *(place for part in parts for place in sorted(part.glob("*/")))]
-    return tuple(place.stat().st_mtime_ns for place in places if place.is_dir())
+    """When a folder of images and the visible folders in it, at any depth, last gained or lost something."""
+    return tuple(place.stat().st_mtime_ns for place in _visible_folders(folder))
+
+
+def _visible_folders(folder: Path) -> Iterator[Path]:
+    for place, inner, _ in os.walk(folder, followlinks=True):
+        inner[:] = sorted(name for name in inner if not _is_hidden(name))
+        yield Path(place)
+
+
+def _is_visible_folder(place: Path) -> bool:
+    return place.is_dir() and not _is_hidden(place.name)
+
+
+def _is_hidden(name: str) -> bool:
+    return name.startswith(".") or name.casefold() in _SYSTEM_FOLDERS
 
 
 def _parts(folder: Path) -> list[Path]:
@@ -122,7 +141,11 @@ def _parts(folder: Path) -> list[Path]:
 def _listed(folder: Path) -> tuple[Samples, list[str]]:
     """List a folder of class folders: paths with the class's number, and the classes' names."""
     try:
-        found = ImageFolder(folder)
+        classes = sorted(place.name for place in folder.iterdir() if _is_visible_folder(place))
+        if not classes:
+            raise FileNotFoundError("no folder in it is a class")
+        numbers = {name: number for number, name in enumerate(classes)}
+        samples = make_dataset(folder, numbers, is_valid_file=lambda path: _is_image(Path(path), folder))
     except OSError as error:
         reason = " ".join(str(error).split())
         message = (
@@ -131,7 +154,12 @@ def _listed(folder: Path) -> tuple[Samples, list[str]]:
             "PATH/val/CLASS/IMAGE"
         )
         raise InputValueError(message) from None
-    return found.samples, found.classes
+    return samples, classes
+
+
+def _is_image(path: Path, folder: Path) -> bool:
+    hidden = any(map(_is_hidden, path.relative_to(folder).parts))
+    return path.suffix.lower() in IMG_EXTENSIONS and not hidden
 
 
 def _split(samples: Samples, classes: int) -> tuple[Samples, Samples]:

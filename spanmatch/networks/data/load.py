@@ -48,8 +48,7 @@ def load_dataset(name: str, folder: str | None = None) -> Dataset:
     """
     require_dataset(name)
     if name in DATASETS:
-        place = data_folder(folder)
-        return _published(name, place, folder_stamp(place / name) if name == "imagenet" else ())
+        return _published(name, data_folder(folder))
     if name.startswith(FOLDER_PREFIX):
         path = Path(name.removeprefix(FOLDER_PREFIX)).expanduser().absolute()
         return _folder(path, folder_stamp(path))
@@ -57,7 +56,7 @@ def load_dataset(name: str, folder: str | None = None) -> Dataset:
 
 
 @lru_cache(maxsize=_KEPT)
-def _published(name: str, folder: Path, _stamp: tuple[int, ...]) -> Dataset:
+def _published(name: str, folder: Path) -> Dataset:
     return DATASETS[name](folder)
 
 

@@ -1,0 +1,282 @@
+"""Mended faults of weights: how people's files name and wrap them, and what is none."""
+
+import warnings
+from argparse import Namespace
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from types import FunctionType
+
+import numpy as np
+import pytest
+import torch
+from faults import Fault
+from safetensors.torch import save_file
+from torch import nn
+
+from spanmatch.networks import architectures
+from spanmatch.networks.resume import weights_of
+from spanmatch.networks.weight_files import read_weights
+from spanmatch.networks.weights import WeightsError, fit_weights
+
+
+class Net(nn.Module):
+    """A network with a submodule, batch normalisation, and a number."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.backbone = nn.Sequential(nn.Conv2d(1, 3, 1), nn.BatchNorm2d(3), nn.Flatten())
+        self.head = nn.Linear(3, 2)
+        self.scale = nn.Parameter(torch.tensor(2.0))
+
+
+class Tied(nn.Module):
+    """A network of which two layers share a matrix."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embed, self.head = nn.Linear(3, 3), nn.Linear(3, 3, bias=False)
+        self.head.weight = self.embed.weight
+
+
+Tensors = dict[str, torch.Tensor]
+
+
+def trained(make: Callable[[], nn.Module] = Net) -> Tensors:
+    torch.manual_seed(3)
+    return make().state_dict()
+
+
+def prefixed(prefix: str, state: Tensors) -> Tensors:
+    return {f"{prefix}{name}": values for name, values in state.items()}
+
+
+def middle(part: str, state: Tensors) -> Tensors:
+    return {name.replace("backbone.", f"backbone.{part}."): values for name, values in state.items()}
+
+
+def _read(content: Callable[[], object], name: str, make: Callable[[], nn.Module], folder: Path) -> None:
+    """See that a file gives the values that were trained."""
+    if name.endswith("tensors") or name == "hub.bin":
+        save_file(content(), folder / name)
+    else:
+        torch.save(content(), folder / name)
+    fitted = fit_weights(make(), read_weights(folder / name)).state_dict()
+    for key, values in trained(make).items():
+        exact = name not in {"half.pt", "bfloat16.pt"}
+        assert torch.allclose(fitted[key], values, rtol=0, atol=0 if exact else 0.01), key
+        assert fitted[key].dtype == values.dtype
+
+
+def _without_counts(state: Tensors) -> Tensors:
+    return {name: values for name, values in state.items() if not name.endswith("tracked")}
+
+
+def _cast(dtype: torch.dtype) -> Tensors:
+    return {name: v.to(dtype) if v.is_floating_point() else v for name, v in trained().items()}
+
+
+_EXTRA = {"criterion.weight": torch.ones(2), "metric.total": torch.tensor(3)}
+_LIGHTNING = {
+    "epoch": 3,
+    "pytorch-lightning_version": "2.5",
+    "state_dict": {**prefixed("model.", trained()), **_EXTRA},
+    "optimizer_states": [{"state": {0: {"momentum_buffer": torch.ones(2)}}, "param_groups": []}],
+    "callbacks": {"Checkpoint": {"best": torch.tensor(1.0), "path": "x"}},
+}
+
+READ: dict[str, tuple[str, Callable[[], object]]] = {
+    "torch.compile": ("w.pt", lambda: prefixed("_orig_mod.", trained())),
+    "DataParallel": ("w.pth", lambda: prefixed("module.", trained())),
+    "compiled in DataParallel": ("w.pt", lambda: prefixed("module._orig_mod.", trained())),
+    "DataParallel compiled": ("w.pt", lambda: prefixed("_orig_mod.module.", trained())),
+    "a compiled submodule": ("w.pt", lambda: middle("_orig_mod", trained())),
+    "a compiled submodule, in Lightning": (
+        "w.pt",
+        lambda: prefixed("model.", middle("_orig_mod", trained())),
+    ),
+    "a parallel submodule": ("w.pt", lambda: middle("module", trained())),
+    "DataParallel twice": ("w.pt", lambda: prefixed("module.module.", trained())),
+    "FSDP": ("w.pt", lambda: prefixed("_fsdp_wrapped_module.", trained())),
+    "a prefix": ("w.safetensors", lambda: prefixed("net.", trained())),
+    "a long prefix": ("w.pt", lambda: prefixed("student.encoder.net.", trained())),
+    "a prefix before DataParallel": ("w.pt", lambda: prefixed("model.module.", trained())),
+    "Lightning": ("epoch=3.ckpt", lambda: _LIGHTNING),
+    "an averaged model": ("w.pt", lambda: {**prefixed("module.", trained()), "n_averaged": torch.tensor(5)}),
+    "a prefix, no counts of batches": ("w.pt", lambda: prefixed("net.", _without_counts(trained()))),
+    "model_state_dict": ("w.bin", lambda: {"model_state_dict": trained(), "optimizer": {"state": {}}}),
+    "model": ("w.pt", lambda: {"model": trained(), "args": {"lr": 0.1}}),
+    "ema": ("w.pt", lambda: {"ema": trained(), "step": torch.tensor(7)}),
+    "a wrapper in another": ("w.pt", lambda: {"state": {"epoch": 1, "net": prefixed("module.", trained())}}),
+    "a wrapper of any name": ("w.pt", lambda: {"resnet": trained()}),
+    "parameters": (
+        "w.pt",
+        lambda: {n: nn.Parameter(v, v.is_floating_point()) for n, v in trained().items()},
+    ),
+    "half": ("half.pt", lambda: _cast(torch.float16)),
+    "bfloat16": ("bfloat16.pt", lambda: _cast(torch.bfloat16)),
+    "float64": ("w.pt", lambda: _cast(torch.float64)),
+    "safetensors under another suffix": ("hub.bin", trained),
+    "torch.save under safetensors' suffix": ("saved.safetensor", lambda: trained()),
+    "a number as an array": ("w.pt", lambda: {**trained(), "scale": torch.tensor([2.0])}),
+}
+FAULTS = [
+    Fault(
+        9,
+        case,
+        "refused, mostly with wrong advice",
+        "read",
+        partial(_read, make, name, Net),
+    )
+    for case, (name, make) in READ.items()
+]
+FAULTS += [
+    Fault(9, "one name of a shared matrix", "1 missing", "read", partial(_read, make, name, Tied))
+    for name, make in {
+        "w.safetensors": lambda: {n: v for n, v in trained(Tied).items() if n != "head.weight"},
+        "w.pt": lambda: prefixed("model.", {n: v for n, v in trained(Tied).items() if n != "embed.weight"}),
+    }.items()
+]
+
+
+def _refused(content: object, says: str, make: Callable[[], nn.Module], folder: Path) -> None:
+    path = folder / "weights.pt"
+    if isinstance(content, bytes):
+        path.write_bytes(content)
+    elif isinstance(content, FunctionType):
+        content(path)
+    else:
+        torch.save(content, path)
+    with pytest.raises(WeightsError, match=says):
+        fit_weights(make(), read_weights(path))
+
+
+def _script(path: Path) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.jit.script(nn.Linear(2, 2)).save(path)
+
+
+def _npz(path: Path) -> None:
+    with path.open("wb") as file:
+        np.savez(file, w=np.ones(2))
+
+
+def _quantised() -> torch.Tensor:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return torch.quantize_per_tensor(torch.ones(3), 0.1, 0, torch.qint8)
+
+
+_PARTS = {**prefixed("student.", trained()), **prefixed("teacher.", trained())}
+_OTHER = {name.replace("head", "fc"): values for name, values in trained().items()}
+REFUSED: dict[str, tuple[object, str]] = {
+    "student and teacher": (_PARTS, r"2 parts of the file fit, beginning with 'student\.', 'teacher\.'"),
+    "model and its average": ({"model": trained(), "ema": trained()}, "those of 2, under model, ema; write"),
+    "a prefix, and other names": (
+        prefixed("model.", _OTHER),
+        r"2 missing \(head.weight, head.bias\); 2 unexpected \(fc.weight, fc.bias\); all .* 'model\.', all",
+    ),
+    "names of another network": (
+        {"conv1.weight": torch.ones(2), "fc.bias": torch.ones(2)},
+        "no name of the file is one of the network's",
+    ),
+    "another shape below a prefix": (
+        prefixed("net.", {**trained(), "head.weight": torch.ones(5, 3)}),
+        r"1 of another shape \(head.weight is \(5, 3\).*give the architecture, width and number of classes",
+    ),
+    "an int8 matrix": (
+        {**trained(), "head.weight": torch.ones(2, 3, dtype=torch.int8)},
+        "fraction for head.weight, got int8, as quantised",
+    ),
+    "a quantised tensor": (
+        {**trained(), "head.weight": _quantised()},
+        "quantised tensors; give",
+    ),
+    "a quantised layer": (
+        {"fc._packed": (_quantised(), None), "fc.scale": torch.ones(1)},
+        "quantised tensors",
+    ),
+    "float8": ({"head.weight": torch.ones(2).to(torch.float8_e4m3fn)}, "holds quantised tensors"),
+    "an index of several files": (
+        b'{"weight_map": {"w": "a.safetensors"}}',
+        "is JSON, such as",
+    ),
+    "a TorchScript archive": (_script, r"a TorchScript archive; write torch.jit.load\(path\).state_dict"),
+    "NumPy's archive": (_npz, "NumPy's archive"),
+    "a pointer of Git LFS": (
+        b"version https://git-lfs.github.com/spec/v1\n",
+        "with `git lfs pull`",
+    ),
+    "Keras's HDF5": (b"\x89HDF\r\n\x1a\n", "an HDF5 file"),
+    "a whole module": (
+        nn.Sequential(nn.Linear(2, 2)),
+        r"Sequential.*state_dict\(\).* if it is a module",
+    ),
+    "Lightning's hyper-parameters": (
+        {**_LIGHTNING, "hyper_parameters": Namespace(lr=0.1)},
+        r"not unpickled \(argparse.Namespace\);.*found\['state_dict'\]",
+    ),
+    "fractions for whole numbers": (
+        {**trained(), "backbone.1.num_batches_tracked": torch.tensor(0.5)},
+        "whole numbers for backbone.1.num_batches_tracked",
+    ),
+}
+FAULTS += [
+    Fault(9, case, "wrong advice", "the right advice", partial(_refused, content, says, Net))
+    for case, (content, says) in REFUSED.items()
+]
+FAULTS += [
+    Fault(
+        9,
+        "two values of a shared matrix",
+        "the last one was taken",
+        "one sentence",
+        partial(_refused, {**trained(Tied), "head.weight": torch.ones(3, 3)}, "two that differ for", Tied),
+    )
+]
+
+
+def _parallel() -> nn.Module:
+    return nn.DataParallel(Net())
+
+
+def _compiled() -> nn.Module:
+    return torch.compile(Net())
+
+
+def _compiled_inside() -> nn.Module:
+    network = nn.Sequential(torch.compile(Net()))
+    network.append(network[0])  # the same again
+    network.append(nn.DataParallel(torch.compile(nn.Linear(2, 2))))
+    network[2].compile()
+    return network
+
+
+def _double() -> nn.Module:
+    return Net().double()
+
+
+def _half() -> nn.Module:
+    return Net().half()
+
+
+def _bfloat16() -> nn.Module:
+    return Net().bfloat16()
+
+
+def _unwrapped(name: str, _: Path) -> None:
+    network = architectures.build(f"{__name__}:{name}", (1, 1, 1), 2)
+    assert type(network) in (Net, nn.Sequential)
+    assert not {"_orig_mod", "module"} & {part for key in network.state_dict() for part in key.split(".")}
+    assert {v.dtype for v in network.state_dict().values() if v.is_floating_point()} == {torch.float32}
+    assert all(getattr(module, "_compiled_call_impl", None) is None for module in network.modules())
+    weights = weights_of(network)
+    fit_weights(network, weights)
+
+
+FAULTS += [
+    Fault(9, f"a factory's network, {make.__name__}", "fits no file", "as without", check)
+    for make in (_parallel, _compiled, _compiled_inside, _double, _half, _bfloat16)
+    for check in [partial(_unwrapped, make.__name__)]
+]
