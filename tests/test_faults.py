@@ -2,10 +2,11 @@
 
 from pathlib import Path
 
+import faults_slurm
 import pytest
 from faults import Fault
 
-FAULTS: list[Fault] = []
+FAULTS: list[Fault] = [*faults_slurm.FAULTS]
 
 KINDS = {
     1: "which axis is the neuron",
