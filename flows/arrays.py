@@ -1,4 +1,4 @@
-"""`spanmatch match`: two `.npy` files in, matches out; no study and no pipeline.
+"""`spanmatch match`: two files of activations in, matches out; no study and no pipeline.
 
 Apart so that it loads the mathematics alone.
 """
@@ -10,12 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
 from rich.console import Console
 
-from spanmatch import GramMatrix, Match, SimpleMatch, TooFewSamplesWarning, match_profile, simple_matches
-from spanmatch.errors import InputTypeError, InputValueError
+from flows.activation_files import gram_of_files
+from spanmatch import Match, SimpleMatch, TooFewSamplesWarning, match_profile, simple_matches
+from spanmatch.errors import InputValueError
 
 
 @dataclass(frozen=True)
@@ -42,18 +41,18 @@ class ArrayComparison:
 
 
 def match_arrays(x: Path, y: Path, epsilons: Sequence[float]) -> ArrayComparison:
-    """Match the arrays of two `.npy` files, each (samples, neurons).
+    """Match the arrays of two `.npy` or `.npz` files, each (samples, neurons).
 
     Raises
     ------
     ValueError, TypeError
-        If a file cannot be read, the arrays do not fit each other, hold NaN, or an ε is out of [0, 1).
+        As `gram_of_files`, and if an ε is out of [0, 1).
     """
     for epsilon in epsilons:
         if not 0 <= epsilon < 1:
             message = f"`--epsilon` must lie in [0, 1), got {epsilon}; the paper uses 0.15 to 0.5"
             raise InputValueError(message)
-    gram = GramMatrix.from_activations(_load("X.npy", x), _load("Y.npy", y))
+    gram = gram_of_files(x, y)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", TooFewSamplesWarning)
         profile = match_profile(gram)
@@ -122,22 +121,6 @@ def show_json(found: ArrayComparison) -> None:
         ],
     }
     print(json.dumps(document, indent=2))  # noqa: T201 - a document for another program, not a screen
-
-
-def _load(argument: str, path: Path) -> NDArray[Any]:
-    try:
-        loaded = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        message = (
-            f"`{argument}` must be an array that numpy.save wrote, without Python objects, got {str(path)!r} "
-            f"({error}); write it with numpy.save"
-        )
-        raise InputValueError(message) from None
-    if not isinstance(loaded, np.ndarray):
-        loaded.close()
-        message = f"`{argument}` must hold one array, got the archive {str(path)!r}; write it with numpy.save"
-        raise InputTypeError(message)
-    return loaded
 
 
 def _sets(match: Match) -> str:

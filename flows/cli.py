@@ -165,14 +165,17 @@ def prune(
 
 @app.command()
 def match(
-    x: Annotated[Path, typer.Argument(metavar="X.npy", help="(samples, neurons) of one network.")],
-    y: Annotated[Path, typer.Argument(metavar="Y.npy", help="(samples, neurons) of the other.")],
+    x: Annotated[Path, typer.Argument(metavar="X", help="(samples, neurons) of one network: .npy or .npz.")],
+    y: Annotated[Path, typer.Argument(metavar="Y", help="(samples, neurons) of the other.")],
     epsilon: Annotated[
         list[float], typer.Option("--epsilon", help="Tolerance ε in [0, 1); may be repeated.")
     ],
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
-    """Match two arrays: no study, no pipeline. Rows are samples, columns are neurons."""
+    """Match two arrays: no study, no pipeline. Rows are samples, columns are neurons.
+
+    A .npz file holds one array and may hold the samples' ids, which must then be those of the other file.
+    """
     from flows.arrays import match_arrays, show_json, show_matches
 
     with _refusals():

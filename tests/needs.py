@@ -32,7 +32,18 @@ def fashion_mnist() -> Path | None:
     return _FASHION_MNIST if _FASHION_MNIST.exists() else None
 
 
-_FOUND_BY = {"postgresql": postgresql, "chromium": chromium, "dataset-fashion-mnist": fashion_mnist}
+def slurm() -> Path | None:
+    """Return SLURM's controller."""
+    found = shutil.which("slurmctld")
+    return Path(found) if found else None
+
+
+_FOUND_BY = {
+    "postgresql": postgresql,
+    "chromium": chromium,
+    "dataset-fashion-mnist": fashion_mnist,
+    "slurm-wlm": slurm,
+}
 
 
 def find(package: str) -> Path:

@@ -229,7 +229,7 @@ def test_files_that_hold_no_array_are_refused(tmp_path: Path, bare_env: Environm
     text.write_text("not an array")
     objects = save(tmp_path, "objects", np.array([{}, {}]), allow_pickle=True)
     archive = tmp_path / "archive.npz"
-    np.savez(archive, GOOD)
+    np.savez(archive, GOOD, GOOD)
     for wrong in (text, objects, archive, tmp_path / "missing.npy"):
         for pair in ((good, wrong), (wrong, good)):
             refused(

@@ -4,31 +4,20 @@ import importlib.metadata
 import importlib.util
 import shlex
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
 import yaml
 from conftest import REPOSITORY
-from deployed import FOLDER, TEXT, check_command, dask_options, packaged
+from deployed import TEXT, check_command, dask_options, packaged
+from jobs import slurm_example
 from jsonschema import Draft7Validator, ValidationError
 
 KUBERNETES = {each["kind"]: each for each in yaml.safe_load_all(TEXT["kubernetes.yaml"])}
 
 
-@pytest.fixture
-def slurm() -> ModuleType:
-    found = importlib.util.spec_from_file_location("slurm_example", FOLDER / "slurm.py")
-    assert found is not None
-    assert found.loader is not None
-    module = importlib.util.module_from_spec(found)
-    found.loader.exec_module(module)
-    return module
-
-
-def test_the_slurm_example_submits_workers_that_end_before_their_job(
-    slurm: ModuleType, tmp_path: Path
-) -> None:
+def test_the_slurm_example_submits_workers_that_end_before_their_job(tmp_path: Path) -> None:
+    slurm = slurm_example()
     job = {**slurm.JOB, "log_directory": str(tmp_path), "interface": "lo"}
     with slurm.SLURMCluster(**job, scheduler_options={"dashboard_address": "127.0.0.1:0"}) as cluster:
         script = cluster.job_script()

@@ -5,10 +5,16 @@ from pathlib import Path
 import faults_files
 import faults_networks
 import faults_pipeline
+import faults_slurm
 import pytest
 from faults import Fault
 
-FAULTS: list[Fault] = [*faults_files.FAULTS, *faults_networks.FAULTS, *faults_pipeline.FAULTS]
+FAULTS: list[Fault] = [
+    *faults_files.FAULTS,
+    *faults_networks.FAULTS,
+    *faults_pipeline.FAULTS,
+    *faults_slurm.FAULTS,
+]
 
 KINDS = {
     1: "which axis is the neuron",

@@ -4,17 +4,17 @@ Apart from the searches, which see activations only through it.
 """
 
 import operator
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from spanmatch.errors import InputTypeError, InputValueError
+from spanmatch.errors import InputValueError
+from spanmatch.matching.inputs import AnyArray, paired_activations
 from spanmatch.matching.match import Indices, Match, Side
 from spanmatch.matching.rank_update import add_products
 
 FloatArray: TypeAlias = NDArray[np.float64]
-AnyArray: TypeAlias = NDArray[Any]
 
 # The authors' convention: a neuron whose activation vector is no longer than this is dead.
 DEAD_NORM = 1e-16
@@ -74,14 +74,15 @@ class GramMatrix:
         Parameters
         ----------
         x, y : array_like, (n_samples, n_x) and (n_samples, n_y)
-            Activations of the two layers on the same samples in the same order; any real dtype.
+            Activations of the two layers on the same samples in the same order; any real dtype. Row labels of
+            data frames (pandas) and xarrays are compared where both sides have them.
 
         Raises
         ------
         TypeError, ValueError
             As `update`.
         """
-        x, y = _activations("x", x), _activations("y", y)
+        x, y = paired_activations(x, y)
         gram = cls.zeros(x.shape[1], y.shape[1])
         gram.update(x, y)
         return gram
@@ -157,7 +158,7 @@ class GramMatrix:
         -----
         Costs n_samples · (n_x + n_y)² flops: a symmetric rank-k update computes one triangle only.
         """
-        x, y = _activations("x", x), _activations("y", y)
+        x, y = paired_activations(x, y)
         for side, chunk, count in (("x", x, self.n_x), ("y", y, self.n_y)):
             if chunk.shape[1] != count:
                 raise InputValueError(
@@ -277,21 +278,3 @@ def _add_products(x: AnyArray, y: AnyArray, lower: FloatArray) -> FloatArray:
         block[:, n_x:-1] = y[start : start + rows]
         lower = add_products(block, lower)
     return lower
-
-
-def _activations(side: Side, values: ArrayLike) -> AnyArray:
-    array = np.asarray(values)
-    if array.dtype.kind not in "biuf":
-        raise InputTypeError(
-            f"`{side}` must hold real numbers, got dtype {array.dtype}; convert it to float32 or float64"
-        )
-    if array.ndim != 2:
-        raise InputValueError(
-            f"`{side}` must be two-dimensional, got shape {array.shape}; rows are samples, columns are "
-            "neurons: reshape a convolutional layer to (images · height · width, channels)"
-        )
-    if array.shape[1] == 0:
-        raise InputValueError(
-            f"`{side}` must have at least one neuron, got shape {array.shape}; columns are neurons"
-        )
-    return array

@@ -1,0 +1,260 @@
+"""Rows of the table of mended faults: scaling on SLURM; order, offsets; memory and dtypes of one process."""
+
+import re
+import subprocess
+import sys
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import scipy.sparse
+import torch
+from faults import Fault
+from jobs import check_data_is_left_alone, check_jobs_that_are_over_are_replaced, check_work_is_left_alone
+
+from flows.activation_files import gram_of_files
+from spanmatch import GramMatrix
+from spanmatch.errors import SpanmatchError
+
+GOOD = np.random.default_rng(0).standard_normal((6, 2))
+IDS = np.array(["a", "b", "c", "d", "e", "f"])
+TENSOR = torch.from_numpy(GOOD)
+
+SCALING = [
+    Fault(
+        15,
+        "a job of two workers of which one trains",
+        "cancelled when the other was idle; the training began again",
+        "left alone; a job that is idle as a whole is given back",
+        check_work_is_left_alone,
+    ),
+    Fault(
+        15,
+        "a job whose workers do nothing but hold a result",
+        "cancelled, with the copy that had to be made elsewhere",
+        "left alone until nobody wants the result",
+        check_data_is_left_alone,
+    ),
+    Fault(
+        15,
+        "a job that SLURM has ended",
+        "counted as there for as long as there was work",
+        "forgotten; another is asked for when there is work",
+        check_jobs_that_are_over_are_replaced,
+    ),
+]
+
+
+class Frame:
+    """What is known of a pandas data frame: columns, an index of row labels, and an array."""
+
+    columns = ("p", "q")
+
+    def __init__(self, values: np.ndarray, index: Any) -> None:
+        self.values, self.index = values, index
+
+    def __array__(self, dtype: Any = None, copy: Any = None) -> np.ndarray:
+        return np.asarray(self.values, dtype)
+
+
+class Labelled(Frame):
+    """What is known of an array of xarray's."""
+
+    dims = ("sample", "neuron")
+
+    @property
+    def indexes(self) -> dict[str, Any]:
+        return {"sample": self.index}
+
+
+def refused(says: str, x: Any, y: Any = GOOD) -> None:
+    """See that arrays are refused on either side, in one sentence."""
+    for side, pair in (("x", (x, y)), ("y", (y, x))):
+        with pytest.raises(SpanmatchError, match=re.escape(says.replace("SIDE", side))) as caught:
+            GramMatrix.from_activations(*pair)
+        assert "\n" not in str(caught.value)
+
+
+def taken(x: Any, y: Any) -> None:
+    assert np.array_equal(
+        GramMatrix.from_activations(x, y).matrix, GramMatrix.from_activations(GOOD, GOOD).matrix
+    )
+
+
+def check_frames(_: Path) -> None:
+    frame, other = Frame(GOOD, IDS), Frame(GOOD[::-1], IDS[::-1])
+    refused("must have the same samples in the same order", frame, other)
+    refused("y.loc[x.index]", frame, other)
+    refused("y.loc[x.index]", frame, Frame(GOOD, np.arange(6)))
+    gram = GramMatrix.zeros(2, 2)
+    with pytest.raises(SpanmatchError, match="in row 0: a and f"):
+        gram.update(frame, other)
+    assert gram.n_samples == 0
+    for same in (Frame(GOOD, IDS.copy()), GOOD, Labelled(GOOD, None)):
+        taken(frame, same)
+
+
+def check_labelled_arrays(_: Path) -> None:
+    refused("y.sel in xarray", Labelled(GOOD, IDS), Labelled(GOOD[::-1], IDS[::-1]))
+    refused("y.sel in xarray", Labelled(GOOD, IDS), Frame(GOOD[::-1], IDS[::-1]))
+    taken(Labelled(GOOD, IDS), Labelled(GOOD, IDS))
+
+
+def archive(folder: Path, **arrays: np.ndarray) -> Path:
+    path = folder / f"{len(list(folder.iterdir()))}.npz"
+    np.savez_compressed(path, **arrays)
+    return path
+
+
+def check_ids(folder: Path) -> None:
+    named = archive(folder, layer=GOOD, ids=IDS)
+    plain = folder / "plain.npy"
+    np.save(plain, GOOD)
+    for wrong, says in (
+        (archive(folder, layer=GOOD[::-1], ids=IDS[::-1]), "(in another order)"),
+        (archive(folder, layer=GOOD, ids=np.arange(6)), "(not the same)"),
+        (archive(folder, layer=GOOD[:5], ids=IDS[:5]), "6 and 5 of them"),
+        (archive(folder, layer=GOOD, ids=IDS[:5]), "must have shape (6,)"),
+        (archive(folder, layer=GOOD, ids=IDS[:, None]), "must have shape (6,)"),
+        (archive(folder, layer=GOOD), "must both have ids of their samples or neither"),
+        (plain, "must both have ids of their samples or neither"),
+        (archive(folder, one=GOOD, two=GOOD, ids=IDS), "must hold one array beside `ids`"),
+        (archive(folder, ids=IDS), "must hold one array beside `ids`"),
+    ):
+        with pytest.raises(SpanmatchError, match=re.escape(says)):
+            gram_of_files(named, wrong)
+    assert gram_of_files(named, archive(folder, other=GOOD, ids=IDS)).n_samples == 6
+    assert gram_of_files(plain, archive(folder, layer=GOOD)).n_samples == 6
+
+
+ORDER = [
+    Fault(
+        3,
+        "data frames whose rows are in different orders",
+        "matched row by row",
+        "refused: pass y.loc[x.index]; equal indices, or one alone, are taken",
+        check_frames,
+    ),
+    Fault(
+        3,
+        "arrays of xarray's with coordinates in different orders",
+        "matched row by row",
+        "refused: pass y.sel",
+        check_labelled_arrays,
+    ),
+    Fault(
+        3,
+        ".npz files with ids of the samples",
+        "refused as archives",
+        "taken where the ids are equal; other ids, another order and ids in one file alone are refused",
+        check_ids,
+    ),
+]
+
+PEAK = """
+import sys
+from pathlib import Path
+from flows.activation_files import gram_of_files
+
+def peak():
+    return int(Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0]) * 1024
+
+before = peak()
+gram_of_files(*map(Path, sys.argv[1:]))
+print(peak() - before)
+"""
+
+
+def memory_check(order: str) -> Callable[[Path], None]:
+    def check(folder: Path) -> None:
+        path = folder / "x.npy"
+        array = np.asarray(np.random.default_rng(0).random((10**6, 24), dtype=np.float32), order=order)
+        np.save(path, array)
+        command = [sys.executable, "-c", PEAK, str(path), str(path)]
+        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=100)
+        assert int(done.stdout) < array.nbytes, "both files are twice that"
+        expected = GramMatrix.from_activations(array, array)
+        np.testing.assert_allclose(gram_of_files(path, path).matrix, expected.matrix, rtol=1e-12)
+
+    return check
+
+
+MEMORY = [
+    Fault(
+        16,
+        f"`spanmatch match` on .npy files in {name} order",
+        "both files in memory",
+        "a chunk of samples in memory",
+        memory_check(order),
+    )
+    for name, order in (("C", "C"), ("Fortran", "F"))
+]
+
+
+class OnGpu:
+    """What is known of a tensor on a GPU, on a machine that has none."""
+
+    device, dtype = SimpleNamespace(type="cuda"), "torch.float32"
+
+    def __array__(self, dtype: Any = None, copy: Any = None) -> np.ndarray:
+        raise TypeError("can't convert cuda:0 device type tensor to numpy")
+
+
+MASKED = np.ma.masked_greater(GOOD, 0.5)
+
+# What is given, and what is said to it.
+UNREADABLE: dict[str, tuple[Callable[[], Any], str]] = {
+    "a bfloat16 tensor": (TENSOR.bfloat16, "pass SIDE.float()"),
+    "a float8 tensor": (lambda: TENSOR.to(torch.float8_e4m3fn), "pass SIDE.float()"),
+    "a quantised tensor": (
+        lambda: torch.quantize_per_tensor(TENSOR.float(), 0.1, 0, torch.qint8),
+        "pass SIDE.dequantize()",
+    ),
+    "a tensor that requires grad": (lambda: TENSOR.clone().requires_grad_(), "pass SIDE.detach()"),
+    "a bfloat16 parameter": (lambda: torch.nn.Parameter(TENSOR.bfloat16()), "pass SIDE.detach().float()"),
+    "a tensor on a GPU": (OnGpu, "pass SIDE.cpu()"),
+    "a sparse tensor": (TENSOR.to_sparse, "pass SIDE.to_dense()"),
+    "a sparse tensor by rows": (TENSOR.to_sparse_csr, "pass SIDE.to_dense()"),
+    "a tensor on no device": (lambda: TENSOR.to("meta"), "on device meta; compute"),
+    "a complex tensor": (lambda: TENSOR.to(torch.complex64), "pass abs(SIDE)"),
+    "a conjugated tensor": (lambda: TENSOR.to(torch.complex64).conj(), "pass abs(SIDE)"),
+    "an imaginary part": (lambda: TENSOR.to(torch.complex64).conj().imag, "pass SIDE.resolve_neg()"),
+    "tensors of differing lengths": (
+        lambda: [TENSOR[:2], TENSOR[:3]],
+        "must be an array that NumPy can read",
+    ),
+    "a complex array": (lambda: GOOD + 0j, "pass abs(SIDE)"),
+    "a sparse array of SciPy's": (lambda: scipy.sparse.csr_array(GOOD), "pass SIDE.toarray()"),
+    "a masked array": (lambda: MASKED, "must have no masked values, got 3"),
+    "rows of masked arrays": (lambda: list(MASKED), "must have no masked values, got 3"),
+}
+
+
+def dtype_check(make: Callable[[], Any], says: str) -> Callable[[Path], None]:
+    def check(_: Path) -> None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch's, of what it will remove or may change
+            values = make()
+        refused(says, values)
+
+    return check
+
+
+DTYPES = [
+    Fault(
+        16,
+        f"{name} given to the library",
+        "matched by what lies under the mask"
+        if "masked" in name
+        else "an error of another library's, or bad advice",
+        says.replace("SIDE", "x"),
+        dtype_check(make, says),
+    )
+    for name, (make, says) in UNREADABLE.items()
+]
+
+FAULTS = [*SCALING, *ORDER, *MEMORY, *DTYPES]
