@@ -80,7 +80,7 @@ def _no_accuracy(output: Callable[[Net, torch.Tensor], object], _: Path) -> None
     data = labelled(8, 0, 1, 2)
     network = Net(output).eval()
     assert judge(network, data) is None
-    layers = choose(list_layers(network, (1, 6, 6)), ["default"])
+    layers = choose(list_layers(network, (1, 6, 6)), ["default"]).names
     found = whole(network, layers, data.held_out)
     with torch.inference_mode():
         wanted = network.relu(network.conv(torch.from_numpy(data.held_out.pixels)))

@@ -77,7 +77,7 @@ def test_activations_are_those_of_a_hand_written_forward_pass(digits: Dataset) -
     weights = train("vgg9-digits", 1.0, digits, 0, QUICK).checkpoints["final"].weights
     network = fit_weights(build("vgg9-digits", (1, 8, 8), 10), weights)
     images = digits.held_out.slice(0, 50)
-    layers = choose(list_layers(network, (1, 8, 8)), ["default"])
+    layers = choose(list_layers(network, (1, 8, 8)), ["default"]).names
     batches = list(extract(network, layers, images, batch_size=16))
     assert [len(batch[layers[0]]) for batch in batches] == [16, 16, 16, 2]
 
@@ -124,6 +124,8 @@ def test_a_layer_that_is_not_finite_is_named(digits: Dataset) -> None:
     with pytest.raises(NonFiniteActivationsError, match=r"layer 'classifier\.relu1' gave NaN or infinity"):
         list(
             extract(
-                network, choose(list_layers(network, (1, 8, 8)), ["default"]), digits.held_out.slice(0, 2)
+                network,
+                choose(list_layers(network, (1, 8, 8)), ["default"]).names,
+                digits.held_out.slice(0, 2),
             )
         )

@@ -131,7 +131,7 @@ class Calls:
             type(module).__name__,
             module in self._activations,
             module,
-            also=names[number] if number < len(names) else "",
+            also=names[number] if 0 < number < len(names) else "",
         )
         self._show(site, layer_output(module, output))
 
