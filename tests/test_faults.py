@@ -2,10 +2,11 @@
 
 from pathlib import Path
 
+import faults_certificate
 import pytest
 from faults import Fault
 
-FAULTS: list[Fault] = []
+FAULTS: list[Fault] = [*faults_certificate.FAULTS]
 
 KINDS = {
     1: "which axis is the neuron",

@@ -9,7 +9,16 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from spanmatch.errors import InputIndexError, InputTypeError, InputValueError
-from spanmatch.matching.certificate import arithmetic_error, entry_error, interval, squared_error
+from spanmatch.matching.certificate import (
+    above,
+    arithmetic_error,
+    below,
+    entry_error,
+    hidden_products,
+    left_out,
+    slack,
+    squared_error,
+)
 from spanmatch.matching.checks import check_dead, check_epsilon, check_gram
 from spanmatch.matching.gram import FloatArray, GramMatrix
 from spanmatch.matching.match import Dead, Indices, Match, Side
@@ -182,11 +191,20 @@ def _fit(scaled: ScaledGram, members: Indices, targets: Indices) -> _Fit:
     redundant = np.delete(members, basis)
     half = solve_lower(lower, scaled.gram[np.ix_(members[basis], np.concatenate((targets, redundant)))])
     squared = np.clip(1 - (half**2).sum(axis=0), 0, 1)
-    weight = np.abs(solve_lower(lower, half, transposed=True)).sum(axis=0)
-    error = squared_error(weight, entry_error(scaled.n_samples) + arithmetic_error(members.size))
-    left_out = np.sqrt((squared + error)[targets.size :].sum())
-    squared, weight, error = (values[: targets.size] for values in (squared, weight, error))
-    return _Fit(squared, weight, *interval(squared, error, left_out * (1 + weight)))
+    weights = solve_lower(lower, half, transposed=True)
+    total = np.abs(weights).sum(axis=0)
+    of_redundant = slice(targets.size, None)
+    per_entry = entry_error(scaled.roundings) + arithmetic_error(members.size)
+    beyond, hidden = 0.0, np.zeros(targets.size)
+    if redundant.size:
+        beyond = left_out(squared[of_redundant], basis.size, total[of_redundant], per_entry)
+        left = scaled.gram[np.ix_(redundant, targets)] - half[:, of_redundant].T @ half[:, : targets.size]
+        hidden = hidden_products(left, basis.size, total[: targets.size], per_entry)
+    inverse_trace = float((solve_lower(lower, np.eye(basis.size)) ** 2).sum())
+    squared, total, weights = squared[: targets.size], total[: targets.size], weights[:, : targets.size]
+    shift = slack(inverse_trace, beyond) * np.sqrt((weights**2).sum(axis=0))
+    error = squared_error(total, per_entry)
+    return _Fit(squared, total, below(squared, error, shift, hidden), above(squared, error, shift))
 
 
 def _check_subset(subset: ArrayLike, count: int) -> Indices:
