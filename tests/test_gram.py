@@ -62,7 +62,7 @@ def test_chunked_equals_whole(cuts, merged, dtype, order):
 def test_large_chunks_are_cut_into_blocks(monkeypatch):
     x, y = activations()
     whole = GramMatrix.from_activations(x, y)
-    monkeypatch.setattr(gram_module, "BLOCK_ROWS", (1, 64))
+    monkeypatch.setattr(gram_module, "BLOCK_BYTES", 1)
     same(whole, GramMatrix.from_activations(x, y))
 
 

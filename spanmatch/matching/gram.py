@@ -11,20 +11,19 @@ from numpy.typing import ArrayLike, NDArray
 
 from spanmatch.errors import InputTypeError, InputValueError
 from spanmatch.matching.match import Indices, Match, Side
+from spanmatch.matching.rank_update import add_products
 
 FloatArray: TypeAlias = NDArray[np.float64]
 AnyArray: TypeAlias = NDArray[Any]
 
 # The authors' convention: a neuron whose activation vector is no longer than this is dead.
 DEAD_NORM = 1e-16
-# A chunk is cast to float64 in blocks of rows of about this size, to be in cache when BLAS reads them.
+# A chunk is cast to float64 in blocks of rows of about this size: large enough for BLAS, small enough to be
+# in cache when BLAS reads what was cast.
 BLOCK_BYTES = 8 * 2**20
-# A block has at least so many rows, to make adding its products cheap, and at most so many, to keep the
-# roundings few.
-BLOCK_ROWS = 4_096, 16_384
-# BLAS adds up this many products at most, then adds that to its result: OpenBLAS 128 to 384, by processor;
-# whichever it is, no product goes through more roundings than are counted here for a block.
-BLAS_ROWS = 384
+# BLAS adds up at most so many products by themselves, and adds to its result after at least so many: what
+# OpenBLAS does on x86-64, 256 or 384 by processor.
+ROWS_BY_THEMSELVES, ROWS_BETWEEN = 384, 256
 
 
 class GramMatrix:
@@ -45,12 +44,12 @@ class GramMatrix:
         the inner products.
     """
 
-    def __init__(self, joint: FloatArray, n_samples: int, n_x: int, roundings: int) -> None:
-        # Gram matrix of [x y 1]: its last row holds the column sums.
-        self._joint = joint
+    def __init__(self, lower: FloatArray, n_samples: int, n_x: int, roundings: int) -> None:
+        # Lower triangle of the Gram matrix of [x y 1]: its last row holds the column sums.
+        self._lower = lower
         self.n_samples = n_samples
         self.n_x = n_x
-        self.n_y = len(joint) - 1 - n_x
+        self.n_y = len(lower) - 1 - n_x
         self.roundings = roundings
 
     @classmethod
@@ -73,7 +72,7 @@ class GramMatrix:
                     f"`{name}` must be at least 1, got {count}; a side without neurons matches nothing"
                 )
         size = n_x + n_y + 1
-        return cls(np.zeros((size, size)), 0, n_x, 0)
+        return cls(np.zeros((size, size), order="F"), 0, n_x, 0)
 
     @classmethod
     def from_activations(cls, x: ArrayLike, y: ArrayLike) -> "GramMatrix":
@@ -149,11 +148,11 @@ class GramMatrix:
             raise InputValueError(
                 "`matrix` must be symmetric, got one that is not; pass the `matrix` of a GramMatrix"
             )
-        joint = np.empty((totals.size + 1, totals.size + 1))
-        joint[:-1, :-1] = whole
-        joint[-1, :-1] = joint[:-1, -1] = totals
-        joint[-1, -1] = n_samples
-        return cls(joint, int(n_samples), int(n_x), depth)
+        lower = np.zeros((totals.size + 1, totals.size + 1), order="F")
+        lower[:-1, :-1] = np.tril(whole)
+        lower[-1, :-1] = totals
+        lower[-1, -1] = n_samples
+        return cls(lower, int(n_samples), int(n_x), depth)
 
     def update(self, x: ArrayLike, y: ArrayLike) -> None:
         """Add a chunk of samples.
@@ -173,8 +172,7 @@ class GramMatrix:
 
         Notes
         -----
-        Costs n_samples · (n_x + n_y)² flops, since BLAS computes one triangle of a matrix times its transpose
-        only. Other threads go on meanwhile.
+        Costs n_samples · (n_x + n_y)² flops: a symmetric rank-k update computes one triangle only.
         """
         x, y = _activations("x", x), _activations("y", y)
         for side, chunk, count in (("x", x, self.n_x), ("y", y, self.n_y)):
@@ -191,13 +189,13 @@ class GramMatrix:
         if len(x) == 0:
             return
         with np.errstate(all="ignore"):
-            joint, roundings = _add_products(x, y, self._joint, self.roundings)
+            lower, roundings = _add_products(x, y, self._lower.copy(order="F"), self.roundings)
         # A sum of squares is finite only if all values are: seen here at no cost.
-        if not np.isfinite(joint.diagonal()).all():
-            squares = self._joint.diagonal()
+        if not np.isfinite(lower.diagonal()).all():
+            squares = self._lower.diagonal()
             _refuse("x", x, squares[: self.n_x])
             _refuse("y", y, squares[self.n_x : -1])
-        self._joint, self.roundings = joint, roundings
+        self._lower, self.roundings = lower, roundings
         self.n_samples += len(x)
 
     def __add__(self, other: "GramMatrix") -> "GramMatrix":
@@ -210,12 +208,14 @@ class GramMatrix:
                 "add chunks of one pair of layers only"
             )
         roundings = max(self.roundings, other.roundings) + 1
-        return GramMatrix(self._joint + other._joint, self.n_samples + other.n_samples, self.n_x, roundings)
+        return GramMatrix(self._lower + other._lower, self.n_samples + other.n_samples, self.n_x, roundings)
 
     @property
     def matrix(self) -> FloatArray:
         """Joint Gram matrix of [x y], (n_x + n_y, n_x + n_y), symmetric; a new array."""
-        return self._joint[:-1, :-1].copy()
+        lower = self._lower[:-1, :-1]
+        whole: FloatArray = lower + np.tril(lower, -1).T
+        return whole
 
     @property
     def xx(self) -> FloatArray:
@@ -235,12 +235,12 @@ class GramMatrix:
     @property
     def sums(self) -> FloatArray:
         """Sum of each neuron's activations, x before y, (n_x + n_y,); a new array."""
-        return self._joint[-1, :-1].copy()
+        return self._lower[-1, :-1].copy()
 
     @property
     def norms(self) -> FloatArray:
         """Length of each neuron's activation vector, x before y, (n_x + n_y,)."""
-        lengths: FloatArray = np.sqrt(self._joint.diagonal()[:-1])
+        lengths: FloatArray = np.sqrt(self._lower.diagonal()[:-1])
         return lengths
 
     @property
@@ -284,20 +284,18 @@ def _refuse(side: Side, chunk: AnyArray, squares: FloatArray) -> None:
         )
 
 
-def _add_products(x: AnyArray, y: AnyArray, joint: FloatArray, roundings: int) -> tuple[FloatArray, int]:
-    """Return the sum of a matrix and the Gram matrix of [x y 1], and its roundings."""
-    size, n_x = len(joint), x.shape[1]
-    fewest, most = BLOCK_ROWS
-    rows = min(len(x), most, max(fewest, BLOCK_BYTES // (8 * size)))
-    block = np.ones((rows, size))
+def _add_products(x: AnyArray, y: AnyArray, lower: FloatArray, roundings: int) -> tuple[FloatArray, int]:
+    """Add the Gram matrix of [x y 1] to a lower triangle, in place; return it and its roundings."""
+    size, n_x = len(lower), x.shape[1]
+    rows = min(len(x), max(64, BLOCK_BYTES // (8 * size)))
+    joint = np.ones((rows, size))
     for start in range(0, len(x), rows):
-        block = block[: len(x) - start]
+        block = joint[: len(x) - start]
         block[:, :n_x] = x[start : start + rows]
         block[:, n_x:-1] = y[start : start + rows]
-        products = block.T @ block
-        joint = np.add(products, joint, out=products)
-        roundings = max(roundings, min(len(block), BLAS_ROWS) + len(block) // BLAS_ROWS) + 1
-    return joint, roundings
+        lower = add_products(block, lower)
+        roundings = max(roundings, min(len(block), ROWS_BY_THEMSELVES)) + -(-len(block) // ROWS_BETWEEN)
+    return lower, roundings
 
 
 def _activations(side: Side, values: ArrayLike) -> AnyArray:
