@@ -220,6 +220,21 @@ def test_what_hangs_on_a_clear_rank_is_certain(size, expected):
     assert np.diff(profile.y_bounds[3]) < 0.01
 
 
+@pytest.mark.parametrize(
+    ("twins", "size", "kept", "counted"), [(1, 1.2e-6, True, False), (8, 0.8e-6, False, True)]
+)
+def test_the_cut_by_pivots_is_not_that_by_singular_values(twins, size, kept, counted):
+    """docs/theory.md: as many at e1 as near it; whether e2 is in the span depends on whom one asks."""
+    one, two = np.eye(40)[:, :1], np.eye(40)[:, 1:2]
+    x = np.hstack((np.repeat(one, twins, axis=1), np.repeat(one + size * two, twins, axis=1)))
+    y = np.hstack((two, one))
+    gram = GramMatrix.from_activations(x, y)
+    assert (Oracle(x, y).residual(("y", 0), [("x", i) for i in range(2 * twins)]) == 0) == counted
+    assert (relative_residuals(gram, onto="x")[0] < 0.01) == kept
+    assert residual_bounds(gram, onto="x")[0] > 0.9
+    assert ("y", 0) in match_profile(gram).uncertain(0.5)
+
+
 def test_where_no_epsilon_is_trustworthy_the_smallest_is_1_and_may_be_asked_for():
     rng = np.random.default_rng(2)
     half, difference = rng.standard_normal((2, 200, 3))

@@ -133,9 +133,9 @@ def below(squared: FloatArray, error: FloatArray, shift: FloatArray, hidden: Flo
         direction that the basis lacks may take from the residual.
     """
     clear = np.sqrt(np.maximum(squared - error, 0))
-    here = np.sqrt(np.maximum(clear**2 - (hidden / NIL) ** 2, 0)) - np.where(hidden > 0, shift, 0)
-    inside = clear - hidden / (CLEAR * np.maximum(clear, CLEAR))
-    bounds: FloatArray = np.maximum(np.minimum(here, inside), 0)
+    here = np.sqrt(np.maximum(clear**2 - (hidden / NIL) ** 2, 0)) - shift
+    inside = clear - (error + hidden / CLEAR) / np.maximum(clear, CLEAR)
+    bounds: FloatArray = np.maximum(np.where(hidden > 0, np.minimum(here, inside), clear), 0)
     return bounds
 
 
