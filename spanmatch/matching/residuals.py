@@ -85,9 +85,9 @@ def residual_bounds(gram: GramMatrix, *, onto: Side, subset: ArrayLike | None = 
     Returns
     -------
     ndarray, (n_x,) for ``onto="y"``, (n_y,) for ``onto="x"``
-        By how much the relative residual may differ from that of float64 least squares on the activations
-        (float32 and float16 activations count as they are: casting them is exact). At least 1e-6 where the
-        residual is given as 0 but is not known to be; 0 for a dead neuron.
+        By how much the relative residual may differ from that of least squares on the activations, computed
+        exactly (float32 and float16 activations count as they are: casting them is exact); 0 for a dead
+        neuron. Where the rank of the span is unclear, as far as any cut of it may move the residual.
 
     Raises
     ------
@@ -96,13 +96,11 @@ def residual_bounds(gram: GramMatrix, *, onto: Side, subset: ArrayLike | None = 
 
     Notes
     -----
-    With e the error of an entry of the unit-diagonal Gram matrix (about 2e-16 times 16 plus twice the square
-    roots of the numbers of samples and neurons) and w the regression weights, a squared residual errs by at
-    most e · (1 + |w|₁)²: `spanmatch.matching.certificate` says why. Where the spanning neurons are linearly
-    dependent, a basis of them is used, whose span is off by what the others leave of themselves, which may
-    move a residual by that times 1 + |w|₁. Least squares means that with a rank cut: directions shorter than
-    1e-6, relative to unit vectors, do not count, and nothing is certified about those within ten times of
-    the cut, which are neither clearly zero nor clearly not. Costs what `relative_residuals` costs.
+    With e the error of an entry of the unit-diagonal Gram matrix (about 1e-16 times its `roundings`) and w
+    the regression weights, a squared residual errs by at most e · (1 + |w|₁)². Least squares means that with
+    a rank cut: of the span of unit vectors, directions whose singular value is at most 1e-6 do not count. A
+    rank is unclear when a singular value lies between 1e-7 and 1e-5, or cannot be told from one that does.
+    docs/theory.md has the proof. Costs what `relative_residuals` costs.
     """
     residuals, low, high = _certified(gram, onto, subset)
     return np.maximum(high - residuals, residuals - low)
