@@ -24,6 +24,8 @@ class ArrayMatches:
     epsilon: float
     similarity: float
     maximum: Match
+    uncertain: Match
+    interval: tuple[float, float]
     simple: tuple[SimpleMatch, ...]
 
 
@@ -61,6 +63,8 @@ def match_arrays(x: Path, y: Path, epsilons: Sequence[float]) -> ArrayComparison
                 epsilon,
                 profile.similarity(epsilon),
                 profile.maximum_match(epsilon),
+                profile.uncertain(epsilon),
+                profile.similarity_interval(epsilon),
                 tuple(simple_matches(gram, epsilon=epsilon)),
             )
             for epsilon in sorted(set(epsilons))
@@ -92,6 +96,9 @@ def show_matches(console: Console, found: ArrayComparison) -> None:
         say("")
         say(f"ε = {at.epsilon:g}: maximum match similarity {at.similarity:.6g}", style="bold")
         say(f"  maximum match      {_sets(at.maximum)}")
+        if at.uncertain:
+            low, high = at.interval
+            say(f"  uncertain          {_sets(at.uncertain)}   similarity {low:.6g} to {high:.6g}", "yellow")
         for simple in at.simple:
             side, index = simple.neuron
             say(f"  simple match       {_sets(simple.match)}   minimal for {side}{index}")
@@ -112,6 +119,9 @@ def show_json(found: ArrayComparison) -> None:
                 "similarity": at.similarity,
                 "x": at.maximum.x.tolist(),
                 "y": at.maximum.y.tolist(),
+                "uncertain_x": at.uncertain.x.tolist(),
+                "uncertain_y": at.uncertain.y.tolist(),
+                "similarity_interval": at.interval,
                 "simple_matches": [
                     {"neuron": simple.neuron, "x": simple.match.x.tolist(), "y": simple.match.y.tolist()}
                     for simple in at.simple

@@ -148,9 +148,8 @@ def publish_gram(root: Root, unit: GramUnit, gram: GramMatrix) -> GramRecord:
     """Store the Gram matrix over all of a unit's segments."""
     target = root.artefact("grams", unit.key)
     with root.publish(target) as folder:
-        writer = GroupWriter(
-            folder, {"samples": gram.n_samples, "neurons_x": gram.n_x, "neurons_y": gram.n_y}
-        )
+        attributes = {"samples": gram.n_samples, "neurons_x": gram.n_x, "neurons_y": gram.n_y}
+        writer = GroupWriter(folder, attributes | {"roundings": gram.roundings})
         writer.write("matrix", gram.matrix)
         writer.write("sums", gram.sums)
         digest = writer.finish()
@@ -167,7 +166,11 @@ def read_gram(root: Root, artefact: Artefact) -> GramMatrix:
     """
     group = GroupReader(root, artefact)
     return GramMatrix.from_parts(
-        group.read("matrix"), group.read("sums"), group.attributes["samples"], group.attributes["neurons_x"]
+        group.read("matrix"),
+        group.read("sums"),
+        group.attributes["samples"],
+        group.attributes["neurons_x"],
+        group.attributes.get("roundings"),
     )
 
 

@@ -28,7 +28,7 @@ class ProfileUnit(Unit):
     """The match profile of one Gram matrix."""
 
     stage: ClassVar[Stage] = "profiles"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
 
     gram: Artefact
 

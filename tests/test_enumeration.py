@@ -18,6 +18,7 @@ from spanmatch import (
     minimal_match,
     minimal_matches,
     minimum_match,
+    relative_residuals,
     simple_matches,
 )
 from spanmatch.matching.hitting import UnsettledSets
@@ -359,3 +360,16 @@ def test_bad_arguments_are_refused():
             pytest.warns(),
         ):
             search()
+
+
+def test_independent_sides_may_have_minimal_matches_that_meet_in_one_neuron_alone():
+    """docs/theory.md: Lemma 6 does not hold above epsilon = 0, since (x0, nothing) is no match."""
+    x, y = np.zeros((4, 1)), np.zeros((4, 2))
+    x[0] = 1
+    y[:2] = [[4, 4], [1, -1]]
+    gram = GramMatrix.from_activations(x, y)
+    found = minimal_matches(gram, ("x", 0), epsilon=0.25)
+    assert found.complete
+    assert found.matches == (Match([0], [0]), Match([0], [1]))
+    np.testing.assert_allclose(relative_residuals(gram, onto="y", subset=[0]), 17**-0.5)
+    np.testing.assert_allclose(relative_residuals(gram, onto="x"), 17**-0.5)

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import faults_certificate
 import faults_files
 import faults_networks
 import faults_pipeline
@@ -10,6 +11,7 @@ import pytest
 from faults import Fault
 
 FAULTS: list[Fault] = [
+    *faults_certificate.FAULTS,
     *faults_files.FAULTS,
     *faults_networks.FAULTS,
     *faults_pipeline.FAULTS,

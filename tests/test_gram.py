@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from spanmatch import GramMatrix
 from spanmatch.matching import gram as gram_module
-from spanmatch.matching.rank_update import add_products
 
 
 def activations(seed=0, samples=200, n_x=5, n_y=3):
@@ -97,7 +96,8 @@ def test_merging_leaves_both_operands_as_they_were():
 
 def test_parts_make_the_same_gram_matrix_and_go_on():
     a = GramMatrix.from_activations(*activations())
-    b = GramMatrix.from_parts(a.matrix, a.sums, a.n_samples, a.n_x)
+    b = GramMatrix.from_parts(a.matrix, a.sums, a.n_samples, a.n_x, a.roundings)
+    assert b.roundings == a.roundings
     np.testing.assert_array_equal(a.matrix, b.matrix)
     matrix = a.matrix
     b.update(*activations(1))
@@ -183,6 +183,7 @@ def test_bad_sizes_and_merges_are_refused():
         ({"sums": np.ones(2)}, r"`sums` must have shape \(3,\)"),
         ({"n_x": 3}, "`n_x` must be between 1 and 2, got 3"),
         ({"n_samples": -1}, "`n_samples` must be at least 0, got -1"),
+        ({"roundings": -1}, "`roundings` must be at least 0, got -1"),
         ({"matrix": np.full((3, 3), np.nan)}, "must be finite"),
         ({"matrix": np.triu(np.ones((3, 3)))}, "`matrix` must be symmetric"),
     ],
@@ -195,6 +196,7 @@ def test_parts_that_do_not_belong_together_are_refused(change, message):
 
 def test_other_threads_go_on_while_products_are_summed():
     rows = np.ones((4000, 1000))
+    gram = GramMatrix.zeros(1000, 1000)
     ticks: list[float] = []
     done = threading.Event()
 
@@ -205,13 +207,21 @@ def test_other_threads_go_on_while_products_are_summed():
     thread = threading.Thread(target=tick)
     thread.start()
     start = time.perf_counter()
-    lower = add_products(rows, np.zeros((1000, 1000), order="F"))
+    gram.update(rows, rows)
     stop = time.perf_counter()
     done.set()
     thread.join()
 
-    assert lower[-1, 0] == 4000
-    third = (stop - start) / 3
-    assert any(start + third < moment < stop - third for moment in ticks)
-    by_wrapper = add_products(np.asfortranarray(rows), np.zeros((1000, 1000), order="F"))
-    np.testing.assert_array_equal(by_wrapper, lower)
+    assert gram.xy[-1, 0] == 4000
+    pauses = np.diff([start, *(moment for moment in ticks if start < moment < stop), stop])
+    assert pauses.max() < (stop - start) / 3
+
+
+@pytest.mark.parametrize("rows", [1, 2, 7, 1000])
+@pytest.mark.parametrize("sizes", [(1, 1), (2, 9), (40, 30)])
+def test_gram_matrices_are_symmetric_to_the_last_bit(rows, sizes):
+    rng = np.random.default_rng(rows)
+    gram = GramMatrix.zeros(*sizes)
+    for _ in range(3):
+        gram.update(*(rng.standard_normal((rows, size)) for size in sizes))
+    np.testing.assert_array_equal(gram.matrix, gram.matrix.T)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 from conftest import Environment, spanmatch
+from test_certificate import with_hidden_direction
 
 
 def match(folder: Path, x: np.ndarray, y: np.ndarray, *epsilons: float, env: Environment) -> dict:
@@ -58,3 +59,12 @@ def test_permuted_neurons_match_one_to_one_at_every_epsilon(tmp_path: Path, bare
     for at in match(tmp_path, x, x[:, order], 0, 1e-6, 0.1, env=bare_env)["matches"]:
         assert at["similarity"] == 1
         assert sets(at["simple_matches"]) == {((int(index),), (place,)) for place, index in enumerate(order)}
+
+
+def test_what_hangs_on_an_unclear_rank_is_said(tmp_path: Path, bare_env: Environment) -> None:
+    x, y = with_hidden_direction(5e-6)
+    (found,) = match(tmp_path, x, y, 0.15, env=bare_env)["matches"]
+    assert (found["uncertain_x"], found["uncertain_y"]) == ([], [3])
+    assert found["similarity_interval"] == [0.9, 1]
+    printed = spanmatch("match", tmp_path / "x.npy", tmp_path / "y.npy", "--epsilon", 0.15, env=bare_env)
+    assert "uncertain          X {}  Y {3}   similarity 0.9 to 1" in printed

@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_writing import extracted
 
-from spanmatch import GramMatrix
-from storage.arrays import Artefact, GroupReader
+from spanmatch import GramMatrix, match_profile
+from storage.arrays import Artefact, GroupReader, GroupWriter
 from storage.root import Root
 from tasks.cluster import Cluster
-from tasks.grams import GramUnit, SegmentLayer, pieces, prefixes, read_gram
+from tasks.grams import GramUnit, SegmentLayer, pieces, prefixes, publish_gram, read_gram
 from tasks.records import Cache
 from tasks.stages import reduce
 from tasks.unit import Unit, jobs
@@ -95,6 +95,23 @@ def test_what_is_kept_as_float16_is_summed_as_it_was_kept(root: Root, cluster: C
     gram = read_gram(root, reduced(GramUnit("half", "layer", x_parts, y_parts), root, cluster))
     kept = [values.astype(np.float16).astype(np.float32) for values in (x, y)]
     np.testing.assert_allclose(gram.matrix, GramMatrix.from_activations(*kept).matrix, rtol=1e-12)
+
+
+def test_a_stored_gram_matrix_is_certified_as_before_and_an_older_one_safely(root: Root) -> None:
+    rng = np.random.default_rng(0)
+    gram = GramMatrix.from_activations(*rng.standard_normal((2, 500, 3)))
+    unit = GramUnit("new", "layer", (), ())
+    read = read_gram(root, unit.artefact(publish_gram(root, unit, gram)["digest"]))
+    assert read.roundings == gram.roundings
+    np.testing.assert_array_equal(match_profile(read).x_bounds, match_profile(gram).x_bounds)
+    target = root.artefact("grams", "old")
+    with root.publish(target) as folder:  # as written before roundings were kept
+        writer = GroupWriter(folder, {"samples": 500, "neurons_x": 3, "neurons_y": 3})
+        writer.write("matrix", gram.matrix)
+        writer.write("sums", gram.sums)
+        digest = writer.finish()
+    old = read_gram(root, Artefact("grams", "old", digest))
+    assert old.roundings == 500 > gram.roundings
 
 
 @given(st.lists(st.sampled_from("abc")))

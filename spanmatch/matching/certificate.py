@@ -16,14 +16,23 @@ EPS = float(np.finfo(np.float64).eps)
 SMALLEST_EPSILON = 1e-6
 
 
-def entry_error(n_samples: int) -> float:
+# Singular values between these are too close to that rank cut to tell whether they count.
+NIL, CLEAR = SMALLEST_EPSILON / 10, SMALLEST_EPSILON * 10
+
+
+def entry_error(roundings: int) -> float:
     """Bound the error of an entry of a unit-diagonal Gram matrix.
 
-    Rounding errors of an inner product add up like the square root of its length (Higham and Mary 2019), or,
-    where they all have one sign, like the length of the blocks in which BLAS sums. The constant covers both:
-    columns that are constant, the worst known, reach half of it.
+    Each addition that a product goes through rounds it by EPS / 2 of the sum of absolute products, at most;
+    and that sum is at most the product of the lengths. No smaller constant will do: where all columns are
+    constant, all errors have one sign. The 8 covers what scaling to unit length adds.
+
+    Parameters
+    ----------
+    roundings : int
+        Additions that any product went through at most: `GramMatrix.roundings`.
     """
-    return EPS * (8 + 2 * math.sqrt(n_samples))
+    return EPS * (8 + roundings / 2)
 
 
 def arithmetic_error(size: int) -> float:
@@ -48,24 +57,86 @@ def squared_error(weight: FloatArray, per_entry: float) -> FloatArray:
     return bounds
 
 
-def interval(squared: FloatArray, error: FloatArray, shift: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Bound the true relative residuals.
+def left_out(squared: FloatArray, rank: int, weight: FloatArray, per_entry: float) -> float:
+    """Bound the singular values of a span beyond its basis.
+
+    Those of the members are at most those of what the redundant ones leave of themselves; and, by Weyl's
+    theorem, errors in a Gram matrix move no eigenvalue further than their spectral norm.
+
+    Parameters
+    ----------
+    squared, weight : ndarray
+        Squared residuals of the redundant members onto the basis, and their |w|₁.
+    rank : int
+        Members of the basis.
+    per_entry : float
+        Error of an entry of the Gram matrix.
+    """
+    errors = min(squared_error(weight, per_entry).sum(), (rank + squared.size) * per_entry)
+    return math.sqrt(squared.sum() + errors)
+
+
+def hidden_products(left: FloatArray, rank: int, weight: FloatArray, per_entry: float) -> FloatArray:
+    """Bound the lengths of the inner products of all members with what is left of targets.
+
+    Parameters
+    ----------
+    left : ndarray, (n_redundant, n_targets)
+        Those of the redundant members; those of the basis are zero.
+    rank, per_entry
+        As in `left_out`.
+    weight : ndarray, (n_targets,)
+        |w|₁ of the targets.
+    """
+    lengths: FloatArray = np.sqrt((left**2).sum(axis=0))
+    return lengths + math.sqrt(rank + len(left)) * per_entry * (1 + weight)
+
+
+def slack(inverse_trace: float, beyond: float) -> float:
+    """Bound the singular values that a rank cut from `NIL` to `CLEAR` takes away from a span, or may.
+
+    Parameters
+    ----------
+    inverse_trace : float
+        Trace of the inverse of the basis's Gram matrix: no singular value is below one over its square root.
+    beyond : float
+        Bound of the singular values beyond the basis, `left_out`; 0 where all members are in it.
+    """
+    if inverse_trace * CLEAR**2 >= 1:
+        return CLEAR
+    return min(max(beyond, NIL), CLEAR) if beyond else 0.0
+
+
+def above(squared: FloatArray, error: FloatArray, shift: FloatArray) -> FloatArray:
+    """Bound the true relative residuals from above.
 
     Parameters
     ----------
     squared, error : ndarray
         Squared relative residuals and their errors.
     shift : ndarray
-        By how much the residuals move with the choice of a basis in a span whose rank was cut.
-
-    Returns
-    -------
-    low, high : ndarray
-        The true residuals lie between, within [0, 1].
+        `slack` times the length of the regression weights, |w|₂: what the directions taken away contribute.
     """
-    low = np.clip(np.sqrt(np.maximum(squared - error, 0)) - shift, 0, 1)
-    high = np.clip(np.sqrt(squared + error) + shift, 0, 1)
-    return low, high
+    bounds: FloatArray = np.minimum(np.sqrt(squared + error) + shift, 1)
+    return bounds
+
+
+def below(squared: FloatArray, error: FloatArray, shift: FloatArray, hidden: FloatArray) -> FloatArray:
+    """Bound the true relative residuals from below, onto a span and all spans of some of its members.
+
+    Parameters
+    ----------
+    squared, error, shift : ndarray
+        As in `above`.
+    hidden : ndarray
+        `hidden_products`; 0 where all members are in the basis. Divided by a singular value, it bounds what a
+        direction that the basis lacks may take from the residual.
+    """
+    clear = np.sqrt(np.maximum(squared - error, 0))
+    here = np.sqrt(np.maximum(clear**2 - (hidden / NIL) ** 2, 0)) - shift
+    inside = clear - (error + hidden / CLEAR) / np.maximum(clear, CLEAR)
+    bounds: FloatArray = np.maximum(np.where(hidden > 0, np.minimum(here, inside), clear), 0)
+    return bounds
 
 
 def cut(residuals: FloatArray) -> FloatArray:

@@ -3,7 +3,6 @@
 Apart from the searches, so that each of them states the same rule in the same words.
 """
 
-import math
 import operator
 import warnings
 
@@ -21,18 +20,18 @@ class TooFewSamplesWarning(UserWarning):
     """
 
 
-def check_epsilon(epsilon: float) -> float:
-    """Return `epsilon` as a float, or say why it is none."""
+def check_epsilon(epsilon: float, *, closed: bool = False) -> float:
+    """Return `epsilon` as a float, or say why it is none; 1 is one where the interval is `closed`."""
     try:
         value = float(epsilon)
     except (TypeError, ValueError):
         raise InputTypeError(
             f"`epsilon` must be a number, got {epsilon!r}; the paper uses 0.15 to 0.5"
         ) from None
-    if math.isnan(value) or not 0 <= value < 1:
+    if not (0 <= value < 1 or (closed and value == 1)):
         raise InputValueError(
-            f"`epsilon` must be at least 0 and below 1 (it bounds a relative residual), got {epsilon}; "
-            "0 asks for exact matches, the paper uses 0.15 to 0.5"
+            f"`epsilon` must be at least 0 and {'at most' if closed else 'below'} 1 (it bounds a relative "
+            f"residual), got {epsilon}; 0 asks for exact matches, the paper uses 0.15 to 0.5"
         )
     return value
 

@@ -21,6 +21,9 @@ DEAD_NORM = 1e-16
 # A chunk is cast to float64 in blocks of rows of about this size: large enough for BLAS, small enough to be
 # in cache when BLAS reads what was cast.
 BLOCK_BYTES = 8 * 2**20
+# BLAS adds up at most so many products by themselves, and adds to its result after at least so many: what
+# OpenBLAS does on x86-64, 256 or 384 by processor.
+ROWS_BY_THEMSELVES, ROWS_BETWEEN = 384, 256
 
 
 class GramMatrix:
@@ -36,14 +39,18 @@ class GramMatrix:
         Numbers of neurons of the two sides.
     n_samples : int
         Samples seen so far.
+    roundings : int
+        Additions that any product of two activations went through at most: what bounds the rounding errors of
+        the inner products.
     """
 
-    def __init__(self, lower: FloatArray, n_samples: int, n_x: int) -> None:
+    def __init__(self, lower: FloatArray, n_samples: int, n_x: int, roundings: int) -> None:
         # Lower triangle of the Gram matrix of [x y 1]: its last row holds the column sums.
         self._lower = lower
         self.n_samples = n_samples
         self.n_x = n_x
         self.n_y = len(lower) - 1 - n_x
+        self.roundings = roundings
 
     @classmethod
     def zeros(cls, n_x: int, n_y: int) -> "GramMatrix":
@@ -65,7 +72,7 @@ class GramMatrix:
                     f"`{name}` must be at least 1, got {count}; a side without neurons matches nothing"
                 )
         size = n_x + n_y + 1
-        return cls(np.zeros((size, size), order="F"), 0, n_x)
+        return cls(np.zeros((size, size), order="F"), 0, n_x, 0)
 
     @classmethod
     def from_activations(cls, x: ArrayLike, y: ArrayLike) -> "GramMatrix":
@@ -88,7 +95,9 @@ class GramMatrix:
         return gram
 
     @classmethod
-    def from_parts(cls, matrix: ArrayLike, sums: ArrayLike, n_samples: int, n_x: int) -> "GramMatrix":
+    def from_parts(
+        cls, matrix: ArrayLike, sums: ArrayLike, n_samples: int, n_x: int, roundings: int | None = None
+    ) -> "GramMatrix":
         """Return the Gram matrix whose `matrix`, `sums`, `n_samples` and `n_x` were kept somewhere.
 
         Parameters
@@ -99,6 +108,9 @@ class GramMatrix:
             Sum of each neuron's activations.
         n_samples, n_x : int
             Samples seen, and neurons of the first side.
+        roundings : int, optional
+            The `roundings` kept beside them. When left out, as many as if samples had come one at a time: no
+            order of adding them up goes beyond, but the certificate is then wider than it need be.
 
         Raises
         ------
@@ -124,6 +136,11 @@ class GramMatrix:
             raise InputValueError(
                 f"`n_samples` must be at least 0, got {n_samples}; pass the count kept with the matrix"
             )
+        depth = operator.index(n_samples if roundings is None else roundings)
+        if depth < 0:
+            raise InputValueError(
+                f"`roundings` must be at least 0, got {roundings}; leave it out where it was not kept"
+            )
         if not (np.isfinite(whole).all() and np.isfinite(totals).all()):
             raise InputValueError(
                 "`matrix` and `sums` must be finite, got NaN or infinity; compute them again"
@@ -136,7 +153,7 @@ class GramMatrix:
         lower[:-1, :-1] = np.tril(whole)
         lower[-1, :-1] = totals
         lower[-1, -1] = n_samples
-        return cls(lower, int(n_samples), int(n_x))
+        return cls(lower, int(n_samples), int(n_x), depth)
 
     def update(self, x: ArrayLike, y: ArrayLike) -> None:
         """Add a chunk of samples.
@@ -173,13 +190,13 @@ class GramMatrix:
         if len(x) == 0:
             return
         with np.errstate(all="ignore"):
-            lower = _add_products(x, y, self._lower.copy(order="F"))
+            lower, roundings = _add_products(x, y, self._lower.copy(order="F"), self.roundings)
         # A sum of squares is finite only if all values are: seen here at no cost.
         if not np.isfinite(lower.diagonal()).all():
             squares = self._lower.diagonal()
             _refuse("x", x, squares[: self.n_x])
             _refuse("y", y, squares[self.n_x : -1])
-        self._lower = lower
+        self._lower, self.roundings = lower, roundings
         self.n_samples += len(x)
 
     def __add__(self, other: "GramMatrix") -> "GramMatrix":
@@ -191,7 +208,8 @@ class GramMatrix:
                 f"{self.n_x} + {self.n_y} and {other.n_x} + {other.n_y} neurons; "
                 "add chunks of one pair of layers only"
             )
-        return GramMatrix(self._lower + other._lower, self.n_samples + other.n_samples, self.n_x)
+        roundings = max(self.roundings, other.roundings) + 1
+        return GramMatrix(self._lower + other._lower, self.n_samples + other.n_samples, self.n_x, roundings)
 
     @property
     def matrix(self) -> FloatArray:
@@ -267,8 +285,8 @@ def _refuse(side: Side, chunk: AnyArray, squares: FloatArray) -> None:
         )
 
 
-def _add_products(x: AnyArray, y: AnyArray, lower: FloatArray) -> FloatArray:
-    """Add the Gram matrix of [x y 1] to a lower triangle, in place."""
+def _add_products(x: AnyArray, y: AnyArray, lower: FloatArray, roundings: int) -> tuple[FloatArray, int]:
+    """Add the Gram matrix of [x y 1] to a lower triangle, in place; return it and its roundings."""
     size, n_x = len(lower), x.shape[1]
     rows = min(len(x), max(64, BLOCK_BYTES // (8 * size)))
     joint = np.ones((rows, size))
@@ -277,4 +295,5 @@ def _add_products(x: AnyArray, y: AnyArray, lower: FloatArray) -> FloatArray:
         block[:, :n_x] = x[start : start + rows]
         block[:, n_x:-1] = y[start : start + rows]
         lower = add_products(block, lower)
-    return lower
+        roundings = max(roundings, min(len(block), ROWS_BY_THEMSELVES)) + -(-len(block) // ROWS_BETWEEN)
+    return lower, roundings

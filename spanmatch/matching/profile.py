@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from spanmatch.matching.certificate import SMALLEST_EPSILON, cut
+from spanmatch.matching.certificate import SMALLEST_EPSILON
 from spanmatch.matching.checks import check_dead, check_epsilon, warn_if_too_few_samples
 from spanmatch.matching.gram import FloatArray, GramMatrix
 from spanmatch.matching.match import Dead, Match
@@ -25,8 +25,16 @@ class MatchProfile:
         Smallest epsilon at which the neuron belongs to the maximum match; infinity for dead neurons, unless
         they were to match: then 0. Values below 1e-6 cannot be told from zero in a Gram matrix and are 0.
     x_bounds, y_bounds : ndarray, (n_x, 2) and (n_y, 2)
-        Certificate: what float64 least squares on the activations would give lies between, ends included;
-        there too, residuals below 1e-6 count as 0. Both ends of a dead neuron are its critical epsilon.
+        Certificate: what least squares on the activations, computed exactly, would give lies between, ends
+        included. That is least squares with a rank cut: of a span of unit vectors, directions whose singular
+        value is at most 1e-6 do not count, and residuals below 1e-6 are 0. Where a singular value is between
+        1e-7 and 1e-5, so that the rank is unclear, the bounds hold what any cut between these would give:
+        what hangs on such a rank is uncertain. Both ends of a dead neuron are its critical epsilon.
+
+    Notes
+    -----
+    The proof, and where the rank counts as clear, is in docs/theory.md. `uncertain` and `similarity_interval`
+    take an epsilon of 1, too, which `smallest_epsilon` may be; there every live neuron matches for certain.
     """
 
     x: FloatArray
@@ -56,16 +64,16 @@ class MatchProfile:
         return self.maximum_match(epsilon).size / (self.x.size + self.y.size)
 
     def uncertain(self, epsilon: float) -> Match:
-        """Return the neurons of which rounding decides whether they are in the maximum match.
+        """Return the neurons of which rounding or an unclear rank decides if they are in the maximum match.
 
         All others are certain, whatever the uncertain ones do.
 
         Raises
         ------
         ValueError
-            When `epsilon` is outside [0, 1).
+            When `epsilon` is outside [0, 1].
         """
-        bound = check_epsilon(epsilon)
+        bound = check_epsilon(epsilon, closed=True)
         unclear = [(ends[:, 0] <= bound) & (bound < ends[:, 1]) for ends in (self.x_bounds, self.y_bounds)]
         return Match(np.flatnonzero(unclear[0]), np.flatnonzero(unclear[1]))
 
@@ -75,9 +83,9 @@ class MatchProfile:
         Raises
         ------
         ValueError
-            When `epsilon` is outside [0, 1).
+            When `epsilon` is outside [0, 1].
         """
-        bound = check_epsilon(epsilon)
+        bound = check_epsilon(epsilon, closed=True)
         ends = np.concatenate((self.x_bounds, self.y_bounds))
         low, high = np.count_nonzero(ends <= bound, axis=0)[::-1] / len(ends)
         return float(low), float(high)
@@ -87,7 +95,7 @@ class MatchProfile:
         """Smallest trustworthy epsilon above 0: neurons that match exactly cannot be told from others below.
 
         1e-6, or more where the layers are so ill-conditioned that rounding moves the residuals that are zero
-        (or may be) further than that.
+        (or may be) further than that; 1 where there is no trustworthy epsilon below.
         """
         ends = np.concatenate((self.x_bounds, self.y_bounds))
         return max(SMALLEST_EPSILON, float(ends[ends[:, 0] == 0, 1].max(initial=0.0)))
@@ -152,21 +160,19 @@ def match_profile(gram: GramMatrix, *, dead: Dead = "exclude") -> MatchProfile:
     moves further away in a subset, hence lies in S_2, and so on: it lacks v_i. So bounds of these residuals,
     by running minima, bound the critical epsilon.
 
-    Where the rank of a side was cut, a residual may fall in a subset, by as much as it moves with the choice
-    of the basis; the largest such shift so far is added to every later bound.
+    Both hold with a rank cut, too: the bound from below is one of the residuals onto all spans of some of the
+    members, and the bound from above allows for every direction that a cut took away so far. docs/theory.md
+    has the proof.
     """
     check_dead(dead)
     warn_if_too_few_samples(gram)
     state = MatchState(scale(gram))
     critical = np.full((gram.n_x + gram.n_y, 3), np.inf if dead == "exclude" else 0.0)
     low = level = high = 1.0
-    shift = 0.0
     while state.alive.any():
         level, leaving = state.farthest(level)
-        lowest, highest = state.intervals()
-        shift = max(shift, state.shift())
-        low = min(low, float(cut(lowest[leaving].min() - shift)))
-        high = min(high, float(highest.max()) + shift)
+        low = min(low, state.lowest(leaving))
+        high = min(high, state.highest())
         critical[state.scaled.neurons[leaving]] = level, low, high
         state.remove(leaving)
     critical.flags.writeable = False

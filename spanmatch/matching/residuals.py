@@ -9,7 +9,16 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from spanmatch.errors import InputIndexError, InputTypeError, InputValueError
-from spanmatch.matching.certificate import arithmetic_error, entry_error, interval, squared_error
+from spanmatch.matching.certificate import (
+    above,
+    arithmetic_error,
+    below,
+    entry_error,
+    hidden_products,
+    left_out,
+    slack,
+    squared_error,
+)
 from spanmatch.matching.checks import check_dead, check_epsilon, check_gram
 from spanmatch.matching.gram import FloatArray, GramMatrix
 from spanmatch.matching.match import Dead, Indices, Match, Side
@@ -76,9 +85,9 @@ def residual_bounds(gram: GramMatrix, *, onto: Side, subset: ArrayLike | None = 
     Returns
     -------
     ndarray, (n_x,) for ``onto="y"``, (n_y,) for ``onto="x"``
-        By how much the relative residual may differ from that of float64 least squares on the activations
-        (float32 and float16 activations count as they are: casting them is exact). At least 1e-6 where the
-        residual is given as 0 but is not known to be; 0 for a dead neuron.
+        By how much the relative residual may differ from that of least squares on the activations, computed
+        exactly (float32 and float16 activations count as they are: casting them is exact); 0 for a dead
+        neuron. Where the rank of the span is unclear, as far as any cut of it may move the residual.
 
     Raises
     ------
@@ -87,13 +96,11 @@ def residual_bounds(gram: GramMatrix, *, onto: Side, subset: ArrayLike | None = 
 
     Notes
     -----
-    With e the error of an entry of the unit-diagonal Gram matrix (about 2e-16 times 16 plus twice the square
-    roots of the numbers of samples and neurons) and w the regression weights, a squared residual errs by at
-    most e · (1 + |w|₁)²: `spanmatch.matching.certificate` says why. Where the spanning neurons are linearly
-    dependent, a basis of them is used, whose span is off by what the others leave of themselves, which may
-    move a residual by that times 1 + |w|₁. Least squares means that with a rank cut: directions shorter than
-    1e-6, relative to unit vectors, do not count, and nothing is certified about those within ten times of
-    the cut, which are neither clearly zero nor clearly not. Costs what `relative_residuals` costs.
+    With e the error of an entry of the unit-diagonal Gram matrix (about 1e-16 times its `roundings`) and w
+    the regression weights, a squared residual errs by at most e · (1 + |w|₁)². Least squares means that with
+    a rank cut: of the span of unit vectors, directions whose singular value is at most 1e-6 do not count. A
+    rank is unclear when a singular value lies between 1e-7 and 1e-5, or cannot be told from one that does.
+    docs/theory.md has the proof. Costs what `relative_residuals` costs.
     """
     residuals, low, high = _certified(gram, onto, subset)
     return np.maximum(high - residuals, residuals - low)
@@ -182,11 +189,20 @@ def _fit(scaled: ScaledGram, members: Indices, targets: Indices) -> _Fit:
     redundant = np.delete(members, basis)
     half = solve_lower(lower, scaled.gram[np.ix_(members[basis], np.concatenate((targets, redundant)))])
     squared = np.clip(1 - (half**2).sum(axis=0), 0, 1)
-    weight = np.abs(solve_lower(lower, half, transposed=True)).sum(axis=0)
-    error = squared_error(weight, entry_error(scaled.n_samples) + arithmetic_error(members.size))
-    left_out = np.sqrt((squared + error)[targets.size :].sum())
-    squared, weight, error = (values[: targets.size] for values in (squared, weight, error))
-    return _Fit(squared, weight, *interval(squared, error, left_out * (1 + weight)))
+    weights = solve_lower(lower, half, transposed=True)
+    total = np.abs(weights).sum(axis=0)
+    of_redundant = slice(targets.size, None)
+    per_entry = entry_error(scaled.roundings) + arithmetic_error(members.size)
+    beyond, hidden = 0.0, np.zeros(targets.size)
+    if redundant.size:
+        beyond = left_out(squared[of_redundant], basis.size, total[of_redundant], per_entry)
+        left = scaled.gram[np.ix_(redundant, targets)] - half[:, of_redundant].T @ half[:, : targets.size]
+        hidden = hidden_products(left, basis.size, total[: targets.size], per_entry)
+    inverse_trace = float((solve_lower(lower, np.eye(basis.size)) ** 2).sum())
+    squared, total, weights = squared[: targets.size], total[: targets.size], weights[:, : targets.size]
+    shift = slack(inverse_trace, beyond) * np.sqrt((weights**2).sum(axis=0))
+    error = squared_error(total, per_entry)
+    return _Fit(squared, total, below(squared, error, shift, hidden), above(squared, error, shift))
 
 
 def _check_subset(subset: ArrayLike, count: int) -> Indices:

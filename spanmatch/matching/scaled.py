@@ -34,8 +34,8 @@ class ScaledGram:
         How many of the labels are x neurons.
     n_all_x, n_all_y : int
         Numbers of neurons of the two sides, dead ones and left-out ones included.
-    n_samples : int
-        Samples behind each cosine, which bound its rounding error.
+    roundings : int
+        Additions behind each cosine, which bound its rounding error.
     """
 
     gram: FloatArray
@@ -43,7 +43,7 @@ class ScaledGram:
     n_x: int
     n_all_x: int
     n_all_y: int
-    n_samples: int
+    roundings: int
 
     @property
     def size(self) -> int:
@@ -82,7 +82,7 @@ class ScaledGram:
             n_x=int(np.searchsorted(labels, self.n_x)),
             n_all_x=self.n_all_x,
             n_all_y=self.n_all_y,
-            n_samples=self.n_samples,
+            roundings=self.roundings,
         )
 
 
@@ -105,7 +105,7 @@ def scale(gram: GramMatrix) -> ScaledGram:
     scaled *= inverse
     scaled *= inverse[:, None]
     np.fill_diagonal(scaled, 1.0)
-    return ScaledGram(scaled, live, int(np.searchsorted(live, gram.n_x)), gram.n_x, gram.n_y, gram.n_samples)
+    return ScaledGram(scaled, live, int(np.searchsorted(live, gram.n_x)), gram.n_x, gram.n_y, gram.roundings)
 
 
 def independent(gram: FloatArray) -> tuple[NDArray[np.int64], FloatArray]:

@@ -3,12 +3,14 @@
 Apart from the two-sided search, because all its numerical care (rank deficiency, drift) is about one span.
 """
 
+from typing import Self
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg.blas import dgemm, dger
 from scipy.linalg.lapack import dpotrf
 
-from spanmatch.matching.certificate import EPS, arithmetic_error, interval, squared_error
+from spanmatch.matching.certificate import EPS
 from spanmatch.matching.gram import FloatArray
 from spanmatch.matching.match import Indices
 from spanmatch.matching.scaled import RESOLUTION, independent, solve_lower
@@ -19,10 +21,6 @@ DRIFT_BOUND = 1e-10
 DRIFT_FACTOR = 10
 # Columns that nobody needs any more are removed when fewer than this share is left.
 KEPT_SHARE = 0.75
-# Sums of absolute weights are bounded from step to step, and summed afresh after so many.
-WEIGHTS_AGE = 16
-# Rows of the tableau whose absolute values are summed at once: few enough to stay in cache.
-ROWS_AT_ONCE = 32
 
 
 class Span:
@@ -50,12 +48,9 @@ class Span:
     ----------
     squared : ndarray, (n,)
         Squared residuals by label; meaningful for targets and redundant members only.
-    shift : float
-        By how much a target's residual can move with the choice of the basis, as of the last `intervals`.
     """
 
     squared: FloatArray
-    shift: float
     _columns: Indices  # label of each column
     _column_of: Indices  # column of each label
     _basis: Indices  # label of each row, then room
@@ -65,8 +60,6 @@ class Span:
     _redundant: Indices
     _row_drift: FloatArray  # by row: error that cancellation may have left in P_ii
     _drift: FloatArray  # by label: the same for `squared`
-    _weight: FloatArray  # by label: upper bounds of |w|₁, of no meaning in the basis
-    _weight_age: int  # steps since these were sums; once `WEIGHTS_AGE`, they are kept up no longer
 
     def __init__(self, gram: FloatArray, members: NDArray[np.bool_], targets: NDArray[np.bool_]) -> None:
         self._gram = gram
@@ -74,20 +67,11 @@ class Span:
         self._target = targets.copy()
         self._factorise()
 
-    def copy(self) -> "Span":
+    def copy(self) -> Self:
         """Return an independent copy, without the columns that nobody needs."""
-        twin = Span.__new__(Span)
+        twin = self.__new__(type(self))
         twin.__dict__.update(self.__dict__)
-        for name in (
-            "squared",
-            "_member",
-            "_target",
-            "_column_of",
-            "_row_of",
-            "_redundant",
-            "_drift",
-            "_weight",
-        ):
+        for name in ("squared", "_member", "_target", "_column_of", "_row_of", "_redundant", "_drift"):
             setattr(twin, name, getattr(self, name).copy())
         twin._compact()
         return twin
@@ -121,25 +105,6 @@ class Span:
             return None
         return rise
 
-    def intervals(self, per_entry: float) -> tuple[FloatArray, FloatArray]:
-        """Bound the true relative residuals of targets, given the error of an entry of the Gram matrix.
-
-        Costs O(n), and O(rank · columns) once in `WEIGHTS_AGE` removals.
-
-        Returns
-        -------
-        low, high : ndarray, (n,)
-            By label; meaningful for targets only.
-        """
-        if self._weight_age >= WEIGHTS_AGE:
-            self._sum_weights()
-        step = arithmetic_error(len(self._gram))
-        error = squared_error(self._weight, per_entry + step) + step / EPS * self._drift
-        left_out = np.sqrt((self.squared + error)[self._redundant].sum())
-        shift = left_out * (1 + self._weight)
-        self.shift = float(shift[self._target].max(initial=0.0))
-        return interval(self.squared, error, shift)
-
     def remove(self, labels: Indices) -> None:
         """Remove members, at O(rank · columns) for each; those of most of the basis by factorising afresh."""
         self._member[labels] = False
@@ -148,7 +113,6 @@ class Span:
         if not self._member.any():
             self.squared[self._target] = 1.0
             self._rank = 0
-            self._weight_age = WEIGHTS_AGE
         elif 2 * leaving.size > self._rank:
             self._factorise()
         elif leaving.size == 0 or (self._leave_basis(leaving) and self._exchange() and not self._drifted()):
@@ -175,8 +139,6 @@ class Span:
         self._tableau = np.ascontiguousarray(solve_lower(lower, half, transposed=True))
         self._row_drift = np.zeros(basis.size)
         self._drift = np.zeros(size)
-        self._weight = np.zeros(size)
-        self._weight_age = WEIGHTS_AGE
 
     def _leave_basis(self, labels: Indices) -> bool:
         rows = self._row_of[labels]
@@ -191,10 +153,6 @@ class Span:
         row_drift += EPS * pivots @ fall_rows**2
         self.squared[self._columns] += rise.sum(axis=0)
         self._drift[self._columns] += (EPS * pivots + row_drift[rows] / pivots) @ rise
-        if self._weight_age < WEIGHTS_AGE:
-            staying = np.abs(fall_rows).sum(axis=1) - np.abs(fall_rows[:, rows]).sum(axis=1)
-            self._weight[self._columns] += staying @ np.abs(fall) - np.abs(leaving).sum(axis=0)
-            self._weight_age += 1
         _subtract_product(tableau, fall_rows, fall)
         self._drop_rows(rows)
         return True
@@ -237,9 +195,6 @@ class Span:
         schur[self._column_of[basis]] = -weights
         schur[column] = 1.0
         entering = schur / pivot
-        if self._weight_age < WEIGHTS_AGE:
-            self._weight[self._columns] += np.abs(entering) * (np.abs(weights).sum() + 1)
-            self._weight_age += 1
         _subtract_product(tableau, weights[None], entering[None])
         tableau[:, column] = -weights / pivot
         self._tableau[self._rank] = entering
@@ -250,12 +205,10 @@ class Span:
         self._rank += 1
         return True
 
-    def _sum_weights(self) -> None:
-        weight = np.zeros(self._columns.size)
-        for start in range(0, self._rank, ROWS_AT_ONCE):
-            weight += np.abs(self._tableau[start : min(start + ROWS_AT_ONCE, self._rank)]).sum(axis=0)
-        self._weight[self._columns] = weight
-        self._weight_age = 0
+    def _weights(self, labels: Indices) -> FloatArray:
+        """Return the regression weights of labels outside the basis, (rank, n_labels)."""
+        weights: FloatArray = np.take(self._tableau[: self._rank], self._column_of[labels], axis=1)
+        return weights
 
     def _drifted(self) -> bool:
         drift = self._row_drift[: self._rank]
@@ -268,8 +221,7 @@ class Span:
             return False
         watched = np.concatenate((np.flatnonzero(self._target), self._redundant))
         watched = watched[self._drift[watched] > DRIFT_BOUND]
-        weights = np.take(self._tableau[: self._rank], self._column_of[watched], axis=1)
-        inherent = EPS * (weights**2).sum(axis=0)
+        inherent = EPS * (self._weights(watched) ** 2).sum(axis=0)
         return bool((self._drift[watched] > DRIFT_BOUND + DRIFT_FACTOR * inherent).any())
 
     def _compact_if_sparse(self) -> None:

@@ -7,10 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spanmatch.matching.certificate import cut, entry_error
+from spanmatch.matching.certified import CertifiedSpan
 from spanmatch.matching.gram import FloatArray
 from spanmatch.matching.match import Indices
 from spanmatch.matching.scaled import RESOLUTION, ScaledGram
-from spanmatch.matching.span import Span
 
 
 class MatchState:
@@ -26,8 +26,9 @@ class MatchState:
         self.scaled = scaled
         is_x = np.arange(scaled.size) < scaled.n_x
         self.alive: NDArray[np.bool_] = np.ones(scaled.size, dtype=np.bool_)
-        self._span_x = Span(scaled.gram, is_x, ~is_x)
-        self._span_y = Span(scaled.gram, ~is_x, is_x)
+        per_entry = entry_error(scaled.roundings)
+        self._span_x = CertifiedSpan(scaled.gram, is_x, ~is_x, per_entry)
+        self._span_y = CertifiedSpan(scaled.gram, ~is_x, is_x, per_entry)
 
     def copy(self) -> "MatchState":
         """Return an independent copy, at O(n²) for the neurons still in play."""
@@ -46,21 +47,18 @@ class MatchState:
         """Return the relative residual of every label; -1 for those no longer in play."""
         return self._relative(self._squared())
 
-    def intervals(self) -> tuple[FloatArray, FloatArray]:
-        """Return bounds of the true relative residuals; -1 for neurons no longer in play.
+    def highest(self) -> float:
+        """Return an upper bound of all true relative residuals in play, whatever a rank cut took away so far.
 
         As in `residuals`, what cannot be told from zero is zero. Costs O(n), and now and then O(n²).
         """
-        split = self.scaled.n_x
-        per_entry = entry_error(self.scaled.n_samples)
-        sides = zip(self._span_y.intervals(per_entry), self._span_x.intervals(per_entry), strict=True)
-        low, high = (cut(np.concatenate((of_x[:split], of_y[split:]))) for of_x, of_y in sides)
-        low[~self.alive] = high[~self.alive] = -1.0
-        return low, high
+        return float(cut(np.maximum(self._span_x.highest(), self._span_y.highest())))
 
-    def shift(self) -> float:
-        """Return by how much residuals can move with the choice of bases, as of the last `intervals`."""
-        return max(self._span_x.shift, self._span_y.shift)
+    def lowest(self, labels: Indices) -> float:
+        """Return a lower bound of the true relative residuals of these neurons, in any subset in play."""
+        in_x = labels < self.scaled.n_x
+        of_x, of_y = self._span_y.lower_bounds(labels[in_x]), self._span_x.lower_bounds(labels[~in_x])
+        return float(cut(np.concatenate((of_x, of_y)).min()))
 
     def residuals_without(self, labels: Indices) -> FloatArray | None:
         """Return `residuals` as they would be without these neurons, or None when only removing them tells.
