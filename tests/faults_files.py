@@ -4,6 +4,8 @@ from functools import partial
 from pathlib import Path
 
 import faults_outputs
+import faults_shapes
+import faults_sources
 import faults_weights
 import pytest
 from cases import random_bytes
@@ -57,7 +59,7 @@ FAULTS = [
 ]
 
 
-FAULTS += [*faults_outputs.FAULTS, *faults_weights.FAULTS]
+FAULTS += [*faults_sources.FAULTS, *faults_outputs.FAULTS, *faults_shapes.FAULTS, *faults_weights.FAULTS]
 
 # ---- 14: an architecture without a builder
 
