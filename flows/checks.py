@@ -19,7 +19,6 @@ from flows.setting import OtherStudy, Setting
 from flows.study import Study, read_study
 from spanmatch.errors import InputValueError
 from spanmatch.networks.catalogue import (
-    FOLDER_PREFIX,
     HELD_OUT_IMAGES,
     check_architecture,
     held_out_images,
@@ -46,11 +45,6 @@ def check_names(study: Study) -> None:
     """
     require_dataset(study.dataset)
     check_architecture(study.architecture)
-    if study.preprocessing is not None and not study.dataset.startswith(FOLDER_PREFIX):
-        raise InputValueError(
-            f"`preprocessing` must be left out but for folder:PATH, got some for {study.dataset!r}; leave it "
-            "out, that data set has its own"
-        )
     if study.held_out == "split":
         _require_images(study, held_out_images(study.dataset))
     if not study.others:

@@ -23,6 +23,7 @@ from pydantic import (
 from pydantic_core import ErrorDetails
 
 from spanmatch.errors import InputTypeError, InputValueError
+from spanmatch.networks.catalogue import FOLDER_PREFIX
 from spanmatch.networks.datasource import DataSource, Framing, HeldOut
 from spanmatch.networks.recipe import Augmentation, Recipe, Schedule, require_checkpoints
 
@@ -253,6 +254,11 @@ class Study(_Strict):
             )
         if networks == 0:
             raise InputValueError("`seeds` must hold a seed, or `weights` a network, got neither; add one")
+        if self.preprocessing is not None and not self.dataset.startswith(FOLDER_PREFIX):
+            raise InputValueError(
+                f"`preprocessing` must be left out but for folder:PATH, got some for {self.dataset!r}; leave "
+                "it out, that data set has its own"
+            )
         if self.held_out == "all" and self.seeds:
             raise InputValueError(
                 f"`held_out` must be split where networks are trained, got all with seeds {self.seeds}; "

@@ -15,8 +15,6 @@ from PIL import Image
 from spanmatch.networks import architectures, catalogue
 from spanmatch.networks.data import load_dataset
 
-# ---- 5: hidden folders and files
-
 
 def write_images(folder: Path, *names: str) -> None:
     for number, name in enumerate(names):
@@ -60,8 +58,6 @@ FAULTS = [
 
 
 FAULTS += [*faults_sources.FAULTS, *faults_outputs.FAULTS, *faults_shapes.FAULTS, *faults_weights.FAULTS]
-
-# ---- 14: an architecture without a builder
 
 
 def _no_builder(_: Path) -> None:

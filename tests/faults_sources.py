@@ -3,16 +3,24 @@
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import pytest
+from conftest import TINY
 from faults import Fault
 
+from flows import checks, plan
+from flows.study import Study
+from spanmatch.errors import SpanmatchError
 from spanmatch.networks.architectures import build
 from spanmatch.networks.data import load_dataset
+from spanmatch.networks.datasource import DataSource
 from spanmatch.networks.factories import require_same_code
 from spanmatch.networks.project import project_digest, project_modules
+from storage.root import Root
+from tasks.networks import make_network
 
 NET = """from torch import nn
 def net():
@@ -194,7 +202,30 @@ def _data(folder: Path) -> None:
         assert after.held_out.pixels.max() == 14
 
 
+def _run(folder: Path) -> None:
+    changes = {
+        "dataset": "digits",
+        "architecture": "f_one:net",
+        "layers": ["1"],
+        "root": str(folder / "root"),
+    }
+    study = Study.model_validate({**TINY, **changes})
+    with project(folder, {"f_one.py": f"from f_helper import width\n{NET}", "f_helper.py": width(10)}):
+        setting = checks.look_up(study)
+        assert setting.code == project_digest("f_one:net")
+        unit = plan.network_units(study, setting)["seed0"]
+        other = replace(unit, source=DataSource("f_data:data"), recipe=None, weights="none.pt")
+        write(folder, {"f_data.py": DATA})
+        with pytest.raises(SpanmatchError, match="`dataset` must give the same images whenever"):
+            make_network(Root.prepare(study.root), other)
+        write(folder, {"f_helper.py": "# longer\n" + width(12)})
+        assert project_digest("f_one:net") != setting.code
+        with pytest.raises(SpanmatchError, match="`architecture` must stand on the same sources"):
+            make_network(Root.prepare(study.root), unit)
+
+
 FAULTS += [
+    Fault(4, "sources and images of a worker that differ", "computed with the old ones", "refused", _run),
     Fault(4, "a helper below another entry of the path", "everything reused", "digested", _another_entry),
     Fault(4, "installed packages, the standard library, spanmatch", "-", "left out", _not_the_projects),
     Fault(4, "a helper that does not parse", "everything reused", "digested as it is", _no_source),
