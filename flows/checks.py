@@ -4,7 +4,6 @@ Apart from the model because they look at what is installed and at the world; al
 work, the quick ones first.
 """
 
-import importlib.util
 import json
 from collections.abc import Mapping
 from contextlib import suppress
@@ -26,6 +25,7 @@ from spanmatch.networks.catalogue import (
     is_factory,
     require_dataset,
 )
+from spanmatch.networks.project import project_digest
 from storage.digests import file_digest, json_digest
 from storage.places import UnusableRootError
 from storage.root import Root
@@ -45,7 +45,8 @@ def check_names(study: Study) -> None:
     """
     require_dataset(study.dataset)
     check_architecture(study.architecture)
-    _require_images(study, held_out_images(study.dataset))
+    if study.held_out == "split":
+        _require_images(study, held_out_images(study.dataset))
     if not study.others:
         comparisons(study, {})
 
@@ -109,16 +110,17 @@ def remembered_under(study: Study) -> str:
 
 
 def _question(study: Study, weights: Mapping[str, str]) -> str:
-    asked = [study.dataset, study.data_folder, study.architecture, study.width, study.wanted_layers()]
-    return json_digest([*asked, weights, _code_digest()])
+    asked = [asdict(study.source()), study.architecture, study.width, study.wanted_layers(), weights]
+    return json_digest([*asked, _code_digest()])
 
 
 def _looked_up(study: Study, weights: Mapping[str, str]) -> Setting:
-    from spanmatch.networks.data import load_dataset  # torch and scikit-learn: seconds
+    from spanmatch.networks.data import forget_datasets, load_source  # torch and scikit-learn: seconds
     from spanmatch.networks.layers import choose
     from spanmatch.networks.padding import check_mask
 
-    dataset = load_dataset(study.dataset, study.data_folder)
+    forget_datasets()
+    dataset = load_source(study.source())
     _require_images(study, len(dataset.held_out))
     known = _layers(study, dataset)
     others = {name: _other(name, path, dataset) for name, path in study.others.items()}
@@ -132,7 +134,7 @@ def _looked_up(study: Study, weights: Mapping[str, str]) -> Setting:
         dataset_digest=dataset.digest,
         held_out_digest=dataset.held_out.digest,
         held_out=len(dataset.held_out),
-        code=_module_digest(study.architecture),
+        code=project_digest(study.architecture),
         weights=weights,
         others={name: other for name, (other, _) in others.items()},
     )
@@ -161,17 +163,17 @@ def _layers(study: Study, dataset: "Dataset") -> "tuple[Layer, ...]":
 
 
 def _other(name: str, path: str, dataset: "Dataset") -> "tuple[OtherStudy, tuple[Layer, ...]]":
-    from spanmatch.networks.data import load_dataset
+    from spanmatch.networks.data import load_source
 
     study = read_study(Path(path).expanduser())
-    theirs = load_dataset(study.dataset, study.data_folder)
+    theirs = load_source(study.source())
     if theirs.held_out.shape != dataset.held_out.shape:
         raise InputValueError(
             f"`others` must be trained on images of shape {dataset.held_out.shape}, as these are, got "
             f"{theirs.held_out.shape} in {name!r} ({path}); compare studies of one kind of image"
         )
     layers = _layers(study, theirs)
-    return OtherStudy(study, theirs.digest, _module_digest(study.architecture)), layers
+    return OtherStudy(study, theirs.digest, project_digest(study.architecture)), layers
 
 
 def _shared(
@@ -203,10 +205,11 @@ def _shared(
 
 
 def _require_images(study: Study, held_out: int | None) -> None:
-    if held_out is not None and study.images > held_out:
+    if held_out is not None and study.images != "all" and study.images > held_out:
         raise InputValueError(
             f"`images` must be at most {held_out} (the held-out images of {study.dataset!r}), "
-            f"got {study.images}; take fewer"
+            f"got {study.images}; take fewer, or all; `held_out: all` compares networks that are given as "
+            "`weights` on every image"
         )
 
 
@@ -234,14 +237,6 @@ def _weights_digest(name: str, path: str) -> str:
             f"`weights` must be files that can be read, got {path!r} for {name!r} ({error.strerror}); "
             "paths start from the current folder"
         ) from None
-
-
-def _module_digest(architecture: str) -> str:
-    """Digest of the source of somebody's own module; what that imports is not looked at."""
-    if not is_factory(architecture):
-        return ""
-    found = importlib.util.find_spec(architecture.partition(":")[0])
-    return "" if found is None or found.origin is None else file_digest(Path(found.origin))
 
 
 def _remembered(root: Root, memory: str) -> Setting | None:

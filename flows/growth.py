@@ -34,7 +34,7 @@ def grown(
     ValueError
         If that breaks a rule of the study, or would take something away.
     """
-    if images is not None and images < study.images:
+    if images is not None and (study.images == "all" or images < study.images):
         message = (
             f"`images` must be at least {study.images}, which are compared already, got {images}; "
             "give a larger number, or leave it out"

@@ -19,6 +19,8 @@ from storage.root import Root, is_url
 # What must be as it was: with anything else in one of these, nothing that is there would be reused.
 _FIXED = (
     "dataset",
+    "preprocessing",
+    "held_out",
     "architecture",
     "width",
     "training",
@@ -127,7 +129,8 @@ def joined(study: Study) -> tuple[Study, Kept | None]:
         values[name] = union(getattr(study, name), getattr(kept.study, name))
     for name in ("weights", "others"):
         values[name] = {**getattr(kept.study, name), **values[name]}
-    values["images"] = max(study.images, kept.study.images)
+    counts = (study.images, kept.study.images)
+    values["images"] = "all" if "all" in counts else max(counts)
     return validated(values, source=f"{study.name} joined with {root.where(STUDY)}"), kept
 
 

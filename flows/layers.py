@@ -22,10 +22,10 @@ def layers_of(study: Study) -> "tuple[tuple[Layer, ...], frozenset[str]]":
     """
     check_names(study)
     from spanmatch.networks.architectures import build  # torch: seconds
-    from spanmatch.networks.data import load_dataset
+    from spanmatch.networks.data import load_source
     from spanmatch.networks.layers import choose, list_layers
 
-    dataset = load_dataset(study.dataset, study.data_folder)
+    dataset = load_source(study.source())
     shape = dataset.held_out.shape
     known = list_layers(build(study.architecture, shape, dataset.classes, study.width), shape)
     chosen = choose(known, study.wanted_layers())

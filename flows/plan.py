@@ -120,7 +120,7 @@ def totals(study: Study, setting: Setting) -> dict[Stage, int]:
     moments = checkpoints(study, setting)
     return {
         "networks": len({checkpoint.network for checkpoint in moments}),
-        "segments": len(moments) * len(study.segments()),
+        "segments": len(moments) * len(study.segments(setting.held_out)),
         "grams": everything,
         "profiles": everything,
         "matches": everything * len(study.epsilons),
@@ -149,8 +149,7 @@ def _network_unit(network: Network, setting: Setting, wanted: Collection[str]) -
         architecture=study.architecture,
         code=looked_up.code,
         width=study.width,
-        dataset=study.dataset,
-        data_folder=study.data_folder,
+        source=study.source(),
         dataset_digest=looked_up.dataset_digest,
         recipe=None if network.seed is None else study.training.recipe(),
         weights=study.weights.get(network.own_name) if network.seed is None else None,
@@ -169,7 +168,7 @@ def segment_units(study: Study, setting: Setting, done: Mapping[str, Done]) -> S
         if checkpoint.network not in done:
             continue
         network, record = planned[checkpoint.network], done[checkpoint.network].record
-        for (start, stop), layer in product(study.segments(), setting.layers):
+        for (start, stop), layer in product(study.segments(setting.held_out), setting.layers):
             forward = f"{network.label} · {checkpoint.moment} · images {start}-{stop - 1}"
             units[SegmentName(layer, checkpoint, start)] = SegmentUnit(
                 label=f"{forward} · {layer}",
@@ -179,8 +178,7 @@ def segment_units(study: Study, setting: Setting, done: Mapping[str, Done]) -> S
                 architecture=network.architecture,
                 code=network.code,
                 width=network.width,
-                dataset=study.dataset,
-                data_folder=study.data_folder,
+                source=study.source(),
                 dataset_digest=setting.held_out_digest,
                 layer=layer,
                 neurons=setting.neurons.get(layer),
@@ -196,7 +194,7 @@ def segment_units(study: Study, setting: Setting, done: Mapping[str, Done]) -> S
 
 def gram_units(study: Study, setting: Setting, segments: Mapping[SegmentName, Done]) -> Grams:
     """One Gram matrix for each layer and pair of networks."""
-    starts = [start for start, _ in study.segments()]
+    starts = [start for start, _ in study.segments(setting.held_out)]
 
     def side(layer: str, checkpoint: Checkpoint) -> tuple[SegmentLayer, ...]:
         done = [segments[SegmentName(layer, checkpoint, start)] for start in starts]

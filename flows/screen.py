@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from storage.inventory import Item
 
 _WORK: dict[Stage, str] = {
-    "networks": "train networks (epochs)",
     "segments": "extract activations (images)",
     "grams": "reduce to Gram matrices (segments)",
     "profiles": "find match profiles (layers of pairs)",
@@ -39,10 +38,20 @@ _WORK: dict[Stage, str] = {
 _WIDEST = 10_000  # more columns than any table has
 
 
+def _network_work(study: Study) -> str:
+    """Say what becomes of networks: those of other studies are trained as well."""
+    if not study.weights:
+        return "train networks (epochs)"
+    if study.seeds or study.others:
+        return "train networks, take over others (epochs, files)"
+    return "take networks over (files)"
+
+
 class Bars:
     """A progress bar for each stage that has something to compute."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, study: Study) -> None:
+        self._work = {**_WORK, "networks": _network_work(study)}
         self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -70,7 +79,7 @@ class Bars:
         if stage in self._tasks:
             self._progress.reset(self._tasks[stage], total=steps)
         else:
-            self._tasks[stage] = self._progress.add_task(_WORK[stage], total=steps)
+            self._tasks[stage] = self._progress.add_task(self._work[stage], total=steps)
 
     def advanced(self, stage: Stage, part: str, done: int) -> None:
         """Move the stage's bar, forwards alone: what is finished stays so when a count comes late."""

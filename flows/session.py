@@ -44,7 +44,7 @@ def run_session(study: Study, console: Console) -> None:
     unlimited.timeout_seconds = None  # whoever waits at a terminal ends it as they like
     with started_ahead(work and study.scheduler is None):
         server.wait()
-        with Bars(console) as bars, listening(bars), server.in_use():
+        with Bars(console, study) as bars, listening(bars), server.in_use():
             results = unlimited(study, with_additions=False)
     show_summary(console, results, root)
 

@@ -23,6 +23,8 @@ from pydantic import (
 from pydantic_core import ErrorDetails
 
 from spanmatch.errors import InputTypeError, InputValueError
+from spanmatch.networks.catalogue import FOLDER_PREFIX
+from spanmatch.networks.datasource import DataSource, Framing, HeldOut
 from spanmatch.networks.recipe import Augmentation, Recipe, Schedule, require_checkpoints
 
 Compared = Literal["networks", "checkpoints", "others"]
@@ -88,6 +90,33 @@ class LayerChoice(_Strict):
         return f"{self.name} (neurons: {self.neurons})"
 
 
+class FolderPreprocessing(_Strict):
+    """How the images of a folder become pixels: resized, cropped, standardised channel by channel."""
+
+    mean: list[float] = Field(description="Of each channel's pixels in [0, 1]: one for grey, three for RGB.")
+    deviation: list[Annotated[float, Field(gt=0)]] = Field(description="One for each mean.")
+    resize: Annotated[StrictInt, Field(ge=1)] | None = Field(
+        None, description="Length of the shorter side after resizing; none leaves the size."
+    )
+    crop: Annotated[StrictInt, Field(ge=1)] | None = Field(
+        None, description="Side of the square cut out of the middle; none for no crop."
+    )
+
+    @model_validator(mode="after")
+    def _channels(self) -> "FolderPreprocessing":
+        counts = (len(self.mean), len(self.deviation))
+        if counts not in ((1, 1), (3, 3)):
+            raise InputValueError(
+                "`preprocessing` must have one mean and deviation for grey images or three for RGB, got "
+                f"{counts[0]} and {counts[1]}"
+            )
+        return self
+
+    def framing(self) -> Framing:
+        """Return the same as a value that travels."""
+        return Framing(tuple(self.mean), tuple(self.deviation), self.resize, self.crop)
+
+
 class Study(_Strict):
     """What is compared: which networks, when in training, in which layers, on which images, at which ε."""
 
@@ -102,6 +131,13 @@ class Study(_Strict):
     data_folder: str | None = Field(
         None,
         description="Where data sets are looked for; none for $SPANMATCH_DATA or ~/.cache/spanmatch/data.",
+    )
+    preprocessing: FolderPreprocessing | None = Field(
+        None, description="Of folder:PATH: mean, deviation, resize, crop; none for ImageNet's statistics."
+    )
+    held_out: HeldOut = Field(
+        "split",
+        description="Images that are compared: those held out from training, or all that there are.",
     )
     architecture: str = Field(description="Architecture of every network: a name, or package.module:factory.")
     width: Annotated[float, Field(gt=0)] = Field(1.0, description="Multiplies the number of channels.")
@@ -133,8 +169,8 @@ class Study(_Strict):
         "Where it cannot be told, or is told wrongly, which of its dimensions is the neurons: "
         "{name: …, neurons: last}.",
     )
-    images: Annotated[StrictInt, Field(ge=1)] = Field(
-        description="Number of held-out images whose activations are compared."
+    images: Literal["all"] | Annotated[StrictInt, Field(ge=1)] = Field(
+        description="Number of held-out images whose activations are compared, the first ones; or all."
     )
     segment_images: Annotated[StrictInt, Field(ge=1)] = Field(
         1000, description="Images in one stored segment of activations: what is resumed and repaired."
@@ -177,6 +213,14 @@ class Study(_Strict):
     @classmethod
     def _one_or_several(cls, values: object) -> object:
         return [values] if isinstance(values, str | dict) else values
+
+    @field_validator("images", mode="before")
+    @classmethod
+    def _images_known(cls, images: object) -> object:
+        number = isinstance(images, int) and not isinstance(images, bool) and images >= 1
+        if images != "all" and not number:
+            raise InputValueError(f"must be a number of images from 1, or all, got {images!r}")
+        return images
 
     @field_validator("positions", mode="before")
     @classmethod
@@ -224,6 +268,16 @@ class Study(_Strict):
             )
         if networks == 0:
             raise InputValueError("`seeds` must hold a seed, or `weights` a network, got neither; add one")
+        if self.preprocessing is not None and not self.dataset.startswith(FOLDER_PREFIX):
+            raise InputValueError(
+                f"`preprocessing` must be left out but for folder:PATH, got some for {self.dataset!r}; leave "
+                "it out, that data set has its own"
+            )
+        if self.held_out == "all" and self.seeds:
+            raise InputValueError(
+                f"`held_out` must be split where networks are trained, got all with seeds {self.seeds}; "
+                "leave `seeds` out and give trained networks as `weights`"
+            )
         if "checkpoints" in self.compare and len(self.checkpoints) < 2:
             raise InputValueError(
                 "`checkpoints` must hold at least two to compare a network with itself, got "
@@ -241,10 +295,16 @@ class Study(_Strict):
         """Layers by name or pattern, with the dimension that is the neurons where the study says it."""
         return [(one, None) if isinstance(one, str) else (one.name, one.neurons) for one in self.layers]
 
-    def segments(self) -> list[tuple[int, int]]:
-        """Ranges of images, (start, stop), that are extracted and stored as one."""
-        starts = range(0, self.images, self.segment_images)
-        return [(start, min(start + self.segment_images, self.images)) for start in starts]
+    def source(self) -> DataSource:
+        """Return the data set that is meant."""
+        framing = None if self.preprocessing is None else self.preprocessing.framing()
+        return DataSource(self.dataset, self.data_folder, self.held_out, framing)
+
+    def segments(self, held_out: int) -> list[tuple[int, int]]:
+        """Ranges of images, (start, stop), of `held_out`, that are extracted and stored as one."""
+        images = held_out if self.images == "all" else self.images
+        starts = range(0, images, self.segment_images)
+        return [(start, min(start + self.segment_images, images)) for start in starts]
 
     def with_options(
         self, epsilons: Sequence[float] = (), scheduler: str | None = None, root: str | None = None
@@ -316,7 +376,8 @@ def _sentence(error: ErrorDetails) -> str:
     place = [str(part) for part in error["loc"] if isinstance(part, str)] or ["STUDY"]
     name = f"`{'.'.join(place)}`"
     if error["type"] == "extra_forbidden":
-        known = list((Training if place[0] == "training" and len(place) > 1 else Study).model_fields)
+        models: dict[str, type[_Strict]] = {"training": Training, "preprocessing": FolderPreprocessing}
+        known = list((models.get(place[0], Study) if len(place) > 1 else Study).model_fields)
         near = difflib.get_close_matches(place[-1], known, n=1)
         remedy = f"did you mean `{near[0]}`?" if near else f"known keys: {', '.join(known)}"
         return f"{name} is not a key of a study; {remedy}"

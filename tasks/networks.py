@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 from typing_extensions import TypedDict
 
 from spanmatch.errors import SpanmatchError
+from spanmatch.networks.datasource import DataSource
 from spanmatch.networks.recipe import Recipe, epochs_needed
 from storage.checkpoints import write_checkpoint
 from storage.digests import json_digest
 from storage.root import Root, Stage
 from storage.training import TrainingState
+from tasks.datasets import load_planned
 from tasks.devices import device_of_this_worker
 from tasks.progress import advance
 from tasks.unit import Unit
@@ -66,8 +68,7 @@ class NetworkUnit(Unit):
     architecture: str
     code: str
     width: float
-    dataset: str
-    data_folder: str | None
+    source: DataSource
     dataset_digest: str
     seed: int | None
     recipe: Recipe | None
@@ -125,10 +126,12 @@ def make_network(root: Root, unit: NetworkUnit) -> NetworkRecord:
 
 def _trained(root: Root, unit: NetworkUnit, recipe: Recipe) -> "Trained":
     # torch and scikit-learn take seconds to import
-    from spanmatch.networks.data import UnreadableImageError, load_dataset
+    from spanmatch.networks.data import UnreadableImageError
+    from spanmatch.networks.factories import require_same_code
     from spanmatch.networks.training import NonFiniteLossError, train
 
     assert unit.seed is not None
+    require_same_code(unit.architecture, unit.code)
     device = device_of_this_worker(unit.device)
     if unit.mixed_precision and device == "cpu":
         raise SpanmatchError(
@@ -139,7 +142,7 @@ def _trained(root: Root, unit: NetworkUnit, recipe: Recipe) -> "Trained":
         return train(
             unit.architecture,
             unit.width,
-            load_dataset(unit.dataset, unit.data_folder),
+            load_planned(unit.source, unit.dataset_digest, "whole"),
             unit.seed,
             recipe,
             keep=unit.keep,
@@ -154,15 +157,16 @@ def _trained(root: Root, unit: NetworkUnit, recipe: Recipe) -> "Trained":
 
 def _taken_over(unit: NetworkUnit) -> "Trained":
     from spanmatch.networks.architectures import build  # torch takes seconds to import
-    from spanmatch.networks.data import load_dataset
     from spanmatch.networks.evaluation import judge
+    from spanmatch.networks.factories import require_same_code
     from spanmatch.networks.outcome import Checkpoint, Trained
     from spanmatch.networks.resume import weights_of
     from spanmatch.networks.weight_files import read_weights
     from spanmatch.networks.weights import WeightsError, fit_weights
 
     assert unit.weights is not None
-    dataset = load_dataset(unit.dataset, unit.data_folder)
+    require_same_code(unit.architecture, unit.code)
+    dataset = load_planned(unit.source, unit.dataset_digest, "whole")
     network = build(unit.architecture, dataset.held_out.shape, dataset.classes, unit.width)
     try:
         fit_weights(network, read_weights(Path(unit.weights).expanduser()))

@@ -10,10 +10,12 @@ from typing import Any, ClassVar, Literal
 from typing_extensions import TypedDict
 
 from spanmatch.errors import SpanmatchError
+from spanmatch.networks.datasource import DataSource
 from storage.arrays import GroupWriter
 from storage.checkpoints import read_checkpoint
 from storage.digests import json_digest
 from storage.root import Root, Stage
+from tasks.datasets import load_planned
 from tasks.devices import device_of_this_worker
 from tasks.progress import advance
 from tasks.unit import Unit
@@ -48,8 +50,7 @@ class SegmentUnit(Unit):
     architecture: str
     code: str
     width: float
-    dataset: str
-    data_folder: str | None
+    source: DataSource
     dataset_digest: str
     layer: str
     start: int
@@ -129,11 +130,12 @@ def extract_segments(root: Root, units: Sequence[SegmentUnit]) -> list[SegmentRe
 def _passed(root: Root, units: Sequence[SegmentUnit], publishing: ExitStack) -> dict[str, LayerWriter]:
     from spanmatch.networks.activations import extract
     from spanmatch.networks.architectures import build
-    from spanmatch.networks.data import load_dataset
+    from spanmatch.networks.factories import require_same_code
     from spanmatch.networks.weights import fit_weights
 
     one = units[0]
-    dataset = load_dataset(one.dataset, one.data_folder)
+    require_same_code(one.architecture, one.code)
+    dataset = load_planned(one.source, one.dataset_digest, "held-out")
     network = build(one.architecture, dataset.held_out.shape, dataset.classes, one.width)
     fit_weights(network, read_checkpoint(root, one.network_key, one.checkpoint, one.checkpoint_digest))
     images = dataset.held_out.slice(one.start, one.stop)

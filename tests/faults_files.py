@@ -4,6 +4,8 @@ from functools import partial
 from pathlib import Path
 
 import faults_outputs
+import faults_shapes
+import faults_sources
 import faults_weights
 import pytest
 from cases import random_bytes
@@ -12,8 +14,6 @@ from PIL import Image
 
 from spanmatch.networks import architectures, catalogue
 from spanmatch.networks.data import load_dataset
-
-# ---- 5: hidden folders and files
 
 
 def write_images(folder: Path, *names: str) -> None:
@@ -57,9 +57,7 @@ FAULTS = [
 ]
 
 
-FAULTS += [*faults_outputs.FAULTS, *faults_weights.FAULTS]
-
-# ---- 14: an architecture without a builder
+FAULTS += [*faults_sources.FAULTS, *faults_outputs.FAULTS, *faults_shapes.FAULTS, *faults_weights.FAULTS]
 
 
 def _no_builder(_: Path) -> None:

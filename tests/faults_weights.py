@@ -106,6 +106,7 @@ READ: dict[str, tuple[str, Callable[[], object]]] = {
     "a prefix, no counts of batches": ("w.pt", lambda: prefixed("net.", _without_counts(trained()))),
     "model_state_dict": ("w.bin", lambda: {"model_state_dict": trained(), "optimizer": {"state": {}}}),
     "model": ("w.pt", lambda: {"model": trained(), "args": {"lr": 0.1}}),
+    "model and generators": ("w.pt", lambda: {"rng": {"cpu": torch.ones(3)}, "model": trained()}),
     "ema": ("w.pt", lambda: {"ema": trained(), "step": torch.tensor(7)}),
     "a wrapper in another": ("w.pt", lambda: {"state": {"epoch": 1, "net": prefixed("module.", trained())}}),
     "a wrapper of any name": ("w.pt", lambda: {"resnet": trained()}),

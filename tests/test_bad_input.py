@@ -49,7 +49,7 @@ def refused(*args: object, env: Environment, says: list[str], folder: Path) -> N
         ({"epsilons": [float("nan")]}, ["`epsilons` must be a finite number, got nan"]),
         ({"epsilons": []}, ["`epsilons`", "at least 1 item"]),
         ({"images": 600}, [f"`images` must be at most {DIGITS_SIZE}", "got 600"]),
-        ({"images": 0}, ["`images` must be greater than or equal to 1, got 0"]),
+        ({"images": 0}, ["`images` must be a number of images from 1, or all, got 0"]),
         ({"checkpoints": ["last"]}, ["`checkpoints` must be initial, best, final or epoch1", "got 'last'"]),
         ({"name": "My Study"}, ["`name` must match pattern", "'My Study'"]),
         ({"root": "/dev/null/root"}, ["`root` must be a folder that can be written", "choose another"]),

@@ -11,6 +11,7 @@ from torch import nn
 from spanmatch.errors import SpanmatchError
 from spanmatch.networks import architectures
 from spanmatch.networks.data import load_dataset
+from spanmatch.networks.datasource import DataSource
 from storage.checkpoints import write_checkpoint
 from storage.root import Root
 from tasks.segments import SegmentUnit, extract_segments
@@ -32,8 +33,7 @@ def unit_of(network: nn.Module, root: Root) -> SegmentUnit:
         architecture="vgg9-digits",
         code="",
         width=1.0,
-        dataset="digits",
-        data_folder=None,
+        source=DataSource("digits"),
         dataset_digest=load_dataset("digits").held_out.digest,
         layer="block3.relu2",
         start=0,

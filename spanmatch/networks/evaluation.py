@@ -74,7 +74,7 @@ def require_classifier(network: nn.Module, dataset: Dataset) -> None:
     ValueError
         If it returns anything but logits, in training or in evaluation, or they depend on no parameter.
     """
-    pixels = torch.from_numpy(dataset.training.slice(0, _TRIED).pixels)
+    pixels = torch.from_numpy(dataset.parts[0].slice(0, _TRIED).pixels)
     with torch.random.fork_rng(devices=[]):
         for training in (True, False):
             try:

@@ -3,8 +3,8 @@
 Apart because somebody else's code runs here, and its failures must be told from ours.
 """
 
-import importlib
 import inspect
+import socket
 from collections.abc import Callable
 from typing import Any
 
@@ -12,6 +12,8 @@ import torchvision
 from torch import nn
 
 from spanmatch.errors import InputValueError
+from spanmatch.networks.catalogue import is_factory
+from spanmatch.networks.project import import_anew, project_digest
 from spanmatch.networks.scaling import Shape, refuse_shape
 
 # The size to which five halvings reduce to one position.
@@ -54,6 +56,23 @@ def from_factory(architecture: str, shape: tuple[int, ...], classes: int) -> nn.
     return _plain(network).float()
 
 
+def require_same_code(architecture: str, digest: str) -> None:
+    """See that a factory stands on the sources that results are kept for.
+
+    Raises
+    ------
+    ValueError
+        If it does not: another machine's copy, or one that was edited meanwhile.
+    """
+    if is_factory(architecture):
+        _load(architecture)
+    if project_digest(architecture) != digest:
+        raise InputValueError(
+            f"`architecture` must stand on the same sources during a run and on every worker, got others for "
+            f"{architecture!r} on {socket.gethostname()}; bring them to one state, and run again"
+        )
+
+
 def _plain(network: nn.Module) -> nn.Module:
     """Take off the wrappers of torch.compile and data parallelism, from the network and all in it.
 
@@ -80,7 +99,7 @@ def _wrapped(network: nn.Module) -> nn.Module | None:
 def _load(architecture: str) -> Callable[..., object]:
     module, _, name = architecture.partition(":")
     try:
-        factory = getattr(importlib.import_module(module), name)
+        factory = getattr(import_anew(module), name)
     except Exception as error:
         got = f"it does not import: {_why(error)}; put its folder on PYTHONPATH, for every worker too"
         raise _refused(architecture, "a factory that can be imported", got) from error

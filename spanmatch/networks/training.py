@@ -73,11 +73,12 @@ def train(
     """
     place = resolve_device(device)
     require_trainable(dataset, recipe)
+    training = _training_images(dataset)
     require_checkpoints(keep, recipe.epochs)
     if mixed_precision and place != "cuda":
         raise InputValueError(f"`mixed_precision` must be false without a CUDA device, got true on {place!r}")
     with deterministic(seed, place):
-        network = build(architecture, dataset.training.shape, dataset.classes, width).to(place)
+        network = build(architecture, training.shape, dataset.classes, width).to(place)
         optimiser = torch.optim.SGD(
             network.parameters(),
             lr=recipe.learning_rate,
@@ -86,7 +87,7 @@ def train(
         )
         question = {
             "network": [architecture, width, seed, place, mixed_precision],
-            "dataset": [dataset.name, len(dataset.training), len(dataset.held_out)],
+            "dataset": [dataset.name, len(training), len(dataset.held_out)],
             "recipe": asdict(recipe),
             "keep": sorted(keep),
         }
@@ -97,7 +98,7 @@ def train(
             on_epoch(done)
         if not state.history and "initial" in keep:
             _keep(state, keep, recipe, evaluate(network, dataset.held_out, place))
-        images = dataset.training.spread(recipe.images)
+        images = training.spread(recipe.images)
         for epoch in range(len(state.history) + 1, epochs_needed(keep, recipe.epochs) + 1):
             loss = _epoch(state, images, recipe, epoch, mixed_precision=mixed_precision)
             found = evaluate(network, dataset.held_out, place)
@@ -122,7 +123,8 @@ def require_trainable(dataset: Dataset, recipe: Recipe) -> None:
     ValueError
         If not.
     """
-    images = len(dataset.training)
+    training = _training_images(dataset)
+    images = len(training)
     if recipe.images is not None and not 1 <= recipe.images <= images:
         message = (
             f"`training.images` must be from 1 to {images}, the training images of {dataset.name!r}, got "
@@ -135,12 +137,21 @@ def require_trainable(dataset: Dataset, recipe: Recipe) -> None:
             f"got {recipe.batch_size} for {recipe.images or images} images; take one more"
         )
         raise InputValueError(message)
-    if recipe.augment and len(dataset.training.shape) != 3:
+    if recipe.augment and len(training.shape) != 3:
         message = (
             f"`augment` must be empty for what is no image, got {list(recipe.augment)} for samples of shape "
-            f"{dataset.training.shape}"
+            f"{training.shape}"
         )
         raise InputValueError(message)
+
+
+def _training_images(dataset: Dataset) -> Images:
+    if dataset.training is None:
+        raise InputValueError(
+            f"`dataset` must have images to train on, got none in {dataset.name!r}; give trained networks as "
+            "`weights`"
+        )
+    return dataset.training
 
 
 def _epoch(state: State, images: Images, recipe: Recipe, epoch: int, *, mixed_precision: bool) -> float:

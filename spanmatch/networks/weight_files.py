@@ -22,6 +22,8 @@ StateDict = Mapping[str, torch.Tensor]
 
 # A checkpoint may wrap its state dict, and a trainer that checkpoint once more.
 _DEEPEST = 3
+# Where checkpoints have the network; what lies beside it and is less than half as large is no other network.
+_USUAL = {"state_dict", "model_state_dict", "model", "net", "network"}
 _WITHOUT_NUMPY = (torch.bfloat16,)
 
 
@@ -32,8 +34,9 @@ def read_weights(path: Path) -> Weights:
     ----------
     path
         A safetensors file; or one by ``torch.save`` with a state dict, or with a dictionary that has exactly
-        one below any of its keys, such as ``state_dict`` or ``model``. bfloat16 becomes float32, which holds
-        every such number. Names are those of the file: `fit_weights` takes prefixes off.
+        one below any of its keys, such as ``state_dict`` or ``model``, and at most small ones beside it.
+        bfloat16 becomes float32, which holds every such number. Names are those of the file: `fit_weights`
+        takes prefixes off.
 
     Raises
     ------
@@ -43,7 +46,7 @@ def read_weights(path: Path) -> Weights:
     if not path.is_file():
         raise WeightsError(f"`weights` must be a file, but there is none at {path}")
     found = _read_safetensors(path) if _is_safetensors(path) else _read_saved(path)
-    below = dict(_state_dicts(found))
+    below = _without_small(dict(_state_dicts(found)))
     if not below:
         if _is_quantised(found):
             raise _quantised(path)
@@ -143,6 +146,14 @@ def _state_dicts(found: object, depth: int = _DEEPEST) -> Iterator[tuple[str, St
             below = list(_state_dicts(value, depth - 1))
             for inner, state in below:
                 yield str(name) if len(below) == 1 else f"{name}.{inner}", state
+
+
+def _without_small(below: dict[str, StateDict]) -> dict[str, StateDict]:
+    """Leave out what is small beside the one under a usual name, such as generators or a loss's weights."""
+    usual = [state for name, state in below.items() if name in _USUAL]
+    if len(usual) != 1:
+        return below
+    return {name: state for name, state in below.items() if 2 * len(state) >= len(usual[0])}
 
 
 def _is_state_dict(state: object) -> TypeGuard[StateDict]:

@@ -6,7 +6,7 @@ Apart from training because extraction needs the held-out images alone, and thei
 from spanmatch.networks.data.files import ImageFiles, UnreadableImageError
 from spanmatch.networks.data.folders import image_folder
 from spanmatch.networks.data.images import Dataset, Images
-from spanmatch.networks.data.load import load_dataset
+from spanmatch.networks.data.load import forget_datasets, load_dataset, load_source
 from spanmatch.networks.data.places import DatasetNotFoundError
 from spanmatch.networks.data.preprocessing import Preprocessing
 
@@ -17,6 +17,8 @@ __all__ = [
     "Images",
     "Preprocessing",
     "UnreadableImageError",
+    "forget_datasets",
     "image_folder",
     "load_dataset",
+    "load_source",
 ]

@@ -3,10 +3,9 @@
 Apart because it runs code that is not ours, and says clearly whose fault it is.
 """
 
-import importlib
-
 from spanmatch.errors import InputTypeError, InputValueError
 from spanmatch.networks.data.images import Dataset
+from spanmatch.networks.project import import_anew
 
 
 def custom_dataset(name: str) -> Dataset:
@@ -21,7 +20,7 @@ def custom_dataset(name: str) -> Dataset:
     """
     module_name, _, attribute = name.partition(":")
     try:
-        factory = getattr(importlib.import_module(module_name), attribute)
+        factory = getattr(import_anew(module_name), attribute)
     except (ImportError, AttributeError) as error:
         message = (
             f"`dataset` must be package.module:factory that can be imported, got {name!r} ({error}); install "

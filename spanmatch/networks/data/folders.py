@@ -14,6 +14,7 @@ from spanmatch.errors import InputValueError
 from spanmatch.networks.data.files import ImageFiles, Mode, different_sizes, image_header
 from spanmatch.networks.data.images import Dataset, Images
 from spanmatch.networks.data.preprocessing import Preprocessing
+from spanmatch.networks.datasource import HeldOut
 
 GREY = Preprocessing(mean=(0.5,), deviation=(0.5,))
 COLOUR = Preprocessing(mean=(0.485, 0.456, 0.406), deviation=(0.229, 0.224, 0.225))
@@ -31,7 +32,11 @@ Samples = list[tuple[str, int]]
 
 
 def image_folder(
-    folder: Path, *, name: str | None = None, preprocessing: Preprocessing | None = None
+    folder: Path,
+    *,
+    name: str | None = None,
+    preprocessing: Preprocessing | None = None,
+    held_out: HeldOut = "split",
 ) -> Dataset:
     """Load a folder of images: ``train/CLASS/IMAGE`` and ``val/CLASS/IMAGE``, or ``CLASS/IMAGE``.
 
@@ -46,6 +51,8 @@ def image_folder(
     preprocessing
         By default pixels are standardised with ImageNet's means and deviations, or for grey images to
         [-1, 1], and keep their size.
+    held_out
+        ``"all"`` holds out every image, those under ``train`` first: nothing is left to train on.
 
     Raises
     ------
@@ -55,7 +62,7 @@ def image_folder(
         If the folder is missing or empty, the two parts differ in classes, or the images in size.
     """
     if parts := _parts(folder):
-        (training, classes), (held_out, held_out_classes) = map(_listed, parts)
+        (training, classes), (compared, held_out_classes) = map(_listed, parts)
         if classes != held_out_classes:
             odd = sorted(set(classes) ^ set(held_out_classes))
             message = (
@@ -65,8 +72,10 @@ def image_folder(
             raise InputValueError(message)
     else:
         samples, classes = _listed(folder)
-        training, held_out = _split(samples, len(classes))
-    mode = _mode(training + held_out, preprocessing)
+        training, compared = ([], samples) if held_out == "all" else _split(samples, len(classes))
+    if held_out == "all":
+        training, compared = [], training + compared
+    mode = _mode(training + compared, preprocessing)
     chosen = preprocessing or (GREY if mode == "L" else COLOUR)
 
     def images(samples: Samples) -> Images:
@@ -75,13 +84,15 @@ def image_folder(
         labels = np.array([label for _, label in samples], dtype=np.int64)
         return Images(ImageFiles(paths, mode), labels, ids, chosen)
 
-    if not held_out:
+    if not compared:
         message = (
             f"`dataset` must have {_HELD_OUT_EVERY} images in some class, every fifth of which is held out, "
-            f"got fewer in {str(folder)!r}; add images, or folders train and val"
+            f"got fewer in {str(folder)!r}; add images, or folders train and val, or set `held_out` to all"
         )
         raise InputValueError(message)
-    return Dataset(name or folder.name, images(training), images(held_out), len(classes))
+    return Dataset(
+        name or folder.name, images(training) if training else None, images(compared), len(classes)
+    )
 
 
 def imagenet(folder: Path) -> Dataset:
@@ -102,7 +113,7 @@ def imagenet(folder: Path) -> Dataset:
             f"`dataset` 'imagenet' must be in {str(place)!r} (train and val), got none; {remedy}"
         )
     dataset = image_folder(place, name="imagenet", preprocessing=IMAGENET)
-    counts = (len(dataset.training), len(dataset.held_out))
+    counts = tuple(map(len, dataset.parts))
     if counts != (_IMAGENET_TRAINING, _IMAGENET_HELD_OUT):
         message = (
             f"`dataset` 'imagenet' must be whole ({_IMAGENET_TRAINING} images in train, "

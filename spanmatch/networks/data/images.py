@@ -9,7 +9,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from typing import Any
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,7 +57,7 @@ class Images:
     def __post_init__(self) -> None:
         if self.mask is not None:
             _require_mask(self.mask, len(self.ids))
-        if isinstance(self.stored, np.ndarray):
+        if not isinstance(self.stored, ImageFiles):
             _require_type("stored", self.stored, np.uint8, np.float32)
         _require_type("labels", self.labels, np.int64)
         stored = len(self.stored.paths if isinstance(self.stored, ImageFiles) else self.stored)
@@ -168,7 +168,7 @@ class Dataset:
     name
         What people call it.
     training, held_out
-        What networks are trained on, and what they are judged and compared on.
+        What networks are trained on, None where none is, and what they are judged and compared on.
     classes
         Number of classes; labels run from 0 to below it.
 
@@ -179,18 +179,18 @@ class Dataset:
     """
 
     name: str
-    training: Images
+    training: Images | None
     held_out: Images
     classes: int
 
     def __post_init__(self) -> None:
-        if self.training.shape != self.held_out.shape:
+        if self.training is not None and self.training.shape != self.held_out.shape:
             message = (
                 f"training and held-out images must have one shape, got {self.training.shape} and "
                 f"{self.held_out.shape} in {self.name!r}"
             )
             raise InputValueError(message)
-        for images in (self.training, self.held_out):
+        for images in self.parts:
             lowest, highest = images.labels.min(), images.labels.max()
             if lowest < 0 or highest >= self.classes:
                 message = (
@@ -200,24 +200,74 @@ class Dataset:
                 raise InputValueError(message)
             if isinstance(images.stored, np.ndarray) and not np.isfinite(images.stored).all():
                 raise InputValueError(f"`stored` must be finite, got NaN or infinity in {self.name!r}")
-        ids = self.training.ids + self.held_out.ids
+        ids = list(chain.from_iterable(images.ids for images in self.parts))
         if len(set(ids)) < len(ids):
             raise InputValueError(f"`ids` must differ, got repeated ones in {self.name!r}; number the images")
 
+    @property
+    def parts(self) -> tuple[Images, ...]:
+        """The training images, if there are any, and the held-out ones."""
+        return (self.held_out,) if self.training is None else (self.training, self.held_out)
+
+    def pooled(self) -> "Dataset":
+        """Return the data set with all images held out: first those to train on."""
+        return self if self.training is None else self._pooled
+
+    @cached_property
+    def _pooled(self) -> "Dataset":
+        return Dataset(self.name, None, joined(self.parts), self.classes)
+
     @cached_property
     def digest(self) -> str:
-        """Digest of both parts and the number of classes."""
-        parts = f"{self.training.digest} {self.held_out.digest} {self.classes}"
+        """Digest of the parts and the number of classes."""
+        parts = f"{' '.join(images.digest for images in self.parts)} {self.classes}"
         return hashlib.sha256(parts.encode()).hexdigest()
 
 
-def _require_type(name: str, array: NDArray[Any], *types: type[np.generic]) -> None:
+def joined(parts: Sequence[Images]) -> Images:
+    """Return the images of all parts, one part after the other.
+
+    Raises
+    ------
+    ValueError
+        If some are files and some are not, or they are preprocessed differently.
+    """
+    first = parts[0]
+    labels = np.concatenate([images.labels for images in parts])
+    ids = tuple(chain.from_iterable(images.ids for images in parts))
+    files = [images.stored for images in parts if isinstance(images.stored, ImageFiles)]
+    arrays = [images.stored for images in parts if isinstance(images.stored, np.ndarray)]
+    alike = len({one.mode for one in files}) + len({one.dtype for one in arrays}) == 1
+    if not alike or any(images.preprocessing != first.preprocessing for images in parts):
+        raise InputValueError(
+            "`held_out` must be split where training and held-out images differ in kind or preprocessing, "
+            "got all; give a data set of one kind"
+        )
+    masks = [images.mask for images in parts if images.mask is not None]
+    if masks and (len(masks) < len(parts) or len({mask.shape[1] for mask in masks}) > 1):
+        raise InputValueError(
+            "`held_out` must be split where not all images have a `mask` of as many positions, got all; give "
+            "each part one, or none"
+        )
+    mask = np.concatenate(masks) if masks else None
+    if files:
+        paths = tuple(chain.from_iterable(one.paths for one in files))
+        return Images(ImageFiles(paths, files[0].mode), labels, ids, first.preprocessing, mask)
+    stored: Raw = np.concatenate(arrays)  # type: ignore[assignment]
+    return Images(stored, labels, ids, first.preprocessing, mask)
+
+
+def _require_type(name: str, array: object, *types: type[np.generic]) -> None:
+    if not isinstance(array, np.ndarray):
+        got = f"{type(array).__module__}.{type(array).__qualname__}"
+        remedy = ".numpy()" if hasattr(array, "numpy") else "numpy.asarray"
+        raise InputTypeError(f"`{name}` must be a NumPy array, got {got}; convert it with {remedy}")
     if array.dtype not in types:
         known = " or ".join(np.dtype(one).name for one in types)
         raise InputTypeError(f"`{name}` must be {known}, got {array.dtype}; convert it with .astype")
 
 
-def _require_mask(mask: NDArray[Any], images: int) -> None:
+def _require_mask(mask: NDArray[np.bool_], images: int) -> None:
     _require_type("mask", mask, np.bool_)
     if mask.ndim != 2 or len(mask) != images:
         message = (

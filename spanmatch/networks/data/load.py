@@ -4,6 +4,7 @@ Apart because it alone knows every kind of data set.
 """
 
 from collections.abc import Callable
+from dataclasses import asdict
 from functools import lru_cache
 from pathlib import Path
 
@@ -13,7 +14,10 @@ from spanmatch.networks.data.digits import digits
 from spanmatch.networks.data.folders import folder_stamp, image_folder, imagenet
 from spanmatch.networks.data.images import Dataset
 from spanmatch.networks.data.places import data_folder
+from spanmatch.networks.data.preprocessing import Preprocessing
 from spanmatch.networks.data.published import cifar10, cifar100, fashion_mnist, mnist
+from spanmatch.networks.datasource import DataSource, Framing, HeldOut
+from spanmatch.networks.project import project_modules
 
 DATASETS: dict[str, Callable[[Path], Dataset]] = {
     "digits": lambda _: digits(),
@@ -27,17 +31,21 @@ _KEPT = 4
 
 
 def load_dataset(name: str, folder: str | None = None) -> Dataset:
-    """Load a data set, once for each process.
+    """Load a data set, once for each process: `load_source` of a `DataSource` with this name and folder."""
+    return load_source(DataSource(name, folder))
+
+
+def load_source(source: DataSource) -> Dataset:
+    """Load the data set that a study means, once for each process.
 
     Parameters
     ----------
-    name
-        One of `DATASETS`, ``folder:PATH`` (see `image_folder`), or ``package.module:factory``, a function
-        without arguments that returns a `Dataset`.
-    folder
-        Where published data sets are looked for, and put when they are downloaded. By default the
-        environment's ``SPANMATCH_DATA``, else ``~/.cache/spanmatch/data``; for Fashion-MNIST also where
-        Debian's package dataset-fashion-mnist puts it.
+    source
+        Its name is one of `DATASETS`, ``folder:PATH`` (see `image_folder`), or ``package.module:factory``, a
+        function without arguments that returns a `Dataset`. Its folder is where published data sets are
+        looked for, and put when they are downloaded: by default the environment's ``SPANMATCH_DATA``, else
+        ``~/.cache/spanmatch/data``; for Fashion-MNIST also where Debian's package dataset-fashion-mnist
+        puts it.
 
     Raises
     ------
@@ -46,13 +54,21 @@ def load_dataset(name: str, folder: str | None = None) -> Dataset:
     ValueError, TypeError
         If the name is unknown, or what is there is no data set or damaged.
     """
-    require_dataset(name)
-    if name in DATASETS:
-        return _published(name, data_folder(folder))
-    if name.startswith(FOLDER_PREFIX):
-        path = Path(name.removeprefix(FOLDER_PREFIX)).expanduser().absolute()
-        return _folder(path, folder_stamp(path))
-    return _custom(name)
+    require_dataset(source.name)
+    if source.name.startswith(FOLDER_PREFIX):
+        path = Path(source.name.removeprefix(FOLDER_PREFIX)).expanduser().absolute()
+        return _folder(path, source.held_out, source.framing, folder_stamp(path))
+    if source.name in DATASETS:
+        dataset = _published(source.name, data_folder(source.folder))
+    else:
+        dataset = _custom(source.name, tuple(sorted(project_modules(source.name).items())))
+    return dataset.pooled() if source.held_out == "all" else dataset
+
+
+def forget_datasets() -> None:
+    """Load folders and what somebody's own function returns anew: what they hold may have changed."""
+    _folder.cache_clear()
+    _custom.cache_clear()
 
 
 @lru_cache(maxsize=_KEPT)
@@ -61,10 +77,11 @@ def _published(name: str, folder: Path) -> Dataset:
 
 
 @lru_cache(maxsize=_KEPT)
-def _folder(path: Path, _stamp: tuple[int, ...]) -> Dataset:
-    return image_folder(path)
+def _folder(path: Path, held_out: HeldOut, framing: Framing | None, _stamp: tuple[int, ...]) -> Dataset:
+    preprocessing = None if framing is None else Preprocessing(**asdict(framing))
+    return image_folder(path, preprocessing=preprocessing, held_out=held_out)
 
 
 @lru_cache(maxsize=_KEPT)
-def _custom(name: str) -> Dataset:
+def _custom(name: str, _modules: tuple[tuple[str, str], ...]) -> Dataset:
     return custom_dataset(name)

@@ -1,0 +1,42 @@
+"""The data set of a unit on a worker: the one that the unit's result is kept for, or none.
+
+Apart because a worker may have loaded it for an earlier run, and it may have changed since.
+"""
+
+from typing import TYPE_CHECKING, Literal
+
+from spanmatch.errors import SpanmatchError
+from spanmatch.networks.datasource import DataSource
+
+if TYPE_CHECKING:
+    from spanmatch.networks.data import Dataset
+
+
+def load_planned(source: DataSource, digest: str, part: Literal["whole", "held-out"]) -> "Dataset":
+    """Load a data set, anew if what this process has of it is not what was planned with.
+
+    Images in files are read when they are used, and are not digested again here.
+
+    Raises
+    ------
+    SpanmatchError
+        If it is other data than was planned with.
+    """
+    from spanmatch.networks.data import forget_datasets, load_source  # torch: seconds
+
+    dataset = load_source(source)
+    if _is_other(dataset, digest, part):
+        forget_datasets()
+        dataset = load_source(source)
+    if _is_other(dataset, digest, part):
+        raise SpanmatchError(
+            "`dataset` must give the same images whenever it is loaded, and on every worker, got others from "
+            f"{source.name!r}; see that nothing in it is drawn anew, and bring workers to one state"
+        )
+    return dataset
+
+
+def _is_other(dataset: "Dataset", digest: str, part: Literal["whole", "held-out"]) -> bool:
+    if any(images.in_files for images in dataset.parts):
+        return False
+    return (dataset if part == "whole" else dataset.held_out).digest != digest
