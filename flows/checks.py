@@ -121,7 +121,7 @@ def _looked_up(study: Study, weights: Mapping[str, str]) -> Setting:
     _require_images(study, len(dataset.held_out))
     known = _layers(study, dataset)
     others = {name: _other(name, path, dataset) for name, path in study.others.items()}
-    chosen = _shared(study, choose(known, study.layers), known, others)
+    chosen, left_out = _shared(study, choose(known, study.layers), known, others)
     comparisons(study, {name: other.study for name, (other, _) in others.items()})
     return Setting(
         layers=chosen,
@@ -131,6 +131,7 @@ def _looked_up(study: Study, weights: Mapping[str, str]) -> Setting:
         code=_module_digest(study.architecture),
         weights=weights,
         others={name: other for name, (other, _) in others.items()},
+        left_out=left_out,
     )
 
 
@@ -171,9 +172,10 @@ def _shared(
     chosen: tuple[str, ...],
     known: "tuple[Layer, ...]",
     others: "Mapping[str, tuple[OtherStudy, tuple[Layer, ...]]]",
-) -> tuple[str, ...]:
-    """Return those of the chosen layers that all studies have; refuse named ones that one has not."""
+) -> tuple[tuple[str, ...], dict[str, str]]:
+    """Return those of the chosen layers that all studies have, and why not the rest; refuse named ones."""
     positions = {layer.name: layer.positions for layer in known}
+    left_out: dict[str, str] = {}
     for name, (_, layers) in others.items():
         theirs = {layer.name: layer for layer in layers if not layer.problem}
         missing = [layer for layer in chosen if layer not in theirs]
@@ -183,6 +185,10 @@ def _shared(
                 f"`layers` must be there in the networks of {name!r} too, got {(named or missing)[0]!r}, "
                 f"which is not one of: {', '.join(theirs)}; name layers that both have"
             )
+        problems = {layer.name: layer.problem for layer in layers}
+        for layer in missing:
+            gives = f"give {problems[layer]} there" if layer in problems else "have no such layer"
+            left_out[layer] = f"the networks of {name!r} {gives}"
         chosen = tuple(layer for layer in chosen if layer in theirs)
         for layer in chosen:
             if theirs[layer].positions != positions[layer] and study.positions != "mean":
@@ -191,7 +197,7 @@ def _shared(
                     f"{theirs[layer].positions} of {layer!r} in {name!r}; set `positions` to mean, or leave "
                     "that layer out"
                 )
-    return chosen
+    return chosen, left_out
 
 
 def _require_images(study: Study, held_out: int | None) -> None:

@@ -21,7 +21,7 @@ from flows.results import collect
 from flows.setting import Setting
 from flows.study import Study
 from spanmatch.errors import SpanmatchError
-from spanmatch.reporting import StudyResults
+from spanmatch.reporting import StudyResults, left_out_sentences
 from storage.root import DamagedArtefactError, Root, Stage
 from tasks.cluster import Cluster, check_scheduler, cluster_at
 from tasks.progress import listener
@@ -59,6 +59,7 @@ def carry_out(study: Study, kept: Kept | None = None, *, never: Collection[Stage
         root = Root.prepare(study.root)
         checks.remember(study, root, setting)
         with _few_words(), cluster_at(study.scheduler) as cluster, counting() as counter:
+            _tell_left_out(setting)
             run = _Run(study.name, root, cluster, counter, never)
             page.ledger = run.ledger
             results = _complete(study, setting, run, root)
@@ -83,12 +84,18 @@ def _checked(study: Study, kept: Kept | None) -> Setting:
     return setting
 
 
+def _tell_left_out(setting: Setting) -> None:
+    for sentence in left_out_sentences(setting.left_out):
+        get_run_logger().warning(sentence)
+        listener().noticed(sentence)
+
+
 def _complete(study: Study, setting: Setting, run: "_Run", root: Root) -> StudyResults:
     """Walk the plan, again after each repair, until everything is there."""
     while True:
         try:
             outcome = plan.walk(study, setting, run.complete)
-            return collect(root, study.name, outcome, run.ledger())
+            return collect(root, study.name, outcome, run.ledger(), setting.left_out)
         except* DamagedArtefactError as damages:
             run.repair(cast("Sequence[DamagedArtefactError]", damages.exceptions))
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from faults import Fault
 from faults_process import PROCESS
+from faults_results import RESULTS
 from faults_roots import ROOTS
 from pipeline import carried_out, in_this_process, quick, write
 from safetensors.numpy import save_file
@@ -58,7 +59,7 @@ def shared(
             study = quick(folder, **changes)
             results, computed = carried_out(study, cluster)
             again, nothing = carried_out(study, cluster)
-            counts = [(stage.done, stage.total) for stage in status(study)]
+            counts = [(stage.done, stage.total) for stage in status(study).stages]
             left = survey([study], hours=0)
         assert tuple(computed.values()) == jobs
         assert not nothing
@@ -136,4 +137,4 @@ EQUAL = [
     ),
 ]  # fmt: skip
 
-FAULTS: list[Fault] = [*EQUAL, *ROOTS, *PROCESS]
+FAULTS: list[Fault] = [*EQUAL, *ROOTS, *PROCESS, *RESULTS]
