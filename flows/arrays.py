@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -127,7 +128,7 @@ def show_json(found: ArrayComparison) -> None:
 def _load(argument: str, path: Path) -> NDArray[Any]:
     try:
         loaded = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
+    except (OSError, ValueError, EOFError, BadZipFile) as error:
         message = (
             f"`{argument}` must be an array that numpy.save wrote, without Python objects, got {str(path)!r} "
             f"({error}); write it with numpy.save"

@@ -156,7 +156,7 @@ def _layers(study: Study, dataset: "Dataset") -> "tuple[Layer, ...]":
 def _other(name: str, path: str, dataset: "Dataset") -> "tuple[OtherStudy, tuple[Layer, ...]]":
     from spanmatch.networks.data import load_dataset
 
-    study = read_study(Path(path).expanduser())
+    study = read_study(Path(path))
     theirs = load_dataset(study.dataset, study.data_folder)
     if theirs.held_out.shape != dataset.held_out.shape:
         raise InputValueError(
@@ -227,9 +227,10 @@ def _weights_digests(study: Study) -> dict[str, str]:
 def _weights_digest(name: str, path: str) -> str:
     try:
         return file_digest(Path(path).expanduser())
-    except OSError as error:
+    except (OSError, ValueError, RuntimeError) as error:  # a NUL in its path, and no such user, too
+        reason = error.strerror if isinstance(error, OSError) else str(error)
         raise InputValueError(
-            f"`weights` must be files that can be read, got {path!r} for {name!r} ({error.strerror}); "
+            f"`weights` must be files that can be read, got {path!r} for {name!r} ({reason}); "
             "paths start from the current folder"
         ) from None
 

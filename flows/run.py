@@ -96,8 +96,9 @@ def _complete(study: Study, setting: Setting, run: "_Run", root: Root) -> StudyR
         try:
             outcome = plan.walk(study, setting, run.complete)
             return collect(root, study.name, outcome, run.ledger(), setting.left_out)
-        except* DamagedArtefactError as damages:
-            run.repair(cast("Sequence[DamagedArtefactError]", damages.exceptions))
+        except* DamagedArtefactError as found:
+            damages = cast("Sequence[DamagedArtefactError]", found.exceptions)
+        run.repair(damages)  # out here: what is raised in there becomes a group
 
 
 @contextmanager
@@ -198,14 +199,14 @@ class _Run:
 
         Raises
         ------
-        OSError
+        SpanmatchError
             If one was damaged before in this run: the disk does not keep what is written.
         """
         for damage in {found.key: found for found in damages}.values():
             place = self._root.where(self._root.artefact(damage.stage, damage.key))
             message = f"{place} ({self._labels[damage.key]}) is damaged: {damage.reason}"
             if damage.key in self._repaired:
-                raise OSError(f"{message}; it was written in this very run, check the disk")
+                raise SpanmatchError(f"{message}; it was written in this very run, check the disk")
             self._repaired.add(damage.key)
             get_run_logger().warning("%s; computing it again", message)
             listener().noticed(f"{message}; computing it again")
