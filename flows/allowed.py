@@ -64,7 +64,7 @@ def _listed(environment: Mapping[str, str], name: str) -> list[str]:
 
 def _factories(study: Study) -> Iterator[tuple[str, str]]:
     """Yield what the study, and those that it compares with, would have imported."""
-    others = [(f"others.{name}.", read_study(Path(path).expanduser())) for name, path in study.others.items()]
+    others = [(f"others.{name}.", read_study(Path(path))) for name, path in study.others.items()]
     for prefix, one in (("", study), *others):
         if ":" in one.architecture:
             yield f"{prefix}architecture", one.architecture

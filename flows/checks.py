@@ -126,7 +126,8 @@ def _looked_up(study: Study, weights: Mapping[str, str]) -> Setting:
     others = {name: _other(name, path, dataset) for name, path in study.others.items()}
     found = choose(known, study.wanted_layers())
     check_mask(dataset.held_out.mask, {layer.name: layer.positions for layer in found.layers})
-    chosen = _shared(study, tuple(layer.name for layer in found.layers), known, others)
+    chosen, left_out = _shared(study, found.names, known, others)
+    passed_over = {layer: f"it gives {problem}" for layer, problem in found.left_out.items()}
     comparisons(study, {name: other.study for name, (other, _) in others.items()})
     return Setting(
         layers=chosen,
@@ -137,6 +138,7 @@ def _looked_up(study: Study, weights: Mapping[str, str]) -> Setting:
         code=project_digest(study.architecture),
         weights=weights,
         others={name: other for name, (other, _) in others.items()},
+        left_out={**passed_over, **left_out},
     )
 
 
@@ -165,7 +167,7 @@ def _layers(study: Study, dataset: "Dataset") -> "tuple[Layer, ...]":
 def _other(name: str, path: str, dataset: "Dataset") -> "tuple[OtherStudy, tuple[Layer, ...]]":
     from spanmatch.networks.data import load_source
 
-    study = read_study(Path(path).expanduser())
+    study = read_study(Path(path))
     theirs = load_source(study.source())
     if theirs.held_out.shape != dataset.held_out.shape:
         raise InputValueError(
@@ -181,9 +183,10 @@ def _shared(
     chosen: tuple[str, ...],
     known: "tuple[Layer, ...]",
     others: "Mapping[str, tuple[OtherStudy, tuple[Layer, ...]]]",
-) -> tuple[str, ...]:
-    """Return those of the chosen layers that all studies have; refuse named ones that one has not."""
+) -> tuple[tuple[str, ...], dict[str, str]]:
+    """Return those of the chosen layers that all studies have, and why not the rest; refuse named ones."""
     positions = {layer.name: layer.positions for layer in known}
+    left_out: dict[str, str] = {}
     for name, (_, layers) in others.items():
         theirs = {layer.name: layer for layer in layers if not layer.problem}
         missing = [layer for layer in chosen if layer not in theirs]
@@ -193,6 +196,10 @@ def _shared(
                 f"`layers` must be there in the networks of {name!r} too, got {(named or missing)[0]!r}, "
                 f"which is not one of: {', '.join(theirs)}; name layers that both have"
             )
+        problems = {layer.name: layer.problem for layer in layers}
+        for layer in missing:
+            gives = f"give {problems[layer]} there" if layer in problems else "have no such layer"
+            left_out[layer] = f"the networks of {name!r} {gives}"
         chosen = tuple(layer for layer in chosen if layer in theirs)
         for layer in chosen:
             if theirs[layer].positions != positions[layer] and study.positions != "mean":
@@ -201,7 +208,7 @@ def _shared(
                     f"{theirs[layer].positions} of {layer!r} in {name!r}; set `positions` to mean, or leave "
                     "that layer out"
                 )
-    return chosen
+    return chosen, left_out
 
 
 def _require_images(study: Study, held_out: int | None) -> None:
@@ -232,9 +239,10 @@ def _weights_digests(study: Study) -> dict[str, str]:
 def _weights_digest(name: str, path: str) -> str:
     try:
         return file_digest(Path(path).expanduser())
-    except OSError as error:
+    except (OSError, ValueError, RuntimeError) as error:  # a NUL in its path, and no such user, too
+        reason = error.strerror if isinstance(error, OSError) else str(error)
         raise InputValueError(
-            f"`weights` must be files that can be read, got {path!r} for {name!r} ({error.strerror}); "
+            f"`weights` must be files that can be read, got {path!r} for {name!r} ({reason}); "
             "paths start from the current folder"
         ) from None
 

@@ -7,7 +7,7 @@ needs it.
 import sys
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
@@ -15,7 +15,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from spanmatch.errors import SpanmatchError
+from spanmatch.errors import OwnCodeError, SpanmatchError
 
 app = typer.Typer(
     add_completion=False,
@@ -192,25 +192,39 @@ def _refusals() -> Iterator[None]:
     try:
         yield
     except SpanmatchError as error:
-        _errors.print("[bold red]spanmatch:[/]", end=" ")
-        _errors.print(str(error), markup=False, highlight=False, soft_wrap=True)
-        raise typer.Exit(2) from None
+        raise _refused(error) from None
     except (KeyboardInterrupt, RuntimeError) as error:
-        if not _is_interrupt(error):
-            _show_bug()
-            raise typer.Exit(1) from None
+        if isinstance(error, RuntimeError) and not _is_interrupt(error):
+            raise _failed(error) from None
         _errors.print("stopped; the same command goes on from here", highlight=False)
         raise typer.Exit(130) from None
     except typer.Exit:
         raise
-    except Exception:
-        _show_bug()
-        raise typer.Exit(1) from None
+    except Exception as error:
+        raise _failed(error) from None
 
 
-def _show_bug() -> None:
+def _failed(error: Exception) -> typer.Exit:
+    from tasks.mendable import explained
+
+    told = explained(error)
+    if told is not None:
+        return _refused(told)
+    _show_bug(error)
+    return typer.Exit(1)
+
+
+def _refused(error: SpanmatchError) -> typer.Exit:
+    if isinstance(error, OwnCodeError):
+        _errors.print(error.trace, markup=False, highlight=False, soft_wrap=True)
+    _errors.print("[bold red]spanmatch:[/]", end=" ")
+    _errors.print(str(error), markup=False, highlight=False, soft_wrap=True)
+    return typer.Exit(2)
+
+
+def _show_bug(error: Exception) -> None:
     """Print the traceback of what is not the user's fault, and what to do with it."""
-    traceback.print_exc()
+    traceback.print_exception(error)
     versions = ", ".join(
         f"{name} {version(name)}" for name in ("spanmatch", "torch", "prefect", "distributed")
     )
@@ -232,7 +246,8 @@ def _is_interrupt(error: BaseException | None) -> bool:
 
 def main() -> None:
     """Enter the command line; modules of one's own are found in the current folder too, after all others."""
-    sys.path.append(str(Path.cwd()))
+    with suppress(FileNotFoundError):  # somebody has removed it: whoever needs it will say so
+        sys.path.append(str(Path.cwd()))
     app()
 
 

@@ -3,7 +3,11 @@
 Apart from running because `spanmatch report` needs no run.
 """
 
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import fields, is_dataclass
+from typing import Any, TypeVar, get_args
+
+from pydantic import TypeAdapter, ValidationError
 
 from flows import comparisons
 from flows.comparisons import Checkpoint
@@ -23,8 +27,16 @@ from tasks.matches import MatchDocument, read_matches
 from tasks.profiles import read_profile
 from tasks.report import pair_name
 
+Rows = TypeVar("Rows")
 
-def collect(root: Root, study: str, outcome: Outcome, ledger: dict[str, dict[str, int]]) -> StudyResults:
+
+def collect(
+    root: Root,
+    study: str,
+    outcome: Outcome,
+    ledger: Mapping[str, Mapping[str, int]],
+    left_out: Mapping[str, str],
+) -> StudyResults:
     """Read all profiles and matches of a finished plan.
 
     Raises
@@ -66,6 +78,7 @@ def collect(root: Root, study: str, outcome: Outcome, ledger: dict[str, dict[str
         simple_matches=tuple(simple),
         critical_epsilons=tuple(critical),
         ledger=ledger,
+        left_out=left_out,
     )
 
 
@@ -74,32 +87,73 @@ def read_results(root: Root, study: str) -> StudyResults:
 
     Raises
     ------
-    ValueError
-        If a file is missing or cannot be read.
+    InputValueError
+        If a file is missing or cannot be read, or its rows have other columns or values than they must have.
     """
-    training = tuple(EpochRow(**row) for row in files.read_lines(root, files.TRAINING))
-    similarity = [_parsed_row(row) for row in files.read_table(root, files.SIMILARITY)]
+    training = _rows(root, files.TRAINING, list[EpochRow], files.read_lines(root, files.TRAINING))
+    similarity = _rows(root, files.SIMILARITY, list[SimilarityRow], files.read_table(root, files.SIMILARITY))
+    networks = _rows(root, files.NETWORKS, list[NetworkRow], files.read_json(root, files.NETWORKS))
+    simple = files.read_lines(root, files.SIMPLE_MATCHES)
+    ledger = files.read_json(root, files.LEDGER)
     layers = tuple(dict.fromkeys(row.layer for row in similarity))
     pairs = tuple(dict.fromkeys((row.checkpoint_x, row.checkpoint_y) for row in similarity))
-    names, arrays = files.read_critical_epsilons(root, layers)
-    places = [names.index(pair_name(*pair)) for pair in pairs]
     return StudyResults(
         study=study,
         layers=layers,
         comparisons=tuple(_comparison(*map(Checkpoint.of_label, pair)) for pair in pairs),
-        networks=tuple(NetworkRow(**row) for row in files.read_json(root, files.NETWORKS)),
-        training=training,
+        networks=tuple(networks),
+        training=tuple(training),
         similarity=tuple(similarity),
-        simple_matches=tuple(
-            _parsed_simple_match(row) for row in files.read_lines(root, files.SIMPLE_MATCHES)
-        ),
-        critical_epsilons=tuple(
-            CriticalEpsilons(layer, *pair, arrays[layer][0][place], arrays[layer][1][place])
-            for pair, place in zip(pairs, places, strict=True)
-            for layer in layers
-        ),
-        ledger=files.read_json(root, files.LEDGER),
+        simple_matches=tuple(_rows(root, files.SIMPLE_MATCHES, list[SimpleMatchRow], simple)),
+        critical_epsilons=tuple(_read_critical_epsilons(root, layers, pairs)),
+        ledger=_rows(root, files.LEDGER, dict[str, dict[str, int]], ledger),
+        left_out=_read_left_out(root),
     )
+
+
+def _read_critical_epsilons(
+    root: Root, layers: Sequence[str], pairs: Sequence[tuple[str, str]]
+) -> Iterator[CriticalEpsilons]:
+    names, arrays = files.read_critical_epsilons(root, layers)
+    wanted = [pair_name(*pair) for pair in pairs]
+    if sorted(names) != sorted(wanted):
+        reason = f"its pairs must be those of {files.SIMILARITY}, {wanted}, got {names}"
+        raise files.unreadable(root, files.CRITICAL_EPSILONS, reason)
+    for name, pair in zip(wanted, pairs, strict=True):
+        place = names.index(name)
+        for layer in layers:
+            x, y = arrays[layer]
+            if len(x) != len(names) or len(y) != len(names):
+                reason = (
+                    f"{layer!r} must have a row for each of {len(names)} pairs, got {len(x)} and {len(y)}"
+                )
+                raise files.unreadable(root, files.CRITICAL_EPSILONS, reason)
+            yield CriticalEpsilons(layer, *pair, x[place], y[place])
+
+
+def _read_left_out(root: Root) -> dict[str, str]:
+    """Read which layers were left out; versions that did not say it wrote no such file."""
+    if files.LEFT_OUT not in root.place.names(""):
+        return {}
+    return _rows(root, files.LEFT_OUT, dict[str, str], files.read_json(root, files.LEFT_OUT))
+
+
+def _rows(root: Root, name: str, kind: type[Rows], values: Any) -> Rows:  # noqa: ANN401 - what JSON holds
+    """Make rows of what a file holds; refuse unknown, missing and wrong columns by name."""
+    (row_kind, *_) = get_args(kind)
+    if is_dataclass(row_kind) and isinstance(values, list):
+        known = {field.name for field in fields(row_kind)}
+        unknown = [column for row in values if isinstance(row, dict) for column in row if column not in known]
+        if unknown:
+            reason = f"column {unknown[0]!r} is not one of {', '.join(sorted(known))}"
+            raise files.unreadable(root, name, reason)
+    try:
+        return TypeAdapter(kind).validate_python(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = " of ".join(f"{part!r}" for part in reversed(first["loc"]))
+        reason = f"{where}: {first['msg']}, got {first['input']!r}"
+        raise files.unreadable(root, name, reason) from None
 
 
 def _comparison(x: Checkpoint, y: Checkpoint) -> Comparison:
@@ -149,19 +203,3 @@ def _simple_match_rows(pair: Pair, document: MatchDocument) -> list[SimpleMatchR
         )
         for simple in document["simple_matches"]
     ]
-
-
-def _parsed_row(row: dict[str, str]) -> SimilarityRow:
-    names = {"layer", "checkpoint_x", "checkpoint_y"}
-    reals = {"epsilon", "similarity"}
-    values = {
-        name: text if name in names else float(text) if name in reals else int(text)
-        for name, text in row.items()
-    }
-    return SimilarityRow(**values)  # type: ignore[arg-type]
-
-
-def _parsed_simple_match(row: dict[str, Any]) -> SimpleMatchRow:
-    side, index = row["neuron"]
-    sets = {"neuron": (side, index), "x": tuple(row["x"]), "y": tuple(row["y"])}
-    return SimpleMatchRow(**{**row, **sets})

@@ -21,7 +21,7 @@ from flows.results import collect
 from flows.setting import Setting
 from flows.study import Study
 from spanmatch.errors import SpanmatchError
-from spanmatch.reporting import StudyResults
+from spanmatch.reporting import StudyResults, left_out_sentences
 from storage.root import DamagedArtefactError, Root, Stage
 from tasks.cluster import Cluster, check_scheduler, cluster_at
 from tasks.progress import listener
@@ -59,6 +59,7 @@ def carry_out(study: Study, kept: Kept | None = None, *, never: Collection[Stage
         root = Root.prepare(study.root)
         checks.remember(study, root, setting)
         with _few_words(), cluster_at(study.scheduler) as cluster, counting() as counter:
+            _tell_left_out(setting)
             run = _Run(study.name, root, cluster, counter, never)
             page.ledger = run.ledger
             results = _complete(study, setting, run, root)
@@ -83,14 +84,21 @@ def _checked(study: Study, kept: Kept | None) -> Setting:
     return setting
 
 
+def _tell_left_out(setting: Setting) -> None:
+    for sentence in left_out_sentences(setting.left_out):
+        get_run_logger().warning(sentence)
+        listener().noticed(sentence)
+
+
 def _complete(study: Study, setting: Setting, run: "_Run", root: Root) -> StudyResults:
     """Walk the plan, again after each repair, until everything is there."""
     while True:
         try:
             outcome = plan.walk(study, setting, run.complete)
-            return collect(root, study.name, outcome, run.ledger())
-        except* DamagedArtefactError as damages:
-            run.repair(cast("Sequence[DamagedArtefactError]", damages.exceptions))
+            return collect(root, study.name, outcome, run.ledger(), setting.left_out)
+        except* DamagedArtefactError as found:
+            damages = cast("Sequence[DamagedArtefactError]", found.exceptions)
+        run.repair(damages)  # out here: what is raised in there becomes a group
 
 
 @contextmanager
@@ -191,14 +199,14 @@ class _Run:
 
         Raises
         ------
-        OSError
+        SpanmatchError
             If one was damaged before in this run: the disk does not keep what is written.
         """
         for damage in {found.key: found for found in damages}.values():
             place = self._root.where(self._root.artefact(damage.stage, damage.key))
             message = f"{place} ({self._labels[damage.key]}) is damaged: {damage.reason}"
             if damage.key in self._repaired:
-                raise OSError(f"{message}; it was written in this very run, check the disk")
+                raise SpanmatchError(f"{message}; it was written in this very run, check the disk")
             self._repaired.add(damage.key)
             get_run_logger().warning("%s; computing it again", message)
             listener().noticed(f"{message}; computing it again")

@@ -3,7 +3,7 @@
 Apart from the commands because it only draws.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -14,9 +14,15 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.table import Table
 from rich.text import Text
 
-from flows.status import StageStatus
+from flows.status import Status
 from flows.study import Study
-from spanmatch.reporting import StudyResults, SummaryTable, shown_network, summary_rows
+from spanmatch.reporting import (
+    StudyResults,
+    SummaryTable,
+    left_out_sentences,
+    shown_network,
+    summary_rows,
+)
 from storage.inventory import KINDS
 from storage.results import REPORT
 from storage.root import Root, Stage
@@ -96,15 +102,14 @@ class Bars:
 
     def noticed(self, message: str) -> None:
         """Say something above the bars."""
-        self._progress.console.print(f"[yellow]{message}[/]", highlight=False, soft_wrap=True)
+        _warn(self._progress.console, [message])
 
 
 def show_summary(console: Console, results: StudyResults, root: Root) -> None:
     """Show similarity by layer, the ledger, and where the report is."""
     for table in summary_rows(results):
         _show_table(console, _summary_table(table))
-    for warning in _too_few_samples(results):
-        console.print(f"[yellow]{warning}[/]", highlight=False, soft_wrap=True)
+    _warn(console, [*_too_few_samples(results), *left_out_sentences(results.left_out)])
     latest = {row.network: row for row in results.networks}  # the last of each is its latest checkpoint
     judged = [
         f"{shown_network(name)} {row.accuracy:.1%}"
@@ -121,14 +126,15 @@ def show_summary(console: Console, results: StudyResults, root: Root) -> None:
     console.print(f"report: {root.where(REPORT)}", highlight=False, soft_wrap=True)
 
 
-def show_status(console: Console, study: Study, stages: Sequence[StageStatus]) -> None:
-    """Show what is done of each stage, and what a run would compute."""
+def show_status(console: Console, study: Study, status: Status) -> None:
+    """Show what is done of each stage, and what a run would compute; then the layers that it would not."""
     table = Table(title=f"{study.name} in {Root.at(study.root).where()}", title_justify="left")
     for column in ("stage", "done", "to compute"):
         table.add_column(column, justify="left" if column == "stage" else "right")
-    for stage in stages:
+    for stage in status.stages:
         table.add_row(stage.stage, str(stage.done), str(stage.total - stage.done))
     _show_table(console, table)
+    _warn(console, left_out_sentences(status.left_out))
 
 
 def show_survey(console: Console, root: Root, found: "Survey") -> None:
@@ -177,6 +183,11 @@ def _show_table(console: Console, table: Table) -> None:
     natural = Measurement.get(console, console.options.update(max_width=_WIDEST), table).maximum
     wide = Console(file=console.file, width=natural, force_terminal=console.is_terminal)
     wide.print(table, crop=False)
+
+
+def _warn(console: Console, sentences: Iterable[str]) -> None:
+    for sentence in sentences:
+        console.print(sentence, style="yellow", markup=False, highlight=False, soft_wrap=True)
 
 
 def _summary_table(summary: SummaryTable) -> Table:

@@ -22,7 +22,7 @@ from prefect.settings import (
     temporary_settings,
 )
 
-from spanmatch.errors import InputValueError
+from spanmatch.errors import InputValueError, SpanmatchError
 from tasks.interrupts import children_uninterrupted
 
 _ANSWERS_SECONDS = 180  # the first start in a new PREFECT_HOME builds a database
@@ -60,7 +60,7 @@ class PrefectServer:
 
         Raises
         ------
-        ValueError
+        SpanmatchError
             If it does not.
         """
         if self._process is None:
@@ -78,8 +78,9 @@ class PrefectServer:
         give_up = time.monotonic() + _ANSWERS_SECONDS
         while not _answers(self.url):
             if self._process.poll() is not None or time.monotonic() > give_up:
-                raise OSError(
-                    "no temporary Prefect server could be started; see what `prefect server start` says"
+                raise SpanmatchError(
+                    "a temporary Prefect server must start, but none did; see what `prefect server start` "
+                    "says, or set PREFECT_API_URL to one that runs"
                 )
             time.sleep(0.1)
 

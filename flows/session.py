@@ -39,7 +39,7 @@ def run_session(study: Study, console: Console) -> None:
     from tasks.cluster import started_ahead
     from tasks.progress import listening
 
-    work = any(stage.done < stage.total for stage in status(study))
+    work = any(stage.done < stage.total for stage in status(study).stages)
     unlimited = run_study.with_options()
     unlimited.timeout_seconds = None  # whoever waits at a terminal ends it as they like
     with started_ahead(work and study.scheduler is None):

@@ -32,6 +32,8 @@ class Setting:
         For each network that is trained already the digest of its file.
     others
         The other studies by name, each with its own setting.
+    left_out
+        Layers that the study asks for and that are not compared, each with the reason in words.
     """
 
     layers: tuple[str, ...]
@@ -42,6 +44,7 @@ class Setting:
     code: str = ""
     weights: Mapping[str, str] = field(default_factory=dict)
     others: Mapping[str, "OtherStudy"] = field(default_factory=dict)
+    left_out: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

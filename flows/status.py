@@ -39,7 +39,15 @@ class Planned(NamedTuple):
     names: int
 
 
-def status(study: Study) -> list[StageStatus]:
+@dataclass(frozen=True)
+class Status:
+    """What is done of each stage, and why layers that the study asks for are left out."""
+
+    stages: list[StageStatus]
+    left_out: Mapping[str, str]
+
+
+def status(study: Study) -> Status:
     """Look up the records of every unit of the study.
 
     Artefacts are not read: a damaged one is found by the run that needs it.
@@ -49,7 +57,7 @@ def status(study: Study) -> list[StageStatus]:
     setting = look_up(study, root)
     stages = planned(study, setting, root)
     totals = plan.totals(study, setting)
-    return [_status(stage, stages[stage], totals[stage]) for stage in STAGES]
+    return Status([_status(stage, stages[stage], totals[stage]) for stage in STAGES], setting.left_out)
 
 
 def _status(stage: Stage, planned: "Planned", most: int) -> StageStatus:

@@ -334,14 +334,14 @@ def read_study(path: Path) -> Study:
         If the file holds something other than keys and values.
     """
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        message = (
-            f"`STUDY` must be a YAML file that can be read, got {str(path)!r} ({error.strerror}); "
-            "see studies/"
-        )
+        text = path.expanduser().read_bytes()
+    except (OSError, ValueError, RuntimeError) as error:  # a NUL in its path, and no such user, too
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        message = f"`STUDY` must be a YAML file that can be read, got {str(path)!r} ({reason}); see studies/"
         raise InputValueError(message) from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    try:
+        values = yaml.safe_load(text.decode("utf-8"))
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # a date that there is not, thousands of [
         reason = " ".join(str(error).split())
         message = (
             f"`STUDY` must be YAML, got {str(path)!r}, which is not: {reason}; compare studies/digits.yaml"

@@ -18,3 +18,20 @@ class InputTypeError(SpanmatchError, TypeError):
 
 class InputIndexError(SpanmatchError, IndexError):
     """An index names nothing that is there."""
+
+
+class OwnCodeError(SpanmatchError):
+    """Code of the user's own, an architecture or a data set, raised an error.
+
+    Attributes
+    ----------
+    trace
+        Where, as Python prints it: the calls from the first in that code on.
+    """
+
+    def __init__(self, message: str, trace: str) -> None:
+        super().__init__(message, trace)
+        self.trace = trace
+
+    def __str__(self) -> str:
+        return str(self.args[0])

@@ -22,6 +22,7 @@ CRITICAL_EPSILONS = "critical_epsilons.zarr"
 NETWORKS = "networks.json"
 TRAINING = "training.jsonl"
 LEDGER = "ledger.json"
+LEFT_OUT = "left_out.json"
 REPORT = "report.html"
 STUDY = "study.json"
 
@@ -37,7 +38,11 @@ def write_table(root: Root, name: str, rows: Sequence[Mapping[str, Any]]) -> Non
 
 def read_table(root: Root, name: str) -> list[dict[str, str]]:
     """Read a CSV file that `write_table` wrote, every value as text."""
-    return list(csv.DictReader(io.StringIO(_read_text(root, name))))
+    text = _read_text(root, name)
+    try:
+        return list(csv.DictReader(io.StringIO(text), restkey="beyond the header"))
+    except csv.Error as error:
+        raise unreadable(root, name, error) from None
 
 
 def write_lines(root: Root, name: str, values: Iterable[Any]) -> None:
@@ -47,7 +52,7 @@ def write_lines(root: Root, name: str, values: Iterable[Any]) -> None:
 
 def read_lines(root: Root, name: str) -> list[Any]:
     """Read a file that `write_lines` wrote."""
-    return [json.loads(line) for line in _read_text(root, name).splitlines()]
+    return [_value(root, name, line) for line in _read_text(root, name).splitlines()]
 
 
 def write_json(root: Root, name: str, value: Any) -> None:  # noqa: ANN401 - any JSON value
@@ -57,7 +62,7 @@ def write_json(root: Root, name: str, value: Any) -> None:  # noqa: ANN401 - any
 
 def read_json(root: Root, name: str) -> Any:  # noqa: ANN401 - any JSON value
     """Read a file that `write_json` wrote."""
-    return json.loads(_read_text(root, name))
+    return _value(root, name, _read_text(root, name))
 
 
 def write_critical_epsilons(
@@ -96,7 +101,6 @@ def read_critical_epsilons(
     ValueError
         If anything is missing or cannot be read.
     """
-    path = root.where(CRITICAL_EPSILONS)
     try:
         group = zarr.open_group(root.place.arrays(), path=CRITICAL_EPSILONS, mode="r", zarr_format=3)
         pairs = [str(pair) for pair in cast("list[str]", group.attrs["pairs"])]
@@ -106,9 +110,9 @@ def read_critical_epsilons(
     except Exception as error:  # zarr and its codecs raise whatever a wrong byte leads them to
         if trouble := root.place.trouble(error):
             raise trouble from None
-        raise InputValueError(_unreadable(path, error)) from error
+        raise unreadable(root, CRITICAL_EPSILONS, error) from error
     if any(np.isnan(values).any() for sides in arrays.values() for values in sides):
-        raise InputValueError(_unreadable(path, "a chunk is missing"))
+        raise unreadable(root, CRITICAL_EPSILONS, "a chunk is missing")
     return pairs, arrays
 
 
@@ -116,14 +120,25 @@ def _side(group: zarr.Group, layer: str, side: str) -> NDArray[np.float64]:
     return np.asarray(cast("zarr.Array", group[f"{layer}/{side}"])[:], dtype=np.float64)  # type: ignore[type-arg]
 
 
+def unreadable(root: Root, name: str, reason: object) -> InputValueError:
+    """Make the error that says why a result cannot be used."""
+    return InputValueError(
+        f"`STUDY` must have results to report, but {root.where(name)!r} cannot be read ({reason}); "
+        "run the study"
+    )
+
+
 def _read_text(root: Root, name: str) -> str:
     try:
         return root.read(name).decode("utf-8")
     except FileNotFoundError:
-        raise InputValueError(_unreadable(root.where(name), "there is none")) from None
+        raise unreadable(root, name, "there is none") from None
     except UnicodeDecodeError as error:
-        raise InputValueError(_unreadable(root.where(name), error)) from None
+        raise unreadable(root, name, error) from None
 
 
-def _unreadable(path: str, reason: object) -> str:
-    return f"`STUDY` must have results to report, but {path!r} cannot be read ({reason}); run the study"
+def _value(root: Root, name: str, text: str) -> Any:  # noqa: ANN401 - any JSON value
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise unreadable(root, name, error) from None

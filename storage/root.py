@@ -77,12 +77,17 @@ class Root:
 
         Raises
         ------
-        ValueError
-            If the URL is of no kind that is known, or is not one of a bucket and a prefix alone.
+        SpanmatchError
+            If it can be no path, or the URL is of no kind that is known, or not one of a bucket and a prefix.
         """
         if isinstance(where, str) and is_url(where):
             return cls(Bucket(where.rstrip("/")))
-        return cls(Folder(Path(where).expanduser().resolve()))
+        try:
+            return cls(Folder(Path(where).expanduser().resolve()))
+        except (OSError, ValueError, RuntimeError) as error:  # no such user, no current folder, a NUL
+            raise UnusableRootError(
+                f"`root` must be the path of a folder, got {str(where)!r} ({error}); correct it"
+            ) from None
 
     @classmethod
     def prepare(cls, where: str | Path) -> "Root":

@@ -29,6 +29,10 @@ _CONNECT_SECONDS = 10
 _LOOK_SECONDS, _LOOKS = 20.0, 3  # that find all workers waiting for memory, before it is said
 
 
+class LostSchedulerError(SpanmatchError, ConnectionError):
+    """A Dask scheduler that had answered does not any more."""
+
+
 class SilentSchedulerError(SpanmatchError):
     """No Dask scheduler answers at an address; it may later."""
 
@@ -174,7 +178,10 @@ class Cluster:
         if self._closed:
             return RuntimeError("the run's cluster is closed")
         where = "of this machine" if self._scheduler is None else f"at {self._scheduler}"
-        return ConnectionError(f"the Dask scheduler {where} was lost")
+        return LostSchedulerError(
+            f"the Dask scheduler must go on answering, but the one {where} was lost; see to it, and the same "
+            "command goes on from here"
+        )
 
     def _connect(self) -> Client:
         if self._scheduler is not None:

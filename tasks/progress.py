@@ -10,8 +10,8 @@ from typing import Any, Protocol
 
 from distributed import get_worker
 
-from spanmatch.errors import SpanmatchError
 from storage.root import DamagedArtefactError, Stage
+from tasks.mendable import explained
 
 _topic: ContextVar[str | None] = ContextVar("spanmatch_progress_topic", default=None)
 
@@ -97,9 +97,17 @@ def call_with_topic(topic: str, function: Callable[..., Any], *args: Any) -> Any
     token = _topic.set(topic)
     try:
         return function(*args)
-    except (SpanmatchError, DamagedArtefactError) as error:
-        # Dask sends what is behind an error with it; where that is no pickle, the error loses its type
-        error.__cause__ = error.__context__ = None
-        raise
+    except (DamagedArtefactError, ConnectionError, TimeoutError) as error:
+        raise _alone(error) from None
+    except Exception as error:
+        if (told := explained(error)) is None:
+            raise
+        raise _alone(told) from None
     finally:
         _topic.reset(token)
+
+
+def _alone(error: Exception) -> Exception:
+    """Take off what is behind an error: Dask sends that too, and where it is no pickle the type is lost."""
+    error.__cause__ = error.__context__ = None
+    return error

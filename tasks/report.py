@@ -55,6 +55,7 @@ def write_results(results: StudyResults, root: Root) -> None:
     files.write_json(root, files.NETWORKS, [asdict(row) for row in results.networks])
     files.write_lines(root, files.TRAINING, (asdict(row) for row in results.training))
     files.write_json(root, files.LEDGER, results.ledger)
+    files.write_json(root, files.LEFT_OUT, results.left_out)
 
 
 def write_report(results: StudyResults, root: Root, drawn: Drawn | None = None) -> None:

@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 from faults import Fault
+from faults_bugs import BUGS
 from faults_process import PROCESS
+from faults_results import RESULTS
 from faults_roots import ROOTS
 from pipeline import carried_out, in_this_process, quick, write
 from safetensors.numpy import save_file
@@ -58,7 +60,7 @@ def shared(
             study = quick(folder, **changes)
             results, computed = carried_out(study, cluster)
             again, nothing = carried_out(study, cluster)
-            counts = [(stage.done, stage.total) for stage in status(study)]
+            counts = [(stage.done, stage.total) for stage in status(study).stages]
             left = survey([study], hours=0)
         assert tuple(computed.values()) == jobs
         assert not nothing
@@ -136,4 +138,4 @@ EQUAL = [
     ),
 ]  # fmt: skip
 
-FAULTS: list[Fault] = [*EQUAL, *ROOTS, *PROCESS]
+FAULTS: list[Fault] = [*EQUAL, *ROOTS, *PROCESS, *RESULTS, *BUGS]

@@ -84,4 +84,4 @@ def carried_out(
             computed[stage] += 1
         return {name: Done(unit, records[unit.key]) for name, unit in units.items()}
 
-    return collect(root, study.name, plan.walk(study, setting, complete), {}), computed
+    return collect(root, study.name, plan.walk(study, setting, complete), {}, setting.left_out), computed

@@ -121,8 +121,12 @@ def test_units_are_gathered_to_jobs_in_their_order(names: list[str]) -> None:
         def job(self) -> str:
             return self.layer
 
-    units = [One(str(number), name, (), ()) for number, name in enumerate(names)]
-    gathered = jobs(units)
+    def segment(number: int) -> SegmentLayer:
+        return SegmentLayer(Artefact("segments", "key", "digest"), f"content {number}", 1)
+
+    units = [One(str(number), name, (segment(number),), ()) for number, name in enumerate(names)]
+    again = [One("of the same key", name, (segment(number),), ()) for number, name in enumerate(names)]
+    gathered = jobs([*units, *again])
     assert [job[0].layer for job in gathered] == list(dict.fromkeys(names))
     for job in gathered:
         assert list(job) == [unit for unit in units if unit.layer == job[0].layer]

@@ -84,7 +84,8 @@ def test_a_scheduler_that_is_lost_is_found_again_when_it_is_back(
         for process in processes:
             end_group(process)
         under_way.join(60)
-        assert [str(error) for error in errors] == [f"the Dask scheduler at {address} was lost"]
+        (error,) = errors
+        assert f"the one at {address} was lost" in str(error)
         processes += [begin(command) for command in cluster_commands(address)]
         wait_for(cluster, address)
         assert cluster.run(abs, -3) == 3
@@ -106,14 +107,14 @@ def test_a_result_lost_on_its_way_is_a_lost_scheduler_and_a_piece_of_work_that_f
         with pytest.raises(FileNotFoundError):
             cluster.run(os.stat, "absent")
         monkeypatch.setattr(cluster.client.scheduler, "gather", closed, raising=False)
-        with pytest.raises(ConnectionError, match="the Dask scheduler of this machine was lost"):
+        with pytest.raises(ConnectionError, match="the one of this machine was lost"):
             cluster.run(abs, -3)
         monkeypatch.undo()
         assert cluster.run(abs, -3) == 3
         client = cluster.client
         client.close()
         monkeypatch.setattr(Cluster, "client", client)  # closed after it was looked at
-        with pytest.raises(ConnectionError, match="the Dask scheduler of this machine was lost"):
+        with pytest.raises(ConnectionError, match="the one of this machine was lost"):
             cluster.run(abs, -3)
 
 

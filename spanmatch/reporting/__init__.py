@@ -19,6 +19,7 @@ from spanmatch.reporting.results import (
 )
 from spanmatch.reporting.tables import SummaryTable, similarity_table, summary_rows
 from spanmatch.reporting.training import training_figure
+from spanmatch.reporting.words import left_out_sentences
 
 __all__ = [
     "Comparison",
@@ -32,6 +33,7 @@ __all__ = [
     "SummaryTable",
     "curves_figure",
     "failure_markdown",
+    "left_out_sentences",
     "report_markdown",
     "report_page",
     "shown_network",

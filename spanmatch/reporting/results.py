@@ -4,7 +4,7 @@ Apart from everything that draws or writes: who builds results needs to know not
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from numpy import float64
 from numpy.typing import NDArray
@@ -129,3 +129,5 @@ class StudyResults:
     """Stage (networks, segments, grams, profiles, matches) to its numbers `computed` and `reused`."""
     training: tuple[EpochRow, ...] = ()
     """One row for every epoch of every network that was trained; empty where their history is not known."""
+    left_out: Mapping[str, str] = field(default_factory=dict)
+    """Layers that the study asked for and does not compare, each with the reason in words."""

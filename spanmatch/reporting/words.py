@@ -24,6 +24,7 @@ __all__ = [
     "count_of",
     "dead_neurons",
     "ledger_totals",
+    "left_out_sentences",
     "overview_sentence",
     "summary_sentences",
     "warning_sentences",
@@ -85,7 +86,25 @@ def summary_sentences(results: StudyResults) -> list[str]:
 
 
 def warning_sentences(results: StudyResults) -> list[str]:
-    """Say which layers had too few samples to mean anything."""
+    """Say which layers had too few samples to mean anything, and which were left out."""
+    return [*_few_samples_sentences(results), *left_out_sentences(results.left_out)]
+
+
+def left_out_sentences(left_out: Mapping[str, str]) -> list[str]:
+    """Say which layers a study asked for and does not compare, one sentence for each reason.
+
+    Parameters
+    ----------
+    left_out
+        The reason by layer, in words.
+    """
+    layers: dict[str, list[str]] = {}
+    for layer, reason in left_out.items():
+        layers.setdefault(reason, []).append(layer)
+    return [f"Not compared: {', '.join(names)}, because {reason}." for reason, names in layers.items()]
+
+
+def _few_samples_sentences(results: StudyResults) -> list[str]:
     few = {row.layer for row in results.similarity if row.samples <= max(row.neurons_x, row.neurons_y)}
     if not few:
         return []
