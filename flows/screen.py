@@ -14,7 +14,7 @@ from rich.table import Table
 
 from flows.status import StageStatus
 from flows.study import Study
-from spanmatch.reporting import StudyResults, SummaryTable, shown_network, summary_rows
+from spanmatch.reporting import StudyResults, SummaryTable, offset_sentences, shown_network, summary_rows
 from storage.inventory import KINDS
 from storage.results import REPORT
 from storage.root import Root, Stage
@@ -86,6 +86,8 @@ def show_summary(console: Console, results: StudyResults, root: Root) -> None:
         console.print(_summary_table(table))
     for warning in _too_few_samples(results):
         console.print(f"[yellow]{warning}[/]", highlight=False, soft_wrap=True)
+    for sentence in offset_sentences(results):
+        console.print(f"warning: {sentence}", style="yellow", markup=False, highlight=False, soft_wrap=True)
     latest = {row.network: row for row in results.networks}  # the last of each is its latest checkpoint
     judged = [f"{shown_network(name)} {row.accuracy:.1%}" for name, row in latest.items()]
     console.print(f"accuracy on held-out images: {', '.join(judged)}", highlight=False)

@@ -17,6 +17,7 @@ from spanmatch.reporting.aggregate import (
     training_histories,
 )
 from spanmatch.reporting.names import shown_network
+from spanmatch.reporting.offsets import offset_sentences
 from spanmatch.reporting.results import NetworkRow, StudyResults
 
 __all__ = [
@@ -84,13 +85,14 @@ def summary_sentences(results: StudyResults) -> list[str]:
 
 
 def warning_sentences(results: StudyResults) -> list[str]:
-    """Say which layers had too few samples to mean anything."""
+    """Say which layers had too few samples to mean anything, and where means decide."""
     few = {row.layer for row in results.similarity if row.samples <= max(row.neurons_x, row.neurons_y)}
+    offsets = offset_sentences(results)
     if not few:
-        return []
+        return offsets
     names = _listed(layer for layer in results.layers if layer in few)
     reason = "with no more samples than neurons, any neurons match, and the similarity says nothing"
-    return [f"Too few samples in {names}: {reason}. Use more images."]
+    return [f"Too few samples in {names}: {reason}. Use more images.", *offsets]
 
 
 def _accuracy_sentences(results: StudyResults) -> list[str]:
