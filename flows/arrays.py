@@ -13,7 +13,7 @@ from typing import Any
 from rich.console import Console
 
 from flows.activation_files import gram_of_files
-from spanmatch import Match, SimpleMatch, TooFewSamplesWarning, match_profile, simple_matches
+from spanmatch import Match, OffsetWarning, SimpleMatch, TooFewSamplesWarning, match_profile, simple_matches
 from spanmatch.errors import InputValueError
 
 
@@ -57,7 +57,9 @@ def match_arrays(x: Path, y: Path, epsilons: Sequence[float]) -> ArrayComparison
     gram = gram_of_files(x, y)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", TooFewSamplesWarning)
+        warnings.simplefilter("ignore", OffsetWarning)  # said at each ε
         profile = match_profile(gram)
+        warnings.simplefilter("always", OffsetWarning)
         matches = tuple(
             ArrayMatches(
                 epsilon,

@@ -187,6 +187,8 @@ def _similarity_row(pair: Pair, document: MatchDocument) -> SimilarityRow:
         dead_x=document["dead_x"],
         dead_y=document["dead_y"],
         samples=document["samples"],
+        offset_x=document["offset_x"],
+        offset_y=document["offset_y"],
     )
 
 

@@ -20,6 +20,7 @@ from spanmatch.reporting import (
     StudyResults,
     SummaryTable,
     left_out_sentences,
+    offset_sentences,
     shown_network,
     summary_rows,
 )
@@ -109,7 +110,8 @@ def show_summary(console: Console, results: StudyResults, root: Root) -> None:
     """Show similarity by layer, the ledger, and where the report is."""
     for table in summary_rows(results):
         _show_table(console, _summary_table(table))
-    _warn(console, [*_too_few_samples(results), *left_out_sentences(results.left_out)])
+    offsets = [f"warning: {sentence}" for sentence in offset_sentences(results)]
+    _warn(console, [*_too_few_samples(results), *offsets, *left_out_sentences(results.left_out)])
     latest = {row.network: row for row in results.networks}  # the last of each is its latest checkpoint
     judged = [
         f"{shown_network(name)} {row.accuracy:.1%}"

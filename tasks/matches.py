@@ -6,7 +6,7 @@ from typing import Any, ClassVar, cast
 
 from typing_extensions import TypedDict
 
-from spanmatch import TooFewSamplesWarning, simple_matches
+from spanmatch import OffsetWarning, TooFewSamplesWarning, offset_neurons, simple_matches
 from storage.arrays import Artefact
 from storage.documents import publish_document, read_document
 from storage.root import Root, Stage
@@ -42,6 +42,8 @@ class MatchDocument(TypedDict):
     neurons_y: int
     dead_x: int
     dead_y: int
+    offset_x: int
+    offset_y: int
     samples: int
     simple_matches: list[SimpleMatchDocument]
 
@@ -51,7 +53,7 @@ class MatchUnit(Unit):
     """The matches of one Gram matrix at one ε."""
 
     stage: ClassVar[Stage] = "matches"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
 
     gram: Artefact
     profile: Artefact
@@ -68,8 +70,10 @@ def find_matches(root: Root, unit: MatchUnit) -> MatchRecord:
     maximum = profile.maximum_match(unit.epsilon)
     gram = read_gram(root, unit.gram)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", TooFewSamplesWarning)  # the run says so once for each layer
+        for category in (TooFewSamplesWarning, OffsetWarning):
+            warnings.simplefilter("ignore", category)  # the run says so once for each layer
         found = simple_matches(gram, epsilon=unit.epsilon, profile=profile)
+    offset = offset_neurons(gram, epsilon=unit.epsilon)
     document: MatchDocument = {
         "epsilon": unit.epsilon,
         "similarity": profile.similarity(unit.epsilon),
@@ -79,6 +83,8 @@ def find_matches(root: Root, unit: MatchUnit) -> MatchRecord:
         "neurons_y": gram.n_y,
         "dead_x": len(gram.dead_x),
         "dead_y": len(gram.dead_y),
+        "offset_x": offset.x.size,
+        "offset_y": offset.y.size,
         "samples": gram.n_samples,
         "simple_matches": [
             {"neuron": simple.neuron, "x": simple.match.x.tolist(), "y": simple.match.y.tolist()}

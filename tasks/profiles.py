@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from typing_extensions import TypedDict
 
-from spanmatch import MatchProfile, TooFewSamplesWarning, match_profile
+from spanmatch import MatchProfile, OffsetWarning, TooFewSamplesWarning, match_profile
 from storage.arrays import Artefact, GroupReader, GroupWriter
 from storage.root import Root, Stage
 from tasks.grams import read_gram
@@ -41,7 +41,8 @@ def peel(root: Root, unit: ProfileUnit) -> ProfileRecord:
     """Find and publish the critical epsilons and their certificate."""
     gram = read_gram(root, unit.gram)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", TooFewSamplesWarning)  # the run says so once for each layer
+        for category in (TooFewSamplesWarning, OffsetWarning):
+            warnings.simplefilter("ignore", category)  # the run says so once for each layer
         profile = match_profile(gram)
     target = root.artefact("profiles", unit.key)
     with root.publish(target) as folder:

@@ -1,5 +1,6 @@
 """Rows of the table of mended faults: scaling on SLURM; order, offsets; memory and dtypes of one process."""
 
+import os
 import re
 import subprocess
 import sys
@@ -13,12 +14,27 @@ import numpy as np
 import pytest
 import scipy.sparse
 import torch
+from conftest import TINY, spanmatch, write_study
 from faults import Fault
 from jobs import check_data_is_left_alone, check_jobs_that_are_over_are_replaced, check_work_is_left_alone
 
 from flows.activation_files import gram_of_files
-from spanmatch import GramMatrix
+from flows.arrays import match_arrays
+from flows.results import read_results
+from spanmatch import (
+    GramMatrix,
+    MatchProfile,
+    OffsetWarning,
+    decompose,
+    match_profile,
+    maximum_match,
+    minimal_match,
+    minimal_matches,
+    simple_matches,
+)
 from spanmatch.errors import SpanmatchError
+from spanmatch.reporting import offset_sentences, report_markdown
+from storage.root import Root
 
 GOOD = np.random.default_rng(0).standard_normal((6, 2))
 IDS = np.array(["a", "b", "c", "d", "e", "f"])
@@ -155,6 +171,131 @@ ORDER = [
     ),
 ]
 
+
+def gaussian(offset: float, seed: int, neurons: int = 10) -> np.ndarray:
+    return np.random.default_rng(seed).standard_normal((1000, neurons)) + offset
+
+
+def warned(x: np.ndarray, y: np.ndarray, epsilon: float) -> bool:
+    gram = GramMatrix.from_activations(x, y)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        maximum_match(gram, epsilon=epsilon)
+    return [each.category for each in caught] == [OffsetWarning]
+
+
+def check_offsets(_: Path) -> None:
+    for offset, epsilon in ((1000, 0.01), (1000, 0.5), (-1000, 0.3), (20, 0.1), (10, 0.15), (5, 0.3)):
+        x, y = gaussian(offset, 0), gaussian(offset, 1)
+        assert match_profile_of(x, y).similarity(epsilon) == 1
+        assert warned(x, y, epsilon)
+    some = gaussian(0, 0) + np.repeat([0, 1000], [7, 3])
+    assert warned(some, some[::-1], 0.3), "three of ten neurons"
+    assert warned(gaussian(1000, 0), gaussian(0, 1), 0.3), "one side"
+    assert warned(np.hstack([gaussian(1000, 0, 2), np.zeros((1000, 30))]), gaussian(0, 1), 0.3), (
+        "the live ones"
+    )
+
+
+def match_profile_of(x: np.ndarray, y: np.ndarray) -> MatchProfile:
+    with pytest.warns(OffsetWarning, match=re.escape("subtract each neuron's mean over the samples")):
+        return match_profile(GramMatrix.from_activations(x, y))
+
+
+def check_functions_warn(_: Path) -> None:
+    gram = GramMatrix.from_activations(gaussian(1000, 0), gaussian(1000, 1))
+    with pytest.warns(OffsetWarning):
+        everything = maximum_match(gram, epsilon=0.3)
+    for search in (
+        lambda: simple_matches(gram, epsilon=0.3),
+        lambda: minimal_match(gram, ("x", 0), epsilon=0.3),
+        lambda: minimal_matches(gram, ("x", 0), epsilon=0.3, limit=1),
+        lambda: decompose(gram, everything, epsilon=0.3),
+    ):
+        with pytest.warns(OffsetWarning, match=re.escape("10 of 10 `x` and 10 of 10 `y`")) as caught:
+            search()
+        assert caught[0].filename == __file__, "the caller's line"
+
+
+def check_ordinary_layers_do_not_warn(_: Path) -> None:
+    rectified = np.maximum(gaussian(0, 0, 32), 0)
+    assert not warned(rectified, np.maximum(gaussian(0.5, 1, 32), 0), 0.8)
+    rectified[:, 3] = 1  # one constant neuron moves the similarity by a thirty-second
+    assert not warned(rectified, rectified, 0.3)
+    assert not warned(gaussian(5, 0), gaussian(5, 1), 0.1), "they do not match at this epsilon"
+
+
+def check_match_command(folder: Path) -> None:
+    paths = folder / "x.npy", folder / "y.npy"
+    for seed, path in enumerate(paths):
+        np.save(path, gaussian(10, seed))
+    found = match_arrays(*paths, [0.05, 0.3])
+    assert [at.similarity for at in found.matches] == [0, 1]
+    (warning,) = found.warnings
+    assert "10 of 10 `x` and 10 of 10 `y` neurons lie within 0.3 of their own mean" in warning
+
+
+BIASED = """
+from torch import nn
+
+
+def biased(classes):
+    first = nn.Linear(64, 16)
+    nn.init.constant_(first.bias, 1000)
+    return nn.Sequential(nn.Flatten(), first, nn.ReLU(), nn.Linear(16, 16), nn.Tanh(), nn.Linear(16, classes))
+"""
+
+
+def check_study(folder: Path) -> None:
+    (folder / "biased.py").write_text(BIASED, encoding="utf-8")
+    changes: dict[str, Any] = {"architecture": "biased:biased", "checkpoints": ["initial"], "layers": ["2"]}
+    study, root = write_study(folder, {**TINY, **changes}), folder / "root"
+    env = {**os.environ, "PYTHONPATH": str(folder), "PREFECT_HOME": str(folder / "prefect"), "COLUMNS": "400"}
+    sentence = "Means decide in 2 of initial from ε = 0.3 on"
+    assert sentence in spanmatch("run", study, "--root", root, env=env)
+    assert sentence in (root / "report.html").read_text(encoding="utf-8")
+    results = read_results(Root.at(str(root)), "tiny")
+    assert {(row.offset_x, row.offset_y) for row in results.similarity} == {(16, 16)}
+    assert sentence in report_markdown(results)
+    old = (root / "similarity.csv").read_text(encoding="utf-8").splitlines()
+    (root / "similarity.csv").write_text("\n".join(line.rsplit(",", 2)[0] for line in old), encoding="utf-8")
+    assert not offset_sentences(read_results(Root.at(str(root)), "tiny")), "of an older version"
+
+
+OFFSETS = [
+    Fault(
+        3,
+        "two independent Gaussian layers with an offset",
+        "similarity 1",
+        "similarity 1, with an OffsetWarning wherever they match by their means",
+        check_offsets,
+    ),
+    Fault(
+        3,
+        "searches other than the maximum match, on such layers",
+        "matches",
+        "matches, with an OffsetWarning",
+        check_functions_warn,
+    ),
+    Fault(
+        3,
+        "rectified layers, and a constant neuron among many",
+        "no warning",
+        "no warning still",
+        check_ordinary_layers_do_not_warn,
+    ),
+    Fault(
+        3, "`spanmatch match` on such layers", "similarity 1", "and a warning at each ε", check_match_command
+    ),
+    Fault(
+        3,
+        "a study of a network with large biases",
+        "similarity 1",
+        "and a warning on the screen, on the page and in Prefect; columns in similarity.csv",
+        check_study,
+    ),
+]
+
 PEAK = """
 import sys
 from pathlib import Path
@@ -257,4 +398,4 @@ DTYPES = [
     for name, (make, says) in UNREADABLE.items()
 ]
 
-FAULTS = [*SCALING, *ORDER, *MEMORY, *DTYPES]
+FAULTS = [*SCALING, *ORDER, *OFFSETS, *MEMORY, *DTYPES]

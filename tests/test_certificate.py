@@ -110,6 +110,7 @@ def test_ill_conditioned_layers_say_how_small_an_epsilon_may_be():
     assert not profile.uncertain(profile.smallest_epsilon)
 
 
+@pytest.mark.filterwarnings("ignore::spanmatch.OffsetWarning")
 def test_neurons_that_fall_with_an_uncertain_one_are_uncertain():
     """x0 is the farthest; without it the y neurons, clear of epsilon themselves, lose what spans them."""
     x = np.array([[1, 1, 0.5], [1, -1, 0.1]]).T

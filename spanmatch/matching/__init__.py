@@ -10,6 +10,7 @@ from spanmatch.matching.match import Match, SimpleMatch
 from spanmatch.matching.maximum import maximum_match
 from spanmatch.matching.minimal import minimal_match
 from spanmatch.matching.minimum import minimum_match
+from spanmatch.matching.offsets import OffsetWarning, offset_neurons
 from spanmatch.matching.profile import MatchProfile, match_profile
 from spanmatch.matching.residuals import is_match, relative_residuals, residual_bounds
 from spanmatch.matching.simple import decompose, simple_matches
@@ -19,6 +20,7 @@ __all__ = [
     "Match",
     "MatchProfile",
     "MinimalMatches",
+    "OffsetWarning",
     "SimpleMatch",
     "TooFewSamplesWarning",
     "decompose",
@@ -28,6 +30,7 @@ __all__ = [
     "minimal_match",
     "minimal_matches",
     "minimum_match",
+    "offset_neurons",
     "relative_residuals",
     "residual_bounds",
     "simple_matches",

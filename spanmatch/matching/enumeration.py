@@ -17,6 +17,7 @@ from spanmatch.matching.gram import GramMatrix
 from spanmatch.matching.hitting import UnsettledSets
 from spanmatch.matching.match import Dead, Indices, Match, Neuron, alone
 from spanmatch.matching.minimal import minimal_around
+from spanmatch.matching.offsets import warn_of_offsets
 from spanmatch.matching.scaled import scale
 from spanmatch.matching.state import MatchState
 
@@ -95,6 +96,8 @@ def minimal_matches(
     -----
     TooFewSamplesWarning
         When there are no more samples than neurons on a side.
+    OffsetWarning
+        When a tenth of a side's neurons lie within `epsilon`, and 0.3, of their own mean.
 
     See Also
     --------
@@ -115,6 +118,7 @@ def minimal_matches(
     most, deadline = _check_limit(limit), _deadline(seconds)
     check_dead(dead)
     warn_if_too_few_samples(gram)
+    warn_of_offsets(gram, bound)
     state = MatchState(scale(gram))
     label = state.scaled.label(wanted)
     if label is None and dead == "match":

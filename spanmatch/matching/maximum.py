@@ -6,6 +6,7 @@ Apart from the profile, which costs more when most neurons match.
 from spanmatch.matching.checks import check_dead, check_epsilon, warn_if_too_few_samples
 from spanmatch.matching.gram import GramMatrix
 from spanmatch.matching.match import Dead, Match
+from spanmatch.matching.offsets import warn_of_offsets
 from spanmatch.matching.scaled import scale
 from spanmatch.matching.state import MatchState
 
@@ -38,6 +39,8 @@ def maximum_match(gram: GramMatrix, *, epsilon: float, dead: Dead = "exclude") -
     -----
     TooFewSamplesWarning
         When there are no more samples than neurons on a side.
+    OffsetWarning
+        When a tenth of a side's neurons lie within `epsilon`, and 0.3, of their own mean.
 
     See Also
     --------
@@ -53,6 +56,7 @@ def maximum_match(gram: GramMatrix, *, epsilon: float, dead: Dead = "exclude") -
     bound = check_epsilon(epsilon)
     check_dead(dead)
     warn_if_too_few_samples(gram)
+    warn_of_offsets(gram, bound)
     state = MatchState(scale(gram))
     state.peel(bound)
     found = state.scaled.match(state.labels())

@@ -12,6 +12,7 @@ from spanmatch.matching.checks import check_dead, check_epsilon, check_neuron, w
 from spanmatch.matching.gram import GramMatrix
 from spanmatch.matching.grow import grow
 from spanmatch.matching.match import Dead, Indices, Match, Neuron, alone
+from spanmatch.matching.offsets import warn_of_offsets
 from spanmatch.matching.scaled import ScaledGram, scale
 from spanmatch.matching.state import MatchState
 
@@ -62,6 +63,8 @@ def minimal_match(
     -----
     TooFewSamplesWarning
         When there are no more samples than neurons on a side.
+    OffsetWarning
+        When a tenth of a side's neurons lie within `epsilon`, and 0.3, of their own mean.
 
     Notes
     -----
@@ -74,6 +77,7 @@ def minimal_match(
     tried = [check_neuron(gram, other, "order") for other in order or ()]
     check_dead(dead)
     warn_if_too_few_samples(gram)
+    warn_of_offsets(gram, bound)
     state = MatchState(scale(gram))
     keep = state.scaled.label(wanted)
     if keep is None and dead == "match":

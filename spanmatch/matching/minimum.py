@@ -10,6 +10,7 @@ from spanmatch.errors import InputValueError
 from spanmatch.matching.checks import check_dead, check_neuron, warn_if_too_few_samples
 from spanmatch.matching.gram import GramMatrix
 from spanmatch.matching.match import Dead, Indices, Match, Neuron, Side, alone
+from spanmatch.matching.offsets import warn_of_offsets
 from spanmatch.matching.scaled import RESOLUTION, ScaledGram, independent, scale, solve_lower
 from spanmatch.matching.state import MatchState
 
@@ -48,6 +49,8 @@ def minimum_match(gram: GramMatrix, neuron: Neuron, *, dead: Dead = "exclude") -
     -----
     TooFewSamplesWarning
         When there are no more samples than neurons on a side.
+    OffsetWarning
+        When a tenth of a side's neurons lie within 1e-6 of their own mean.
 
     See Also
     --------
@@ -65,6 +68,7 @@ def minimum_match(gram: GramMatrix, neuron: Neuron, *, dead: Dead = "exclude") -
     wanted = check_neuron(gram, neuron)
     check_dead(dead)
     warn_if_too_few_samples(gram)
+    warn_of_offsets(gram, 0)
     scaled = scale(gram)
     for members in _sides(scaled):
         _check_independent(scaled, members)

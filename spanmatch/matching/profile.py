@@ -11,6 +11,7 @@ from spanmatch.matching.certificate import SMALLEST_EPSILON
 from spanmatch.matching.checks import check_dead, check_epsilon, warn_if_too_few_samples
 from spanmatch.matching.gram import FloatArray, GramMatrix
 from spanmatch.matching.match import Dead, Match
+from spanmatch.matching.offsets import warn_of_offsets
 from spanmatch.matching.scaled import scale
 from spanmatch.matching.state import MatchState
 
@@ -145,6 +146,8 @@ def match_profile(gram: GramMatrix, *, dead: Dead = "exclude") -> MatchProfile:
     -----
     TooFewSamplesWarning
         When there are no more samples than neurons on a side.
+    OffsetWarning
+        When a tenth of a side's neurons lie within 0.3 of their own mean.
 
     Notes
     -----
@@ -166,6 +169,7 @@ def match_profile(gram: GramMatrix, *, dead: Dead = "exclude") -> MatchProfile:
     """
     check_dead(dead)
     warn_if_too_few_samples(gram)
+    warn_of_offsets(gram)
     state = MatchState(scale(gram))
     critical = np.full((gram.n_x + gram.n_y, 3), np.inf if dead == "exclude" else 0.0)
     low = level = high = 1.0

@@ -10,6 +10,7 @@ from spanmatch.matching.checks import check_dead, check_epsilon, warn_if_too_few
 from spanmatch.matching.gram import GramMatrix
 from spanmatch.matching.match import Dead, Indices, Match, SimpleMatch, alone
 from spanmatch.matching.minimal import minimal_around
+from spanmatch.matching.offsets import warn_of_offsets
 from spanmatch.matching.profile import MatchProfile
 from spanmatch.matching.residuals import is_match
 from spanmatch.matching.scaled import ScaledGram, scale
@@ -51,6 +52,8 @@ def simple_matches(
     -----
     TooFewSamplesWarning
         When there are no more samples than neurons on a side.
+    OffsetWarning
+        When a tenth of a side's neurons lie within `epsilon`, and 0.3, of their own mean.
 
     Notes
     -----
@@ -67,6 +70,7 @@ def simple_matches(
             f"{profile.x.size} + {profile.y.size}; leave it out to have it computed"
         )
     warn_if_too_few_samples(gram)
+    warn_of_offsets(gram, bound)
     scaled = scale(gram)
     if profile is None:
         state = MatchState(scaled)
@@ -114,6 +118,8 @@ def decompose(
     -----
     TooFewSamplesWarning
         When there are no more samples than neurons on a side.
+    OffsetWarning
+        When a tenth of a side's neurons lie within `epsilon`, and 0.3, of their own mean.
 
     Notes
     -----
@@ -122,6 +128,7 @@ def decompose(
     """
     bound = check_epsilon(epsilon)
     warn_if_too_few_samples(gram)
+    warn_of_offsets(gram, bound)
     if not is_match(gram, match, epsilon=bound, dead=dead):
         raise InputValueError(
             f"`match` must be an ε-match at `epsilon` {epsilon} to have a decomposition, got {match!r} with "

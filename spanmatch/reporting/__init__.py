@@ -7,6 +7,7 @@ from spanmatch.reporting.drawn import Drawn
 from spanmatch.reporting.figures import curves_figure, similarity_figure, simple_match_sizes_figure
 from spanmatch.reporting.markdown import failure_markdown, report_markdown
 from spanmatch.reporting.names import shown_network
+from spanmatch.reporting.offsets import offset_sentences
 from spanmatch.reporting.page import report_page
 from spanmatch.reporting.results import (
     Comparison,
@@ -34,6 +35,7 @@ __all__ = [
     "curves_figure",
     "failure_markdown",
     "left_out_sentences",
+    "offset_sentences",
     "report_markdown",
     "report_page",
     "shown_network",

@@ -38,6 +38,9 @@ class SimilarityRow:
     dead_x: int
     dead_y: int
     samples: int
+    offset_x: int = 0
+    """Neurons that lie within epsilon of their own mean; 0 in results of versions that did not look."""
+    offset_y: int = 0
 
 
 @dataclass(frozen=True)

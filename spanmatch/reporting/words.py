@@ -18,6 +18,7 @@ from spanmatch.reporting.aggregate import (
     training_histories,
 )
 from spanmatch.reporting.names import shown_network
+from spanmatch.reporting.offsets import offset_sentences
 from spanmatch.reporting.results import NetworkRow, StudyResults
 
 __all__ = [
@@ -86,8 +87,12 @@ def summary_sentences(results: StudyResults) -> list[str]:
 
 
 def warning_sentences(results: StudyResults) -> list[str]:
-    """Say which layers had too few samples to mean anything, and which were left out."""
-    return [*_few_samples_sentences(results), *left_out_sentences(results.left_out)]
+    """Say which layers had too few samples to mean anything, where means decide, and what was left out."""
+    return [
+        *_few_samples_sentences(results),
+        *offset_sentences(results),
+        *left_out_sentences(results.left_out),
+    ]
 
 
 def left_out_sentences(left_out: Mapping[str, str]) -> list[str]:
