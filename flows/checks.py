@@ -32,7 +32,7 @@ from storage.root import Root
 
 if TYPE_CHECKING:
     from spanmatch.networks.data import Dataset
-    from spanmatch.networks.layers import Layer
+    from spanmatch.networks.layers import Chosen, Layer
 
 
 def check_names(study: Study) -> None:
@@ -116,7 +116,7 @@ def _question(study: Study, weights: Mapping[str, str]) -> str:
 
 def _looked_up(study: Study, weights: Mapping[str, str]) -> Setting:
     from spanmatch.networks.data import forget_datasets, load_source  # torch and scikit-learn: seconds
-    from spanmatch.networks.layers import choose
+    from spanmatch.networks.layers import as_if_said, choose
     from spanmatch.networks.padding import check_mask
 
     forget_datasets()
@@ -126,12 +126,14 @@ def _looked_up(study: Study, weights: Mapping[str, str]) -> Setting:
     others = {name: _other(name, path, dataset) for name, path in study.others.items()}
     found = choose(known, study.wanted_layers())
     check_mask(dataset.held_out.mask, {layer.name: layer.positions for layer in found.layers})
-    chosen, left_out = _shared(study, found.names, known, others)
+    said = {layer.name: layer.said for layer in found.layers if layer.said is not None}
+    others = {name: (other, as_if_said(layers, said)) for name, (other, layers) in others.items()}
+    chosen, left_out = _shared(study, found, others)
     passed_over = {layer: f"it gives {problem}" for layer, problem in found.left_out.items()}
     comparisons(study, {name: other.study for name, (other, _) in others.items()})
     return Setting(
         layers=chosen,
-        neurons={layer.name: layer.said for layer in found.layers if layer.said is not None},
+        neurons=said,
         dataset_digest=dataset.digest,
         held_out_digest=dataset.held_out.digest,
         held_out=len(dataset.held_out),
@@ -180,12 +182,11 @@ def _other(name: str, path: str, dataset: "Dataset") -> "tuple[OtherStudy, tuple
 
 def _shared(
     study: Study,
-    chosen: tuple[str, ...],
-    known: "tuple[Layer, ...]",
+    found: "Chosen",
     others: "Mapping[str, tuple[OtherStudy, tuple[Layer, ...]]]",
 ) -> tuple[tuple[str, ...], dict[str, str]]:
     """Return those of the chosen layers that all studies have, and why not the rest; refuse named ones."""
-    positions = {layer.name: layer.positions for layer in known}
+    chosen, positions = found.names, {layer.name: layer.positions for layer in found.layers}
     left_out: dict[str, str] = {}
     for name, (_, layers) in others.items():
         theirs = {layer.name: layer for layer in layers if not layer.problem}

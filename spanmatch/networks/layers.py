@@ -248,6 +248,11 @@ def as_said(layer: Layer, neurons: Neurons | None) -> Layer:
     return _arranged(replace(layer, said=neurons), arranged(layer.dims, neurons=place))
 
 
+def as_if_said(layers: Sequence[Layer], neurons: Mapping[str, Neurons]) -> tuple[Layer, ...]:
+    """Return layers with their neurons in the dimensions that somebody says of some, by their names."""
+    return tuple(as_said(layer, neurons.get(layer.name)) for layer in layers)
+
+
 def usable(layer: Layer) -> Layer:
     """Return a layer, or say why it has no activations.
 
