@@ -87,7 +87,7 @@ def subject_of(sizes: Sizes) -> Subject:
     pictures = Images(enlarged.numpy(), few.labels, few.ids)
     with deterministic(0):
         network = build("vgg16", pictures.shape, 10).eval()
-    layers = choose(list_layers(network, pictures.shape), [DEFAULT])
+    layers = choose(list_layers(network, pictures.shape), [DEFAULT]).names
     return Subject(network, layers, pictures)
 
 

@@ -20,6 +20,7 @@ from pipeline import QUICK, carried_out, in_this_process, quick
 from rich.console import Console
 
 from flows.screen import Bars
+from flows.study import Study
 from spanmatch import GramMatrix
 from storage.arrays import Artefact, GroupWriter
 from storage.root import Root, Stage
@@ -136,8 +137,8 @@ def collector(_: Path) -> None:
 class Watched(Bars):
     """The bars of the terminal, which tell that the last count has come."""
 
-    def __init__(self) -> None:
-        super().__init__(Console(quiet=True))
+    def __init__(self, study: Study) -> None:
+        super().__init__(Console(quiet=True), study)
         self.last = Event()
 
     def advanced(self, stage: Stage, part: str, done: int) -> None:
@@ -157,7 +158,7 @@ def twice(folder: Path) -> None:
     )
     seen: dict[Stage, tuple[float, float | None]] = {}
 
-    with Watched() as bars, listening(counter := StepCounter(bars)), in_this_process() as cluster:
+    with Watched(study) as bars, listening(counter := StepCounter(bars)), in_this_process() as cluster:
 
         def repeat(root: Root, stage: Stage, missing: list[Any]) -> None:
             steps = sum(job[0].steps for job in missing)

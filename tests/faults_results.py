@@ -40,8 +40,7 @@ from spanmatch.networks.architectures import build
 
 def network(classes, shape):
     network = build("vgg9-digits", shape, classes)
-    network.classifier.relu1 = nn.Sequential(nn.ReLU())
-    network.block3.relu2 = nn.Sequential(nn.ReLU())
+    del network.classifier.relu1, network.block3.relu2
     return network
 """
 
@@ -161,7 +160,7 @@ FILES = {
     "a cell too many": ("similarity.csv", lambda text: text.rstrip() + ",7\n", "'beyond the header'"),
     "a missing column": ("similarity.csv", without("samples"), "'samples'"),
     "a cell that is no number": ("similarity.csv", swap("0.5", "half"), "'similarity'"),
-    "a row cut short": ("similarity.csv", lambda text: text.rpartition(",")[0], "'samples'"),
+    "a row cut short": ("similarity.csv", lambda text: text.rpartition(",")[0], "'offset_y'"),
     "a further key of a network": ("networks.json", swap('"loss"', '"lost"'), "'lost'"),
     "networks that are no list": ("networks.json", lambda _: "7", "list"),
     "a document cut short": ("ledger.json", lambda text: text[:-4], "line"),

@@ -21,6 +21,7 @@ from flows import checks, kept, plan, prune, results
 from flows.setting import Setting
 from flows.status import status
 from flows.study import Study
+from spanmatch.networks.data import load_dataset
 from storage import bucket
 from storage import results as files
 from storage.arrays import Artefact, GroupReader, GroupWriter
@@ -34,7 +35,8 @@ from tasks.networks import make_network
 from tasks.records import Cache
 
 WEIGHTS = {"a": np.arange(6.0)}
-SETTING = Setting(("block2.relu2",), "data", "data", 599)
+DIGITS = load_dataset("digits")
+SETTING = Setting(("block2.relu2",), DIGITS.digest, DIGITS.held_out.digest, 599)
 KEY = "0" * 64
 
 

@@ -46,7 +46,7 @@ def dense(shape: tuple[int, ...]) -> nn.Module:
 def _any_shape(shape: tuple[int, ...], _: Path) -> None:
     data = samples(*shape)
     network = build(f"{__name__}:dense", data.held_out.shape, data.classes).eval()
-    assert choose(list_layers(network, shape), ["default"]) == ("relu",)
+    assert choose(list_layers(network, shape), ["default"]).names == ("relu",)
     found = whole(network, ("relu",), data.held_out)["relu"]
     with torch.inference_mode():
         wanted = network(torch.from_numpy(data.held_out.pixels)).numpy()

@@ -169,6 +169,7 @@ def test_updates_and_merges_count_the_additions_that_a_product_goes_through():
     assert kept.roundings == 600  # as if one sample had come after the other
 
 
+@pytest.mark.filterwarnings("ignore::spanmatch.OffsetWarning")
 @pytest.mark.parametrize("chunk", [1, 8, 100, 8192])
 def test_a_neuron_in_the_span_is_not_certified_outside_of_it_by_equal_chunks(chunk):
     """Constant columns and signs: rounding goes one way, and the regression weights are 5e4."""

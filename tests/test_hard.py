@@ -16,6 +16,8 @@ from spanmatch import GramMatrix, TooFewSamplesWarning, match_profile, relative_
 # What float64 rounds in the last step of a bound, and the cuts that are admissible where the rank is unclear.
 LAST_BIT, CUTS = 4e-16, (1e-6, 1e-7, 1e-5)
 
+pytestmark = pytest.mark.filterwarnings("ignore::spanmatch.OffsetWarning")
+
 
 def summed(x, y, chunk, rng):
     """Gram matrix of chunks, added one after the other or as a tree."""

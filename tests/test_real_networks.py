@@ -11,6 +11,8 @@ from real_networks import REAL, arranged_by_hand, by_hand
 from spanmatch import GramMatrix, match_profile
 from spanmatch.networks.layers import choose, list_layers
 
+pytestmark = pytest.mark.filterwarnings("ignore::spanmatch.OffsetWarning")
+
 
 @pytest.mark.parametrize("name", REAL)
 def test_every_module_has_its_name_its_values_and_its_neurons(name: str) -> None:

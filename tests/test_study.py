@@ -66,7 +66,7 @@ def test_similarity_has_a_row_for_every_layer_pair_and_epsilon(similarity: list[
     assert len(similarity) == 6 * len(LAYERS) * len(EPSILONS)
     assert list(similarity[0]) == [
         "layer", "checkpoint_x", "checkpoint_y", "epsilon", "similarity", "matched_x", "matched_y",
-        "neurons_x", "neurons_y", "dead_x", "dead_y", "samples",
+        "neurons_x", "neurons_y", "dead_x", "dead_y", "samples", "offset_x", "offset_y",
     ]  # fmt: skip
     for row in similarity:
         matched, neurons = (int(row[f"{what}_x"]) + int(row[f"{what}_y"]) for what in ("matched", "neurons"))
@@ -163,6 +163,7 @@ def grams(digits_root: Path, outcome: Outcome) -> Iterator[tuple[tuple[str, str,
         )
 
 
+@pytest.mark.filterwarnings("ignore::spanmatch.OffsetWarning")  # of untrained layers
 def test_every_simple_match_is_a_match_and_together_they_are_the_maximum_match(
     digits_root: Path, outcome: Outcome, simple: list[dict]
 ) -> None:
@@ -185,6 +186,7 @@ def test_every_simple_match_is_a_match_and_together_they_are_the_maximum_match(
     assert checked == len(simple) > 0
 
 
+@pytest.mark.filterwarnings("ignore::spanmatch.OffsetWarning")  # of untrained layers
 def test_a_network_matches_itself_fully_neuron_by_neuron(digits_root: Path, outcome: Outcome) -> None:
     for _, gram in grams(digits_root, outcome):
         own = np.block([[gram.xx, gram.xx], [gram.xx, gram.xx]])

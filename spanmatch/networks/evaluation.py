@@ -14,6 +14,7 @@ from spanmatch.errors import InputValueError
 from spanmatch.networks.batches import ordered_batches
 from spanmatch.networks.data import Dataset, Images
 from spanmatch.networks.devices import deterministic
+from spanmatch.networks.forward import taking
 
 _BATCH = 256
 _TRIED = 2
@@ -77,14 +78,8 @@ def require_classifier(network: nn.Module, dataset: Dataset) -> None:
     pixels = torch.from_numpy(dataset.parts[0].slice(0, _TRIED).pixels)
     with torch.random.fork_rng(devices=[]):
         for training in (True, False):
-            try:
+            with taking(tuple(pixels.shape[1:])):
                 output = network.train(training)(pixels.clone())
-            except Exception as error:
-                shape = tuple(pixels.shape[1:])
-                raise InputValueError(
-                    f"`shape` of the images must be one that the network takes, but {shape} raised "
-                    f"{type(error).__name__}: {error}"
-                ) from error
             if not _is_logits(output, len(pixels), dataset.classes):
                 when = "training" if training else "evaluation"
                 raise InputValueError(

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
+from spanmatch.errors import InputValueError
 from spanmatch.networks.padding import Counts, both, padding_in_call, told_of_padding
 from spanmatch.networks.sites import (
     ACTIVATION_FUNCTIONS,
@@ -184,6 +185,24 @@ class _Functions(TorchFunctionMode):
         output = func(*args, **(kwargs or {}))
         self._called(func, output)
         return output
+
+
+@contextmanager
+def taking(shape: tuple[int, ...]) -> Iterator[None]:
+    """Say that a network does not take inputs of a shape, where what runs in the block fails for that.
+
+    Errors that no shape can lead to are left as they are.
+    """
+    try:
+        yield
+    except (RuntimeError, ValueError, TypeError, IndexError, AssertionError) as error:
+        if isinstance(error, InputValueError | NotImplementedError | torch.OutOfMemoryError):
+            raise
+        message = (
+            f"`shape` of the images must be one that the network takes, but {tuple(shape)} raised "
+            f"{type(error).__name__}: {error}"
+        )
+        raise InputValueError(message) from error
 
 
 @contextmanager

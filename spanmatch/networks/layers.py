@@ -13,7 +13,7 @@ from torch import nn
 from spanmatch.errors import InputValueError
 from spanmatch.networks.axes.axis import Arrangement, Dims, arranged, kind_of, size_of
 from spanmatch.networks.axes.tracking import AxisTracking
-from spanmatch.networks.forward import Calls, Forward, faithful
+from spanmatch.networks.forward import Calls, Forward, faithful, taking
 from spanmatch.networks.padding import padding_problem
 from spanmatch.networks.sites import Site, bends, is_torchs_own
 
@@ -173,15 +173,8 @@ def probe(
     calls = Calls(forward, note)
     with faithful(), torch.no_grad():
         tracking = AxisTracking(noise, operated)
-        try:
-            with calls.watched(), tracking:
-                network(noise)
-        except Exception as error:
-            message = (
-                f"`shape` of the images must be one that the network takes, but {tuple(shape)} raised "
-                f"{type(error).__name__}: {error}"
-            )
-            raise InputValueError(message) from error
+        with taking(shape), calls.watched(), tracking:
+            network(noise)
     own = {module for module, known in operations.items() if not is_torchs_own(module) and bends(known)}
     within = {inner for module in own for inner in module.modules() if inner is not module}
     forward.activations = (forward.activations | own) - within
