@@ -163,7 +163,7 @@ def _layers(study: Study, dataset: "Dataset") -> "tuple[Layer, ...]":
             fit_weights(network, read_weights(Path(path).expanduser()))
         except WeightsError as error:
             raise InputValueError(f"{error} (of {name!r})") from None
-    return list_layers(network, dataset.held_out.shape)
+    return list_layers(network, dataset.held_out)
 
 
 def _other(name: str, path: str, dataset: "Dataset") -> "tuple[OtherStudy, tuple[Layer, ...]]":

@@ -26,8 +26,8 @@ def layers_of(study: Study) -> "tuple[tuple[Layer, ...], frozenset[str]]":
     from spanmatch.networks.layers import choose, list_layers
 
     dataset = load_source(study.source())
-    shape = dataset.held_out.shape
-    known = list_layers(build(study.architecture, shape, dataset.classes, study.width), shape)
+    images = dataset.held_out
+    known = list_layers(build(study.architecture, images.shape, dataset.classes, study.width), images)
     chosen = choose(known, study.wanted_layers())
     said = {layer.name: layer for layer in chosen.layers}
     return tuple(said.get(layer.name, layer) for layer in known), frozenset(said)

@@ -138,8 +138,10 @@ class Choosy(nn.Module):
 
 
 def test_a_layer_that_is_not_reached_is_named() -> None:
-    of = Images(np.full((3, 1, 2, 2), 99, np.float32), np.zeros(3, np.int64), ("a", "b", "c"))
-    with pytest.raises(UnusableLayerError, match="'dark' gives nothing for images 0 to 1; leave it out"):
+    pixels = np.zeros((3, 1, 2, 2), np.float32)
+    pixels[2] = 99
+    of = Images(pixels, np.zeros(3, np.int64), ("a", "b", "c"))
+    with pytest.raises(UnusableLayerError, match="'dark' gives nothing for images 2 to 2; leave it out"):
         list(extract(Choosy(), ["dark"], of, batch_size=2))
 
 
@@ -171,12 +173,10 @@ def test_a_name_means_the_module_of_that_name() -> None:
         np.testing.assert_allclose(found[name][:, 0], values, atol=1e-6, err_msg=name)
 
 
-def test_a_module_in_two_places_answers_to_both_names() -> None:
+def test_a_module_in_several_places_has_the_name_of_the_place() -> None:
     act = nn.ReLU()
     network = seeded(lambda: nn.Sequential(nn.Linear(4, 3), act, nn.Linear(3, 3), act, act))
-    listed = list_layers(network, (4,))
-    assert [layer.name for layer in listed] == ["0", "1", "2", "1_1", "1_2"]
-    assert choose(listed, ["3"]).names == ("1_1",)
+    assert [layer.name for layer in list_layers(network, (4,))] == ["0", "1", "2", "3", "4"]
     some = images(3, 4)
     found = whole(network, ("3", "1"), some)
     with torch.no_grad():
@@ -184,6 +184,46 @@ def test_a_module_in_two_places_answers_to_both_names() -> None:
         second = network(torch.from_numpy(some.pixels))
     np.testing.assert_allclose(found["1"][:, 0], first, atol=1e-6)
     np.testing.assert_allclose(found["3"][:, 0], second, atol=1e-6)
+
+
+class Sharing(nn.Module):
+    """Calls an activation function of others twice."""
+
+    def __init__(self, act: nn.Module) -> None:
+        super().__init__()
+        self.fc, self.act = nn.Linear(4, 4), act
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.act(self.fc(self.act(x)) + 0.1)
+
+
+class Shared(nn.Module):
+    """Two blocks and a head that share one activation function, called in another order than they stand."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        act = nn.ReLU()
+        self.head = nn.Sequential(nn.Linear(4, 4), act)
+        self.blocks = nn.ModuleList([Sharing(act), Sharing(act)])
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        for block in self.blocks:
+            x = block(x)
+        return self.head(x)
+
+
+def test_a_shared_module_is_named_by_the_module_that_calls_it() -> None:
+    network, some = seeded(Shared), images(3, 4)
+    layers = ("blocks.0.act", "blocks.0.act_1", "blocks.1.act", "blocks.1.act_1", "head.1")
+    assert choose(list_layers(network, (4,)), ["default"]).names == layers
+    found = whole(network, layers, some)
+    with torch.no_grad():
+        z = torch.from_numpy(some.pixels)
+        for number, block in enumerate(network.blocks):
+            np.testing.assert_allclose(found[f"blocks.{number}.act"][:, 0], z.clamp(min=0), atol=1e-6)
+            z = block(z)
+            np.testing.assert_allclose(found[f"blocks.{number}.act_1"][:, 0], z, atol=1e-6)
+        np.testing.assert_allclose(found["head.1"][:, 0], network.head(z), atol=1e-6)
 
 
 class NewGELU(nn.Module):

@@ -136,7 +136,7 @@ def extract(
         raise InputValueError(f"`layers` and `images` must not be empty, got {len(layers)} and {len(images)}")
     where = torch.device(resolve_device(device))
     with deterministic(device=device):
-        forward, known = probe(network.to(where), images.slice(0, 1).pixels.shape[1:], where)
+        forward, known = probe(network.to(where), images, where)
     chosen = {name: usable(as_said(known_layer(known, name), neurons.get(name))) for name in layers}
     check_mask(images.mask, {name: layer.positions for name, layer in chosen.items()})
     take = _Taking(positions, position_seed, dtype)
@@ -182,7 +182,7 @@ def _batches(
 ) -> Iterator[dict[str, Activations]]:
     for start in range(0, len(images), batch_size):
         batch = images.slice(start, start + batch_size)
-        with deterministic(device=device.type), faithful(), torch.inference_mode():
+        with deterministic(device=device.type), faithful(), torch.no_grad():
             taken = _passed(forward, layers, batch, take, on_layer, device)
         for layer in layers:
             if layer not in taken:
@@ -202,7 +202,6 @@ def _passed(
     taken: dict[str, Activations] = {}
     held: dict[str, object] = {}  # until the network has told its layers which positions are padding
     mask = batch.mask
-    asked = {layer.name: name for name, layer in layers.items()}
     known: Counts = {} if mask is None else {mask.shape[1]: torch.tensor(mask, device=device)}
 
     def took(name: str, output: object, counts: Counts) -> None:
@@ -210,19 +209,19 @@ def _passed(
         on_layer(name, taken[name])
 
     def keep(site: Site, output: object) -> None:
-        name = asked.get(site.name)
-        if name is not None and forward.told_of_padding:
-            held[name] = output.clone() if isinstance(output, torch.Tensor) else output
-        elif name is not None:
-            took(name, output, known)
+        if site.name in layers and forward.told_of_padding:
+            held[site.name] = output.clone() if isinstance(output, torch.Tensor) else output
+        elif site.name in layers:
+            took(site.name, output, known)
 
     # a copy: the network may work on its input in place
-    pixels = torch.tensor(batch.pixels, device=device)
-    told = forward(pixels, keep, until=None if forward.told_of_padding else asked)
-    for counts in told.values():
+    pixels = forward.cast(torch.tensor(batch.pixels, device=device))
+    told = forward(pixels, keep, until=None if forward.told_of_padding else layers)
+    for counts in told.counts.values():
         known = both(known, counts)
     for name, output in held.items():
-        if problem := padding_problem(layers[name].positions, told):
+        problem = "" if mask is not None else padding_problem(layers[name].positions, told)
+        if problem:
             raise UnusableLayerError(name, problem)
         took(name, output, known)
     return taken

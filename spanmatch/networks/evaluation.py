@@ -41,7 +41,7 @@ def evaluate(network: nn.Module, images: Images, device: str = "cpu") -> Evaluat
     """
     network.eval()
     right, loss = 0, 0.0
-    with deterministic(device=device), torch.inference_mode():
+    with deterministic(device=device), torch.no_grad():
         for pixels, labels in ordered_batches(images, _BATCH, ahead=device == "cuda"):
             logits = network(torch.from_numpy(pixels).to(device)).float().cpu()
             loss += nn.functional.cross_entropy(logits, torch.from_numpy(labels), reduction="sum").item()
@@ -59,7 +59,7 @@ def judge(network: nn.Module, dataset: Dataset, device: str = "cpu") -> Evaluati
     network.eval()
     if len(np.unique(dataset.held_out.labels)) < 2:
         return None
-    with deterministic(device=device), torch.inference_mode():
+    with deterministic(device=device), torch.no_grad():
         pixels = torch.from_numpy(dataset.held_out.slice(0, _TRIED).pixels).to(device)
         output = network(pixels)
     if not _is_logits(output, len(pixels), dataset.classes):

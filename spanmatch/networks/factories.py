@@ -8,11 +8,14 @@ import socket
 from collections.abc import Callable
 from typing import Any
 
+import torch
 import torchvision
 from torch import nn
+from torch.nn.parameter import UninitializedParameter
 
 from spanmatch.errors import InputValueError
 from spanmatch.networks.catalogue import is_factory
+from spanmatch.networks.forward import taking
 from spanmatch.networks.project import import_anew, project_digest
 from spanmatch.networks.scaling import Shape, refuse_shape
 
@@ -53,7 +56,17 @@ def from_factory(architecture: str, shape: tuple[int, ...], classes: int) -> nn.
     if not isinstance(network, nn.Module):
         got = f"it returned {type(network).__name__}"
         raise _refused(architecture, "a factory that returns a torch.nn.Module", got)
-    return _plain(network).float()
+    return _shaped(_plain(network), shape).float()
+
+
+def _shaped(network: nn.Module, shape: tuple[int, ...]) -> nn.Module:
+    """Give lazy layers the parameters that an input of the shape makes."""
+    if any(isinstance(weights, UninitializedParameter) for weights in network.parameters()):
+        training = network.training
+        with torch.no_grad(), taking(shape):
+            network.eval()(torch.zeros(2, *shape))
+        network.train(training)
+    return network
 
 
 def require_same_code(architecture: str, digest: str) -> None:

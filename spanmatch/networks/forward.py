@@ -1,8 +1,9 @@
 """A network's forward pass as Python runs it, which shows each layer's output as soon as it is computed."""
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
 from itertools import count, islice
 from typing import Any
 
@@ -10,8 +11,8 @@ import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
-from spanmatch.errors import InputValueError
-from spanmatch.networks.padding import Counts, both, padding_in_call, told_of_padding
+from spanmatch.errors import InputTypeError, InputValueError, SpanmatchError
+from spanmatch.networks.padding import Padding, told_of_padding
 from spanmatch.networks.sites import (
     ACTIVATION_FUNCTIONS,
     OnOutput,
@@ -34,23 +35,40 @@ class Forward:
     ----------
     network
         Set to evaluation here.
+
+    Raises
+    ------
+    TypeError
+        If it is TorchScript, at least in part.
     """
 
     def __init__(self, network: nn.Module) -> None:
+        if any(isinstance(module, torch.jit.ScriptModule) for module in network.modules()):
+            raise InputTypeError(
+                "`architecture` must give a network of Python modules, whose layers can be seen, got one "
+                "with TorchScript in it; give the modules that it was made of"
+            )
         self.network = network.eval()
-        self.names = {module: name for name, module in network.named_modules() if name}
-        self.all_names: dict[nn.Module, list[str]] = {}
+        self.names: dict[nn.Module, list[str]] = {}
         """Every name of a module: one activation function may serve many layers."""
         for name, module in network.named_modules(remove_duplicate=False):
-            self.all_names.setdefault(module, []).append(name)
+            if name:
+                self.names.setdefault(module, []).append(name)
         self.activations: set[nn.Module] = {module for module in self.names if is_activation(module)}
         """Activation functions: torch's, and those of somebody's own that a first pass has found."""
         self.told_of_padding = told_of_padding(network)
         """Modules that can be told of padding; whether they are may depend on the images."""
+        self.padding = Padding()
+        """What is known of how the network tells its layers of padding."""
+
+    def cast(self, inputs: torch.Tensor) -> torch.Tensor:
+        """Return inputs in the precision of the network's parameters."""
+        kinds = (weights.dtype for weights in self.network.parameters() if weights.is_floating_point())
+        return inputs.to(next(kinds, inputs.dtype))
 
     def __call__(
         self, inputs: torch.Tensor, on_output: OnOutput, *, until: Collection[str] | None = None
-    ) -> Counts:
+    ) -> Padding:
         """Run images through the network.
 
         Parameters
@@ -64,35 +82,54 @@ class Forward:
 
         Returns
         -------
-        dict
-            Which positions count, where the network tells a layer of padding.
+        Padding
+            What the network has told its layers of padding.
         """
-        calls = Calls(self, on_output, None if until is None else set(until))
+        calls = Calls(self, on_output, len(inputs), None if until is None else set(until))
         with calls.watched():
             self.network(inputs)
-        return calls.counts
+        return calls.padding
 
 
 class _EnoughError(BaseException):
     """All layers that are wanted were shown; no network is to catch it."""
 
 
+@dataclass
+class _Work:
+    """A module that is at work.
+
+    Attributes
+    ----------
+    module, path
+        What it is, and where in the network: its name by the way by which it was called.
+    calls
+        How often it has called each module so far.
+    """
+
+    module: nn.Module | None
+    path: str
+    calls: Counter[nn.Module] = field(default_factory=Counter)
+
+
 class Calls:
     """Names the calls of one forward pass, and shows their outputs."""
 
-    def __init__(self, forward: Forward, on_output: OnOutput, wanted: set[str] | None = None) -> None:
-        self._names: Mapping[nn.Module, str] = forward.names
-        self._all_names = forward.all_names
-        self._taken = frozenset(name for names in forward.all_names.values() for name in names)
+    def __init__(
+        self, forward: Forward, on_output: OnOutput, images: int, wanted: set[str] | None = None
+    ) -> None:
+        self._names = forward.names
+        self._taken = frozenset(name for names in forward.names.values() for name in names)
         self._activations = forward.activations
         self._on_output = on_output
+        self._images = images
         self._wanted = wanted
-        self._entered: list[nn.Module] = []
+        self._works = [_Work(None, "")]
         self._calls: Counter[str] = Counter()
         self._showing = False
         self._told_of_padding = forward.told_of_padding
-        self.counts: Counts = {}
-        """Which positions count, by what the network has told its layers of padding so far."""
+        self.padding = forward.padding.begun()
+        """What the network has told its layers of padding so far."""
 
     @contextmanager
     def watched(self) -> Iterator[None]:
@@ -113,37 +150,34 @@ class Calls:
     @property
     def entered(self) -> Sequence[nn.Module]:
         """The modules that are at work, each within the one before."""
-        return self._entered
+        return [work.module for work in self._works if work.module is not None]
 
     def _enter(self, module: nn.Module, _inputs: object) -> None:
-        self._entered.append(module)
+        caller = self._works[-1]
+        names = _within(self._names[module], caller.path)
+        place = min(caller.calls[module], len(names) - 1)
+        caller.calls[module] += 1
+        self._works.append(_Work(module, names[place]))
 
     def _tell(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        for mask in padding_in_call(self._told_of_padding[module], args, kwargs):
-            self.counts = both(self.counts, mask)
+        self.padding.note(module, self._told_of_padding[module], args, kwargs, self._images)
 
     def _leave(self, module: nn.Module, _inputs: object, output: object) -> None:
-        self._entered.pop()
+        work = self._works.pop()
         if output is None:  # the module has raised, or gives nothing
             return
-        names, number = self._all_names[module], self._calls[self._names[module]]
-        site = Site(
-            self._unique(self._names[module]),
-            type(module).__name__,
-            module in self._activations,
-            module,
-            also=names[number] if 0 < number < len(names) else "",
-        )
-        self._show(site, layer_output(module, output))
+        name, kind = self._unique(work.path), type(module).__name__
+        self._show(Site(name, kind, module in self._activations, module), layer_output(module, output))
 
     def _function(self, function: Callable[..., object], output: object) -> None:
-        caller = self._entered[-1] if self._entered else None
+        work = self._works[-1]
+        caller = work.module
         if self._showing or (caller is not None and (hides_functions(caller) or caller in self._activations)):
             return
         if not isinstance(output, torch.Tensor):
             return
         kind = function_name(function)
-        name = kind if caller is None else f"{self._names[caller]}.{kind}"
+        name = f"{work.path}.{kind}" if work.path else kind
         while name in self._taken:
             name += "_function"
         is_activation = kind in ACTIVATION_FUNCTIONS
@@ -166,6 +200,12 @@ class Calls:
         self._calls[name] += 1
         free = (again for number in count(1) if (again := f"{name}_{number}") not in self._taken)
         return next(islice(free, before - 1, None)) if before else name
+
+
+def _within(names: Sequence[str], path: str) -> Sequence[str]:
+    """Return those of a module's names that lie in the module that calls it, directly if there are any."""
+    right = [name for name in names if name.rpartition(".")[0] == path]
+    return right or [name for name in names if not path or name.startswith(f"{path}.")] or names
 
 
 class _Functions(TorchFunctionMode):
@@ -196,8 +236,14 @@ def taking(shape: tuple[int, ...]) -> Iterator[None]:
     try:
         yield
     except (RuntimeError, ValueError, TypeError, IndexError, AssertionError) as error:
-        if isinstance(error, InputValueError | NotImplementedError | torch.OutOfMemoryError):
+        if isinstance(error, SpanmatchError | NotImplementedError | torch.OutOfMemoryError):
             raise
+        if "dtype" in str(error):
+            raise InputTypeError(
+                "`architecture` must give a network that computes in the precision of its parameters, in "
+                f"which it is given its input, but it raised {type(error).__name__}: {error}; have it cast "
+                "nothing"
+            ) from error
         message = (
             f"`shape` of the images must be one that the network takes, but {tuple(shape)} raised "
             f"{type(error).__name__}: {error}"

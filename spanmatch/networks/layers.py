@@ -1,24 +1,29 @@
 """Which layers a network has, which of them are wanted, and where their neurons are."""
 
 import difflib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
+from itertools import zip_longest
 from math import prod
 from typing import Literal, NamedTuple, NoReturn
 
 import torch
 from torch import nn
+from torch.utils._pytree import tree_leaves
 
 from spanmatch.errors import InputValueError
-from spanmatch.networks.axes.axis import Arrangement, Dims, arranged, kind_of, size_of
+from spanmatch.networks.axes.axis import Arrangement, Dims, arranged, dim, kind_of, size_of
 from spanmatch.networks.axes.tracking import AxisTracking
+from spanmatch.networks.data import Images
 from spanmatch.networks.forward import Calls, Forward, faithful, taking
-from spanmatch.networks.padding import padding_problem
-from spanmatch.networks.sites import Site, bends, is_torchs_own
+from spanmatch.networks.padding import Padding, padding_problem
+from spanmatch.networks.sites import Site, bends, is_activation, is_torchs_own
 
 DEFAULT = "default"
 """The outputs of every activation function."""
+
+_MASK = "say which positions count with the `mask` of the data set's images, or leave it out"
 
 Neurons = Literal["last"] | int
 """Which dimension of a layer's output is the neurons, the images' being 0."""
@@ -58,8 +63,6 @@ class Layer:
         What the dimensions of the output stand for, of as many images as the layers were looked at with.
     said
         The dimension that is the neurons, where somebody has said it.
-    also
-        Another name that it answers to: its module is in several places of the network.
     """
 
     name: str
@@ -71,7 +74,6 @@ class Layer:
     size: int = 0
     dims: Dims | None = field(default=None, repr=False, compare=False)
     said: Neurons | None = None
-    also: str = ""
 
     @property
     def described(self) -> str:
@@ -128,63 +130,107 @@ class UnusableLayerError(InputValueError):
         self.layer = layer
 
 
-def list_layers(network: nn.Module, shape: tuple[int, ...]) -> tuple[Layer, ...]:
+def list_layers(network: nn.Module, of: tuple[int, ...] | Images) -> tuple[Layer, ...]:
     """Return the layers of a network in the order of its forward pass.
 
-    Two images of noise pass through the network, and each operation is watched: a convolution's channels are
-    its neurons and its map the positions, a dense layer's units its neurons, and what comes after is followed
-    through every change of shape (`spanmatch.networks.axis_rules`).
+    Two images pass through the network, and each operation is watched: a convolution's channels are its
+    neurons and its map the positions, a dense layer's units its neurons, and what comes after is followed
+    through every change of shape (`spanmatch.networks.axes`).
 
     Parameters
     ----------
     network
         Set to evaluation here.
-    shape
-        (channels, height, width) of an image, or whatever else one input of the network is.
+    of
+        Images, of which the first two are taken; or the shape of one input, such as (channels, height,
+        width), for two of noise.
 
     Raises
     ------
     ValueError
-        If the network does not take such images.
+        If the network does not take such images, or does not give the same for the same images.
     """
     weights = next(network.parameters(), None)
-    return probe(network, shape, torch.device("cpu") if weights is None else weights.device)[1]
+    return probe(network, of, torch.device("cpu") if weights is None else weights.device)[1]
 
 
 def probe(
-    network: nn.Module, shape: tuple[int, ...], device: torch.device
+    network: nn.Module, of: tuple[int, ...] | Images, device: torch.device
 ) -> tuple[Forward, tuple[Layer, ...]]:
     """Return a network's forward pass with the layers that it shows."""
-    noise = torch.randn(_PROBE_IMAGES, *shape, generator=torch.Generator().manual_seed(0)).to(device)
+    inputs, masked = _inputs(of, device)
     forward = Forward(network)
+    inputs = forward.cast(inputs)
     seen: list[tuple[Site, str, tuple[int, ...], Dims | None]] = []
     operations: dict[nn.Module, dict[str, bool]] = {}
 
     def note(site: Site, output: object) -> None:
         dims = tracking.dims(output) if isinstance(output, torch.Tensor) else None
-        if dims is not None or not site.is_function:  # a function of no image is no layer
+        if (
+            dims is not None or site.is_activation or not site.is_function
+        ):  # a function of no image is no layer
             seen.append((site, layout_problem(output), tuple(getattr(output, "shape", ())), dims))
 
     def operated(name: str, pointwise: bool) -> None:
+        if calls.entered and is_activation(calls.entered[-1]):
+            return
         for module in calls.entered:
             known = operations.setdefault(module, {})
             known[name] = pointwise and known.get(name, True)
 
-    calls = Calls(forward, note)
+    calls = Calls(forward, note, _PROBE_IMAGES)
     with faithful(), torch.no_grad():
-        tracking = AxisTracking(noise, operated)
-        with taking(shape), calls.watched(), tracking:
-            network(noise)
+        with taking(tuple(inputs.shape[1:])):
+            expected = _passed(network, inputs)
+        tracking = AxisTracking(again := inputs.clone(), operated)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            with calls.watched(), tracking:
+                found = network(again)
+    _require_same(expected, found)
     own = {module for module, known in operations.items() if not is_torchs_own(module) and bends(known)}
     within = {inner for module in own for inner in module.modules() if inner is not module}
     forward.activations = (forward.activations | own) - within
+    padding = Padding() if masked else calls.padding
     layers = []
     for site, problem, shape, dims in seen:
         if not (site.is_function and site.module in own | within):
-            is_activation = site.is_activation if site.is_function else site.module in forward.activations
-            here = replace(site, is_activation=is_activation)
-            layers.append(_layer(here, problem, shape, dims, calls.counts))
+            is_one = site.is_activation if site.is_function else site.module in forward.activations
+            layers.append(_layer(replace(site, is_activation=is_one), problem, shape, dims, padding))
     return forward, tuple(layers)
+
+
+def _inputs(of: tuple[int, ...] | Images, device: torch.device) -> tuple[torch.Tensor, bool]:
+    """Return two inputs, and whether it is said which of their positions count."""
+    if isinstance(of, tuple):
+        noise = torch.randn(_PROBE_IMAGES, *of, generator=torch.Generator().manual_seed(0))
+        return noise.to(device), False
+    pixels = torch.from_numpy(of.slice(0, _PROBE_IMAGES).pixels)
+    return pixels[torch.arange(_PROBE_IMAGES) % len(pixels)].to(device), of.mask is not None
+
+
+def _passed(network: nn.Module, inputs: torch.Tensor) -> object:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return network(inputs.clone())
+
+
+def _require_same(expected: object, found: object) -> None:
+    """See that a network keeps nothing from one batch to the next: it gives the same for the same images."""
+    pairs = zip_longest(tree_leaves(expected), tree_leaves(found))
+    if not all(_are_alike(one, other) for one, other in pairs):
+        raise InputValueError(
+            "`architecture` must give a network that gives the same for the same images, but a second pass "
+            "gave something else; have it begin each batch anew, without what it kept of the last"
+        )
+
+
+def _are_alike(one: object, other: object) -> bool:
+    if not (isinstance(one, torch.Tensor) and isinstance(other, torch.Tensor)):
+        return isinstance(one, torch.Tensor) == isinstance(other, torch.Tensor)
+    if one.shape != other.shape or not one.is_floating_point():
+        return torch.equal(one, other)
+    return torch.allclose(one, other, rtol=1e-3, atol=1e-5, equal_nan=True)
 
 
 def choose(layers: Sequence[Layer], wanted: Sequence[Wanted]) -> Chosen:
@@ -208,7 +254,7 @@ def choose(layers: Sequence[Layer], wanted: Sequence[Wanted]) -> Chosen:
         If a name is unknown (the message gives the nearest), or nothing answers to a pattern.
     """
     entries = [(entry, None) if isinstance(entry, str) else entry for entry in wanted]
-    names = {name for layer in layers for name in (layer.name, layer.also) if name}
+    names = {layer.name for layer in layers}
     chosen: dict[str, Layer] = {}
     left_out: dict[str, str] = {}
     for name, neurons in sorted(entries, key=lambda entry: entry[0] in names):  # a name after patterns
@@ -231,14 +277,22 @@ def as_said(layer: Layer, neurons: Neurons | None) -> Layer:
     """Return a layer with its neurons in the dimension where somebody says they are."""
     if neurons is None or layer.dims is None:
         return layer
-    ndim = len(layer.dims)
+    dims = _with_images(layer.dims)
+    ndim = len(dims)
     place = ndim - 1 if neurons == "last" else neurons + ndim if neurons < 0 else neurons
-    if not 0 <= place < ndim or kind_of(layer.dims[place]) == "images":
+    if not 0 <= place < ndim or kind_of(dims[place]) == "images":
         raise InputValueError(
             f"`neurons` of layer {layer.name!r} must be one of its {ndim} dimensions, counted from 0, that "
             f"is not the images', got {neurons!r}"
         )
-    return _arranged(replace(layer, said=neurons), arranged(layer.dims, neurons=place))
+    return _arranged(replace(layer, said=neurons), arranged(dims, neurons=place))
+
+
+def _with_images(dims: Dims) -> Dims:
+    """Return dimensions of which the first is the images where it cannot be told which is."""
+    if size_of(dims[0]) != _PROBE_IMAGES or any(kind_of(axes) == "images" for axes in dims):
+        return dims
+    return (dim(_PROBE_IMAGES, "images"), *dims[1:])
 
 
 def as_if_said(layers: Sequence[Layer], neurons: Mapping[str, Neurons]) -> tuple[Layer, ...]:
@@ -255,7 +309,8 @@ def usable(layer: Layer) -> Layer:
         If it has none.
     """
     if layer.problem:
-        raise UnusableLayerError(layer.name, layer.problem, _REMEDY if layer.dims else "leave it out")
+        remedy = _REMEDY if layer.dims else _MASK if "padding" in layer.problem else "leave it out"
+        raise UnusableLayerError(layer.name, layer.problem, remedy)
     return layer
 
 
@@ -267,7 +322,7 @@ def known_layer(layers: Sequence[Layer], name: str) -> Layer:
     ValueError
         If there is none; the message gives the nearest name.
     """
-    by_name = {layer.also: layer for layer in layers if layer.also} | {layer.name: layer for layer in layers}
+    by_name = {layer.name: layer for layer in layers}
     if name not in by_name:
         near = difflib.get_close_matches(name, by_name, n=1)
         guess = f"did you mean {near[0]!r}? " if near else ""
@@ -322,19 +377,17 @@ def _refuse(layers: Sequence[Layer], name: str) -> NoReturn:
     raise InputValueError(message)
 
 
-def _layer(
-    site: Site, problem: str, shape: tuple[int, ...], dims: Dims | None, padded: Collection[int]
-) -> Layer:
+def _layer(site: Site, problem: str, shape: tuple[int, ...], dims: Dims | None, padding: Padding) -> Layer:
     """Return the layer of a place, once the whole pass has shown what dimensions stand for."""
     size = prod(shape) // _PROBE_IMAGES
-    layer = Layer(site.name, site.kind, site.is_activation, (), None, problem, size, also=site.also)
+    layer = Layer(site.name, site.kind, site.is_activation, (), None, problem, size)
     if problem:
         return layer
     if dims is None:
         problem = f"a tensor of shape {shape} that does not depend on the images, as far as can be seen"
         return replace(layer, problem=problem)
     layer = _arranged(replace(layer, dims=dims), arranged(dims))
-    if problem := padding_problem(layer.positions, padded):
+    if problem := padding_problem(layer.positions, padding):
         return replace(layer, output=(), arrangement=None, problem=problem, dims=None)
     return layer
 

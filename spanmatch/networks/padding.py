@@ -1,7 +1,8 @@
 """Which positions of each image count: what data and attention layers say of padding."""
 
 import inspect
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -12,34 +13,79 @@ from torch import nn
 from spanmatch.errors import InputValueError
 
 # Arguments of a module's forward pass that say which tokens are padding (true, or minus infinity) …
-_PADDING = ("key_padding_mask", "src_key_padding_mask", "tgt_key_padding_mask", "memory_key_padding_mask")
-# … and which are not (1).
-_COUNTING = ("attention_mask",)
+_PADDING = "key_padding_mask"
+# … and which are not (1; or 0 where others are large and negative).
+_COUNTING = "attention_mask"
 
 Counts = Mapping[int, torch.Tensor]
 """By the number of positions: which of them count, bool (images, positions)."""
 
 
+class Padding:
+    """What a network tells its layers of padding, in one pass and, of how it tells it, in those before."""
+
+    def __init__(self) -> None:
+        self.counts: dict[int, torch.Tensor] = {}
+        self._doubts: dict[int, str] = {}
+        self._of_others: dict[int, str] = {}
+        # arguments that hold something else, such as which tokens may look at which
+        self._others: set[tuple[nn.Module, str]] = set()
+
+    def begun(self) -> "Padding":
+        """Return what is known at the beginning of another pass."""
+        begun = Padding()
+        begun._others = self._others
+        return begun
+
+    @property
+    def doubts(self) -> dict[int, str]:
+        """By the number of positions: why it cannot be told which of them are padding."""
+        others = {number: why for number, why in self._of_others.items() if number not in self.counts}
+        return {**others, **self._doubts}
+
+    def note(
+        self,
+        module: nn.Module,
+        signature: inspect.Signature,
+        args: tuple[Any, ...],
+        kwargs: Mapping[str, Any],
+        images: int,
+    ) -> None:
+        """Take note of what a module is called with, in a pass of so many images."""
+        arguments = signature.bind_partial(*args, **kwargs).arguments
+        for name in (_PADDING, _COUNTING):
+            mask = arguments.get(name)
+            if not isinstance(mask, torch.Tensor) or mask.ndim != 2:
+                continue
+            if len(mask) != images:
+                self._others.add((module, name))
+            if (module, name) in self._others:
+                continue
+            if name == _COUNTING:
+                self._add(_counted(mask))
+            elif not isinstance(module, nn.MultiheadAttention):
+                self._of_others[mask.shape[1]] = f"{type(module).__name__} has a mask of its own sense"
+            else:
+                self._add(mask > torch.finfo(mask.dtype).min if mask.is_floating_point() else ~mask.bool())
+                query, key = arguments["query"], arguments["key"]
+                tokens = query.shape[1 if module.batch_first else 0] if query.ndim == 3 else 0
+                if query is not key and tokens == mask.shape[1]:
+                    self._doubts[mask.shape[1]] = "there are as many others"
+
+    def _add(self, counts: torch.Tensor) -> None:
+        known = self.counts.setdefault(counts.shape[1], counts)
+        if not torch.equal(known, counts):
+            self._doubts[counts.shape[1]] = "the network says one thing of some and another of others"
+
+
 def told_of_padding(network: nn.Module) -> dict[nn.Module, inspect.Signature]:
     """Return the modules that can be told of padding, with the signature of their forward pass."""
-    named = {module: inspect.signature(module.forward) for module in network.modules()}
-    return {
-        module: signature
-        for module, signature in named.items()
-        if not signature.parameters.keys().isdisjoint((*_PADDING, *_COUNTING))
-    }
-
-
-def padding_in_call(
-    signature: inspect.Signature, args: tuple[Any, ...], kwargs: Mapping[str, Any]
-) -> list[torch.Tensor]:
-    """Return which positions count by what a module was called with: bool (images, positions) each."""
-    arguments = signature.bind_partial(*args, **kwargs).arguments
-    found = []
-    for name in (*_PADDING, *_COUNTING):
-        mask = arguments.get(name)
-        if isinstance(mask, torch.Tensor) and mask.ndim == 2:
-            found.append(mask.bool() if name in _COUNTING else _not_padding(mask))
+    found = {}
+    for module in network.modules():
+        with suppress(ValueError, TypeError):  # some written in C have none
+            signature = inspect.signature(module.forward)
+            if not signature.parameters.keys().isdisjoint((_PADDING, _COUNTING)):
+                found[module] = signature
     return found
 
 
@@ -74,22 +120,17 @@ def check_mask(mask: NDArray[np.bool_] | None, positions: Mapping[str, int]) -> 
             )
 
 
-def padding_problem(positions: int, padded: Collection[int]) -> str:
-    """Say why it cannot be told which of a layer's positions are padding; nothing if it can.
-
-    Parameters
-    ----------
-    positions
-        How many the layer has.
-    padded
-        Of how many tokens the network tells its layers which are padding.
-    """
-    if not padded or positions in (0, 1, *padded):
+def padding_problem(positions: int, padding: Padding) -> str:
+    """Say why it cannot be told which of so many positions of a layer are padding; nothing if it can."""
+    if positions in (0, 1):
         return ""
-    known = " or ".join(map(str, padded))
-    return (
-        f"{positions} positions of which it cannot be told which are padding (the network says it of {known})"
-    )
+    if positions in padding.doubts:
+        why = padding.doubts[positions]
+    elif padding.counts and positions not in padding.counts:
+        why = f"the network says it of {' or '.join(map(str, padding.counts))}"
+    else:
+        return ""
+    return f"{positions} positions of which it cannot be told which are padding ({why})"
 
 
 def counting(counts: Counts, positions: int) -> torch.Tensor | None:
@@ -98,5 +139,8 @@ def counting(counts: Counts, positions: int) -> torch.Tensor | None:
     return None if positions == 1 or mask is None or bool(mask.all()) else mask
 
 
-def _not_padding(mask: torch.Tensor) -> torch.Tensor:
-    return mask > torch.finfo(mask.dtype).min if mask.is_floating_point() else ~mask.bool()
+def _counted(mask: torch.Tensor) -> torch.Tensor:
+    """Return which tokens count by a mask that is 1 for them, or 0 where others are large and negative."""
+    if mask.is_floating_point() and bool((mask <= 0).all()):
+        return mask > -1
+    return mask.bool()

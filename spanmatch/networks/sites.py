@@ -20,36 +20,16 @@ ACTIVATION_FUNCTIONS = frozenset(
     {
         *("relu", "relu6", "leaky_relu", "prelu", "rrelu", "elu", "celu", "selu", "gelu", "silu", "glu"),
         *("mish", "tanh", "sigmoid", "hardtanh", "hardsigmoid", "hardswish", "logsigmoid"),
-        *("softplus", "softsign", "softshrink", "hardshrink", "tanhshrink", "threshold"),
+        *("softplus", "softsign", "softshrink", "hardshrink", "tanhshrink", "threshold", "special_expit"),
     }
 )
 # Operations that a module of somebody's own must hold one of to be an activation function, beside arithmetic.
 _BENDING = frozenset(
     {
-        *(
-            "_prelu_kernel",
-            "log_sigmoid",
-            "log_sigmoid_forward",
-            "hardtanh",
-            "clamp",
-            "clamp_min",
-            "clamp_max",
-        ),
-        *(
-            "erf",
-            "special_erf",
-            "sin",
-            "cos",
-            "exp",
-            "atan",
-            "abs",
-            "maximum",
-            "minimum",
-            "gt",
-            "ge",
-            "lt",
-            "le",
-        ),
+        *("_prelu_kernel", "log_sigmoid", "log_sigmoid_forward", "hardtanh", "clamp", "clamp_min"),
+        *("clamp_max", "erf", "special_erf", "sin", "cos", "tan", "exp", "atan", "asinh", "sinh", "log1p"),
+        *("abs", "sign", "sgn", "heaviside", "sqrt", "rsqrt", "pow", "maximum", "minimum"),
+        *("gt", "ge", "lt", "le"),
     }
 )
 # What changes no value.
@@ -57,7 +37,7 @@ _MOVING = frozenset(
     {
         *("view", "_unsafe_view", "expand", "unsqueeze", "squeeze", "slice", "select", "split", "chunk"),
         *("split_with_sizes", "unbind", "clone", "detach", "alias", "_to_copy", "dropout", "native_dropout"),
-        *("permute", "transpose", "t", "copy", "glu", "hardswish", *_BENDING),
+        *("permute", "transpose", "t", "copy", "index_put", "_index_put_impl", "glu", "hardswish", *_BENDING),
     }
 )
 
@@ -78,9 +58,6 @@ class Site:
         The module that gives it, or that calls the function; None for a function that the network calls.
     is_function
         Whether it is a function's output.
-    also
-        Another name of the module, where it is in several places of the network: that of its next place at
-        each call.
     """
 
     name: str
@@ -88,7 +65,6 @@ class Site:
     is_activation: bool
     module: nn.Module | None = None
     is_function: bool = False
-    also: str = ""
 
 
 OnOutput = Callable[[Site, object], None]
@@ -139,6 +115,7 @@ def layer_output(module: nn.Module, output: object) -> object:
     """
     if not isinstance(output, tuple) or hasattr(output, "_fields"):
         return output
+    if isinstance(module, nn.RNNBase | nn.RNNCellBase | nn.MultiheadAttention):
+        return output[0]
     tensors = [each for each in output if isinstance(each, torch.Tensor)]
-    several = isinstance(module, nn.RNNBase | nn.RNNCellBase | nn.MultiheadAttention)
-    return tensors[0] if len(tensors) == 1 or (several and output and output[0] is tensors[0]) else output
+    return tensors[0] if len(tensors) == 1 else output

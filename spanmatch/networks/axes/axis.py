@@ -122,7 +122,7 @@ def as_positions(axes: Dim) -> Dim:
     """Return a dimension whose neurons have become positions, since others are neurons now."""
     for axis in axes:
         axis.show("positions")
-    return tuple(Axis(axis.size, "positions") if axis.kind == "neurons" else axis for axis in axes)
+    return tuple(Axis(axis.size, "positions") if axis.kind in ("neurons", "mixed") else axis for axis in axes)
 
 
 def united(one: Dim, other: Dim) -> Dim:

@@ -25,11 +25,13 @@ class Call:
         outputs: Sequence[torch.Tensor],
         dims_of: Callable[[torch.Tensor], Dims | None],
         is_weight: Callable[[torch.Tensor], bool],
+        is_dense: Callable[[torch.Tensor], bool],
     ) -> None:
         self.arguments = arguments
         self.outputs = outputs
         self._dims_of = dims_of
         self._is_weight = is_weight
+        self._is_dense = is_dense
 
     def dims(self, name: str) -> Dims | None:
         """Return the dimensions of a tensor argument, None where it does not depend on the images."""
@@ -40,6 +42,11 @@ class Call:
         """Tell whether an argument is made of the network's parameters alone."""
         value = self.arguments.get(name)
         return isinstance(value, torch.Tensor) and self._is_weight(value)
+
+    def is_dense(self, name: str) -> bool:
+        """Tell whether an argument is a parameter as a dense layer multiplies with it."""
+        value = self.arguments.get(name)
+        return isinstance(value, torch.Tensor) and self._is_dense(value)
 
     def shape(self, name: str) -> tuple[int, ...]:
         """Return the shape of a tensor argument."""

@@ -31,6 +31,8 @@ def convolved(call: Call) -> Dims | None:
     new = dim(shape[1], "neurons")
     if images:  # one group of channels for each image
         new = (*images, *dim(shape[1] // size_of(tuple(images)), "neurons"))
+    if shape[1] == 1 and _has_neurons(places):  # one filter that moves over features
+        return (dims[0], (), *(derived(axes, size) for axes, size in zip(places, shape[2:], strict=True)))
     maps = (derived(as_positions(axes), size) for axes, size in zip(places, shape[2:], strict=True))
     return (as_positions(dims[0]), new, *maps)
 
@@ -100,9 +102,10 @@ def distances(call: Call) -> Dims | None:
 def attended(call: Call) -> list[Dims] | None:
     """Scaled dot-product attention: the queries' positions, the values' features."""
     query, value = call.dims("query"), call.dims("value")
-    if query is None or value is None:
+    if value is None:
         return None
-    first = (*value[:-2], as_positions(query[-2]), value[-1])
+    asked = as_positions(query[-2]) if query else dim(call.outputs[0].shape[-2], "positions")
+    first = (*value[:-2], asked, value[-1])
     return [first, *(plain(each.shape, "mixed") for each in call.outputs[1:])]
 
 
@@ -165,6 +168,10 @@ def _product(call: Call, one: str, other: str) -> Dims | None:
     if vector:
         return tuple(axes for place, axes in enumerate(known) if place != len(known) + summed)
     size = shape[-1] if known is x else shape[-2] if len(known) > 1 else shape[-1]
+    if weight and kind == "positions" and not call.is_dense(constant) and _has_neurons(known):
+        # a layer over tokens, or a graph that is learnt
+        new, free = dim(size, "mixed"), dim(size_of(known[row]), "mixed")
+        return (*known[:-2], free, new) if known is x else (*known[:-2], new, free)
     if weight:
         new = dim(size, "neurons")
         batch = known[:-2] if _has_batch(call, constant) else tuple(as_positions(axes) for axes in known[:-2])
@@ -194,6 +201,10 @@ def _has_batch(call: Call, constant: str) -> bool:
     return value.ndim > 2 and any(
         size > 1 and stride for size, stride in zip(value.shape[:-2], value.stride()[:-2], strict=True)
     )
+
+
+def _has_neurons(dims: Dims) -> bool:
+    return any(kind_of(axes) == "neurons" for axes in dims)
 
 
 def _confirmed(dims: Dims, place: int) -> Dims:

@@ -14,7 +14,7 @@ _OPERATIONS: dict[Rule, str] = {
     """,
     shapes.same: """
         _softmax _log_softmax softmax log_softmax _safe_softmax cumsum cumprod cummax cummin logcumsumexp
-        flip roll tril triu renorm _fft_c2c zeros_like ones_like empty_like full_like rand_like randn_like
+        flip roll tril triu renorm _fft_c2c
         index_put _index_put_impl index_add index_copy index_fill scatter scatter_add scatter_reduce
         masked_scatter fake_quantize_per_tensor_affine bernoulli rrelu_with_noise
     """,

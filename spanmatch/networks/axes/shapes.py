@@ -168,7 +168,7 @@ def expanded(call: Call) -> Dims:
     shape = tuple(call.outputs[0].shape)
     dims = ((),) * (len(shape) - len(call.first())) + call.first()
     return tuple(
-        axes if size_of(axes) == size else dim(size, "positions")
+        axes if size_of(axes) == size else dim(size, "unknown")
         for axes, size in zip(dims, shape, strict=True)
     )
 

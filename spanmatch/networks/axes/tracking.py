@@ -9,13 +9,18 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.weak import WeakTensorKeyDictionary
 
-from spanmatch.networks.axes.axis import Dims, derived, dim, plain, size_of
+from spanmatch.networks.axes.axis import Dims, derived, dim, kind_of, plain, size_of
 from spanmatch.networks.axes.call import Call
 from spanmatch.networks.axes.rules import RULES
 from spanmatch.networks.axes.shapes import elementwise
 
 # What takes from a tensor its type and its device alone.
-_CONSTANTS = frozenset({"new_zeros", "new_ones", "new_full", "new_empty", "new_empty_strided"})
+_CONSTANTS = frozenset(
+    {
+        *("new_zeros", "new_ones", "new_full", "new_empty", "new_empty_strided"),
+        *("zeros_like", "ones_like", "full_like", "empty_like", "rand_like", "randn_like"),
+    }
+)
 
 
 class AxisTracking(TorchDispatchMode):
@@ -41,7 +46,8 @@ class AxisTracking(TorchDispatchMode):
         self._on_operation = on_operation
         self._dims = WeakTensorKeyDictionary()
         self._weights = WeakTensorKeyDictionary()
-        # of a tensor that no image has made: what it is a view of, and the dimension that it lacks
+        self._dense = WeakTensorKeyDictionary()  # parameters as dense layers multiply with them
+        # of a slice: what it is a view of, and the dimension that it lacks
         self._bases = WeakTensorKeyDictionary()
         self._dims[images] = (dim(len(images), "images"), *plain(images.shape[1:], "unknown"))
 
@@ -63,19 +69,25 @@ class AxisTracking(TorchDispatchMode):
         operands = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, torch.Tensor)]
         outputs = [leaf for leaf in tree_leaves(result) if isinstance(leaf, torch.Tensor)]
         name = func.overloadpacket.__name__.rstrip("_")
+        if not outputs:
+            return result
         if name in _CONSTANTS or not any(operand in self._dims for operand in operands):
             if any(self._is_weight(operand) for operand in operands):
                 for output in outputs:
                     self._weights[output] = True
-            if name in ("slice", "select"):
-                missing = _named(func, args, kwargs).get("dim", 0) if name == "select" else None
-                self._bases[result] = (operands[0], missing)
+            if func.overloadpacket is torch.ops.aten.t and isinstance(operands[0], nn.Parameter):
+                self._dense[result] = True
+            self._note_view(name, func, args, kwargs, result)
             return result
         pointwise = torch.Tag.pointwise in func.tags
         self._on_operation(name, pointwise)
         rule = RULES.get(name, elementwise if pointwise else None)
-        call = Call(_named(func, args, kwargs), outputs, self.dims, self._is_weight)
-        found = None if rule is None else rule(call)
+        call = Call(_named(func, args, kwargs), outputs, self.dims, self._is_weight, self._dense.__contains__)
+        try:
+            found = None if rule is None else rule(call)
+        except (AttributeError, IndexError, KeyError, TypeError, ValueError):  # called in no known way
+            found = None
+        self._note_view(name, func, args, kwargs, result)
         several = found if isinstance(found, list) else [found] * len(outputs)
         for output, dims in zip(outputs, several, strict=False):
             fits = dims is not None and tuple(map(size_of, dims)) == tuple(output.shape)
@@ -84,9 +96,14 @@ class AxisTracking(TorchDispatchMode):
 
     def _set(self, tensor: torch.Tensor, dims: Dims) -> None:
         """Note dimensions of a tensor, and of what it is a view of, which depends on images from now on."""
+        before = self._dims.get(tensor)
         self._dims[tensor] = dims
         base, missing = self._bases.get(tensor, (None, None))
-        if base is None or base in self._dims:
+        if base is not None and base in self._dims:
+            if before is not None and any(kind_of(axes) == "mixed" for axes in dims):  # written into
+                self._set(base, self._unknown(base))
+            return
+        if base is None:
             return
         whole = list(dims)
         if missing is not None:
@@ -96,6 +113,18 @@ class AxisTracking(TorchDispatchMode):
             for axes, size in zip(whole, base.shape, strict=True)
         )
         self._set(base, tuple(found))
+
+    def _note_view(
+        self,
+        name: str,
+        func: Any,  # noqa: ANN401
+        args: tuple[Any, ...],
+        kwargs: Mapping[str, Any],
+        result: object,
+    ) -> None:
+        if name in ("slice", "select") and isinstance(result, torch.Tensor):
+            missing = _named(func, args, kwargs).get("dim", 0) if name == "select" else None
+            self._bases[result] = (args[0], missing)
 
     def _is_weight(self, tensor: torch.Tensor) -> bool:
         return isinstance(tensor, nn.Parameter) or tensor in self._weights
