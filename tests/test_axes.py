@@ -45,6 +45,46 @@ def filled(s: Of, x: torch.Tensor) -> torch.Tensor:
     return torch.relu(steps)
 
 
+def filled_alike(s: Of, x: torch.Tensor) -> torch.Tensor:
+    """Writes dense layers over positions into a tensor that is like another."""
+    h = s.m(x)
+    out = torch.zeros_like(h)
+    for place in range(8):
+        out[:, place] = s.n(h[:, place])
+    return torch.relu(out)
+
+
+def efficient_channels(s: Of, x: torch.Tensor) -> torch.Tensor:
+    """ECA-Net's attention: one filter that moves over the channels."""
+    z = s.m(x)
+    y = s.n(z.mean((2, 3), keepdim=True).squeeze(-1).transpose(-1, -2)).transpose(-1, -2).unsqueeze(-1)
+    return torch.relu(z * torch.sigmoid(y).expand_as(z))
+
+
+def spatial(s: Of, x: torch.Tensor) -> torch.Tensor:
+    """Attention over places, the same for all channels."""
+    z = s.m(x)
+    return torch.relu(z * torch.sigmoid(s.n(z)).expand_as(z))
+
+
+def resmlp(s: Of, x: torch.Tensor) -> torch.Tensor:
+    z = s.m(x)
+    z = z + s.tokens(z.transpose(1, 2)).transpose(1, 2)
+    return torch.relu(s.n(2 * z))
+
+
+def queried(s: Of, x: torch.Tensor) -> torch.Tensor:
+    return torch.relu(s.attention(s.q.expand(len(x), 3, 8), s.m(x), s.m(x))[0])
+
+
+def energy(s: Of, x: torch.Tensor) -> torch.Tensor:
+    """Takes a gradient within its forward pass."""
+    with torch.enable_grad():
+        x = x.detach().requires_grad_(True)
+        (force,) = torch.autograd.grad(s.m(x).square().sum(), x)
+    return torch.relu(s.n(force))
+
+
 def depth_to_space(s: Of, x: torch.Tensor) -> torch.Tensor:
     z = s.m(x).view(-1, 2, 2, 2, 8, 8).permute(0, 1, 4, 2, 5, 3)
     return torch.relu(z.reshape(-1, 2, 16, 16))
@@ -202,13 +242,6 @@ TOLD: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...], str, int, int]] 
         7,
         6,
     ),
-    "weights on the left": (
-        lambda: Of(lambda s, x: (s.w @ s.m(x)).relu(), m=tokens(), w=nn.Parameter(torch.ones(9, 7))),
-        (7, 6),
-        "relu",
-        8,
-        9,
-    ),
     "a graph's neighbours": (
         lambda: Of(lambda s, x: (torch.ones(7, 7) @ s.m(x)).relu(), m=tokens()),
         (7, 6),
@@ -264,6 +297,48 @@ TOLD: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...], str, int, int]] 
         20,
         4,
     ),
+    "dense layers written one by one": (
+        lambda: Of(filled_alike, m=nn.Conv1d(3, 8, 1), n=nn.Linear(9, 9)),
+        (3, 9),
+        "relu",
+        8,
+        9,
+    ),
+    "one filter over channels": (
+        lambda: Of(efficient_channels, m=conv2d(), n=nn.Conv1d(1, 1, 3, padding=1)),
+        (3, 4, 5),
+        "relu",
+        20,
+        8,
+    ),
+    "attention over places": (
+        lambda: Of(spatial, m=conv2d(), n=nn.Conv2d(8, 1, 1)),
+        (3, 4, 5),
+        "relu",
+        20,
+        8,
+    ),
+    "a dense layer after tokens were mixed": (
+        lambda: Of(resmlp, m=tokens(), tokens=nn.Linear(7, 7), n=nn.Linear(8, 5)),
+        (7, 6),
+        "relu",
+        7,
+        5,
+    ),
+    "queries that are learnt": (
+        lambda: Of(
+            queried,
+            m=tokens(),
+            q=nn.Parameter(torch.ones(1, 3, 8)),
+            attention=nn.MultiheadAttention(8, 2, batch_first=True),
+        ),
+        (7, 6),
+        "attention",
+        3,
+        8,
+    ),
+    "a gradient within": (lambda: Of(energy, m=tokens(), n=nn.Linear(6, 4)), (7, 6), "relu", 7, 4),
+    "half a precision": (lambda: nn.Sequential(nn.Linear(6, 4), nn.ReLU()).double(), (7, 6), "1", 7, 4),
     "steps written one by one": (lambda: Of(filled, m=tokens()), (7, 6), "relu", 7, 8),
     "mixed over tokens": (
         lambda: Of(
@@ -341,6 +416,29 @@ UNTOLD: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...], str]] = {
     "an operation without a rule": (
         lambda: Of(lambda s, x: torch.linalg.inv(s.m(x)[:, :4]).relu(), m=conv2d()),
         (3, 4, 4),
+        "relu",
+    ),
+    "a graph that is learnt": (
+        lambda: Of(
+            lambda s, x: torch.relu(torch.softmax(s.e @ s.e.T, -1) @ s.m(x)),
+            m=tokens(),
+            e=nn.Parameter(torch.ones(7, 2)),
+        ),
+        (7, 6),
+        "relu",
+    ),
+    "a graph that is learnt, by einsum": (
+        lambda: Of(
+            lambda s, x: torch.relu(torch.einsum("nvc,vw->nwc", s.m(x), s.a)),
+            m=tokens(),
+            a=nn.Parameter(torch.ones(7, 7)),
+        ),
+        (7, 6),
+        "relu",
+    ),
+    "weights on the left": (
+        lambda: Of(lambda s, x: (s.w @ s.m(x)).relu(), m=tokens(), w=nn.Parameter(torch.ones(9, 7))),
+        (7, 6),
         "relu",
     ),
     "images against images": (lambda: Of(lambda s, x: s.m(x) @ s.m(x).T, m=tokens()), (6,), "matmul"),

@@ -452,3 +452,168 @@ def test_the_mask_of_the_data_leaves_positions_out() -> None:
             Images(some.stored, some.labels, some.ids, mask=wrong)
     with pytest.raises(TypeError, match="`mask` must be bool"):
         Images(some.stored, some.labels, some.ids, mask=mask.astype(np.int64))
+
+
+class Asked(nn.Module):
+    """Its attention is told in some way which tokens are padding, or something else."""
+
+    def __init__(self, how: str) -> None:
+        super().__init__()
+        self.how = how
+        self.embed = nn.Linear(6, 6)
+        self.own, self.kept, self.looking = HuggingFaces(), Kept(), Looking()
+        self.attention = nn.MultiheadAttention(6, 2, batch_first=True)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        padding, z = x[..., 0] < 0, self.embed(x)
+        if self.how == "causal":
+            return self.looking(z, attention_mask=torch.ones(5, 5).tril())
+        if self.how == "additive":
+            return self.own(z, attention_mask=torch.zeros(padding.shape).masked_fill(padding, -1e9))
+        if self.how == "own sense":
+            return self.kept(z, key_padding_mask=~padding)
+        if self.how == "others' keys":
+            return self.attention(z, z.flip(1), z.flip(1), key_padding_mask=padding.flip(1))[0]
+        self.attention(z, z, z, key_padding_mask=padding)
+        return self.attention(z, z, z, key_padding_mask=padding.flip(1))[0]
+
+
+class Looking(nn.Module):
+    """Has a mask of which token looks at which."""
+
+    def forward(self, z: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
+        return attention_mask @ z
+
+
+class Kept(nn.Module):
+    """Has a mask of the name of torch's and of the other sense."""
+
+    def forward(self, z: torch.Tensor, key_padding_mask: torch.Tensor) -> torch.Tensor:
+        return z * key_padding_mask[..., None]
+
+
+def test_an_additive_mask_leaves_out_what_it_makes_small() -> None:
+    network, some = seeded(lambda: Asked("additive")), images(4, 5, 6)
+    found = whole(network, ("embed",), some)["embed"]
+    assert np.array_equal(np.isnan(found).all(axis=2), some.pixels[..., 0] < 0)
+
+
+@pytest.mark.parametrize("count", [4, 5])
+def test_a_mask_of_which_token_may_look_where_leaves_nothing_out(count: int) -> None:
+    network, some = seeded(lambda: Asked("causal")), images(count, 5, 6)
+    assert not np.isnan(whole(network, ("embed",), some, batch_size=5)["embed"]).any()
+
+
+@pytest.mark.parametrize("how", ["own sense", "others' keys", "two masks"])
+def test_padding_that_cannot_be_told_is_refused_and_the_data_may_say_it(how: str) -> None:
+    network, some = seeded(lambda: Asked(how)), images(4, 5, 6)
+    with pytest.raises(UnusableLayerError, match=r"'embed' gives 5 positions .* padding .*; say .* `mask`"):
+        whole(network, ("embed",), some)
+    mask = some.pixels[..., 0] >= 0
+    said = Images(some.stored, some.labels, some.ids, mask=mask)
+    assert np.array_equal(np.isnan(whole(network, ("embed",), said)["embed"]).all(axis=2), ~mask)
+
+
+class Remembering(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc, self.state = nn.Linear(4, 3), 0
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        self.state = self.state + self.fc(x).mean()
+        return self.fc(x) + self.state
+
+
+class Packed(nn.Module):
+    def __init__(self, kind: type[nn.RNNBase]) -> None:
+        super().__init__()
+        self.rnn, self.head = kind(6, 5, batch_first=True), nn.Linear(5, 2)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        lengths = torch.full((len(x),), x.shape[1])
+        packed = nn.utils.rnn.pack_padded_sequence(x, lengths, batch_first=True)
+        states = self.rnn(packed)[1]
+        return self.head((states[0] if isinstance(states, tuple) else states)[-1])
+
+
+def test_a_network_that_keeps_something_of_a_batch_is_refused() -> None:
+    with pytest.raises(
+        ValueError, match=r"a network that gives the same for the same images.*begin each batch"
+    ):
+        list_layers(Remembering(), (4,))
+
+
+@pytest.mark.parametrize("kind", [nn.LSTM, nn.GRU])
+def test_a_packed_sequence_is_no_layer(kind: type[nn.RNNBase]) -> None:
+    listed = {layer.name: layer for layer in list_layers(Packed(kind), (7, 6))}
+    assert listed["rnn"].problem == "PackedSequence, which is no tensor"
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit:FutureWarning")
+def test_torchscript_is_refused_in_one_sentence() -> None:
+    network = nn.Sequential(nn.Linear(4, 3), torch.jit.trace(nn.Linear(3, 2), torch.zeros(1, 3)))
+    with pytest.raises(TypeError, match=r"`architecture` must give a network of Python modules.*TorchScript"):
+        list_layers(network, (4,))
+
+
+def test_tokens_are_looked_at_as_they_are() -> None:
+    network = seeded(lambda: nn.Sequential(Ids(), nn.Embedding(9, 4), nn.Linear(4, 3), nn.ReLU()))
+    ids = np.random.default_rng(0).integers(0, 9, (3, 7)).astype(np.float32)
+    some = Images(ids, np.zeros(3, np.int64), ("a", "b", "c"))
+    (layer,) = choose(list_layers(network, some), ["default"]).layers
+    assert (layer.positions, layer.neurons) == (7, 3)
+    assert whole(network, ("3",), some)["3"].shape == (3, 7, 3)
+
+
+class Ids(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x.long()
+
+
+def test_precision_is_the_networks_own() -> None:
+    network, some = seeded(lambda: nn.Sequential(nn.Linear(4, 3), nn.ReLU())), images(3, 4)
+    double = whole(seeded(lambda: nn.Sequential(nn.Linear(4, 3), nn.ReLU())).double(), ("1",), some)["1"]
+    np.testing.assert_allclose(double, whole(network, ("1",), some)["1"], atol=1e-6)
+    assert double.dtype == np.float32
+
+
+def test_an_activation_function_around_another_is_one_and_a_sum_with_it_is_none() -> None:
+    class Residual(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.relu = nn.ReLU()
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x + self.relu(x)
+
+    network = nn.Sequential(nn.Linear(4, 4), SquaredReLU(), nn.Linear(4, 4), Residual())
+    assert choose(list_layers(network, (4,)), ["default"]).names == ("1", "3.relu")
+
+
+def test_an_activation_that_cannot_be_followed_is_named() -> None:
+    class Away(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.a, self.b = nn.Linear(4, 4), nn.Linear(4, 4)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            x = functional.relu(self.a(x))
+            return functional.relu(self.b(torch.from_numpy(np.sort(x.detach().numpy()))))
+
+    chosen = choose(list_layers(Away(), (4,)), ["default"])
+    assert chosen.names == ("relu",)
+    assert list(chosen.left_out) == ["relu_1"]
+
+
+def test_neurons_that_are_said_make_the_first_dimension_the_images() -> None:
+    class Bilinear(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.b = nn.Bilinear(4, 4, 3)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.b(x, x)
+
+    listed = list_layers(Bilinear(), (7, 4))
+    (layer,) = choose(listed, [("b", "last")]).layers
+    assert (layer.positions, layer.neurons) == (7, 3)

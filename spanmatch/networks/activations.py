@@ -28,7 +28,7 @@ from spanmatch.networks.layers import (
     probe,
     usable,
 )
-from spanmatch.networks.padding import Counts, both, check_mask, counting, padding_problem
+from spanmatch.networks.padding import Counts, check_mask, counting, padding_problem
 from spanmatch.networks.positions import Positions, check_positions, select_positions
 from spanmatch.networks.sites import Site
 
@@ -217,13 +217,10 @@ def _passed(
     # a copy: the network may work on its input in place
     pixels = forward.cast(torch.tensor(batch.pixels, device=device))
     told = forward(pixels, keep, until=None if forward.told_of_padding else layers)
-    for counts in told.counts.values():
-        known = both(known, counts)
     for name, output in held.items():
-        problem = "" if mask is not None else padding_problem(layers[name].positions, told)
-        if problem:
+        if mask is None and (problem := padding_problem(layers[name].positions, told)):
             raise UnusableLayerError(name, problem)
-        took(name, output, known)
+        took(name, output, told.counts if mask is None else known)
     return taken
 
 

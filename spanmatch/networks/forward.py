@@ -128,6 +128,8 @@ class Calls:
         self._calls: Counter[str] = Counter()
         self._showing = False
         self._told_of_padding = forward.told_of_padding
+        self.function: str | None = None
+        """The name of the function of torch that is at work."""
         self.padding = forward.padding.begun()
         """What the network has told its layers of padding so far."""
 
@@ -143,7 +145,7 @@ class Calls:
                     hooks.callback(handle.remove)
                 handle = module.register_forward_hook(self._leave, always_call=True)
                 hooks.callback(handle.remove)
-            hooks.enter_context(_Functions(self._function))
+            hooks.enter_context(_Functions(self))
             with suppress(_EnoughError):
                 yield
 
@@ -169,7 +171,8 @@ class Calls:
         name, kind = self._unique(work.path), type(module).__name__
         self._show(Site(name, kind, module in self._activations, module), layer_output(module, output))
 
-    def _function(self, function: Callable[..., object], output: object) -> None:
+    def leave_function(self, function: Callable[..., object], output: object) -> None:
+        """Show the output of a function of torch, unless it is a module's own affair."""
         work = self._works[-1]
         caller = work.module
         if self._showing or (caller is not None and (hides_functions(caller) or caller in self._activations)):
@@ -211,9 +214,9 @@ def _within(names: Sequence[str], path: str) -> Sequence[str]:
 class _Functions(TorchFunctionMode):
     """Tells of every call of a function or method of torch."""
 
-    def __init__(self, called: Callable[[Callable[..., object], object], None]) -> None:
+    def __init__(self, calls: Calls) -> None:
         super().__init__()
-        self._called = called
+        self._calls = calls
 
     def __torch_function__(
         self,
@@ -222,8 +225,12 @@ class _Functions(TorchFunctionMode):
         args: tuple[Any, ...] = (),
         kwargs: dict[str, Any] | None = None,
     ) -> object:
-        output = func(*args, **(kwargs or {}))
-        self._called(func, output)
+        self._calls.function = function_name(func)
+        try:
+            output = func(*args, **(kwargs or {}))
+        finally:
+            self._calls.function = None
+        self._calls.leave_function(func, output)
         return output
 
 

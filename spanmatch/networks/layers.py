@@ -182,7 +182,7 @@ def probe(
     with faithful(), torch.no_grad():
         with taking(tuple(inputs.shape[1:])):
             expected = _passed(network, inputs)
-        tracking = AxisTracking(again := inputs.clone(), operated)
+        tracking = AxisTracking(again := inputs.clone(), lambda: calls.function == "linear", operated)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
             with calls.watched(), tracking:

@@ -89,12 +89,6 @@ def told_of_padding(network: nn.Module) -> dict[nn.Module, inspect.Signature]:
     return found
 
 
-def both(known: Counts, new: torch.Tensor) -> Counts:
-    """Return what counts by all that is known and by a further mask of its number of positions."""
-    positions = new.shape[1]
-    return {**known, positions: new & known[positions].to(new.device) if positions in known else new}
-
-
 def check_mask(mask: NDArray[np.bool_] | None, positions: Mapping[str, int]) -> None:
     """See that it can be told of each layer which of its positions count.
 

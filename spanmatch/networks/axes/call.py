@@ -17,6 +17,8 @@ class Call:
         By the names of the operation's schema.
     outputs
         The tensors that it gave.
+    is_dense
+        Whether it is a dense layer's, by torch's own function for these.
     """
 
     def __init__(
@@ -25,13 +27,13 @@ class Call:
         outputs: Sequence[torch.Tensor],
         dims_of: Callable[[torch.Tensor], Dims | None],
         is_weight: Callable[[torch.Tensor], bool],
-        is_dense: Callable[[torch.Tensor], bool],
+        is_dense: bool,
     ) -> None:
         self.arguments = arguments
         self.outputs = outputs
         self._dims_of = dims_of
         self._is_weight = is_weight
-        self._is_dense = is_dense
+        self.is_dense = is_dense
 
     def dims(self, name: str) -> Dims | None:
         """Return the dimensions of a tensor argument, None where it does not depend on the images."""
@@ -42,11 +44,6 @@ class Call:
         """Tell whether an argument is made of the network's parameters alone."""
         value = self.arguments.get(name)
         return isinstance(value, torch.Tensor) and self._is_weight(value)
-
-    def is_dense(self, name: str) -> bool:
-        """Tell whether an argument is a parameter as a dense layer multiplies with it."""
-        value = self.arguments.get(name)
-        return isinstance(value, torch.Tensor) and self._is_dense(value)
 
     def shape(self, name: str) -> tuple[int, ...]:
         """Return the shape of a tensor argument."""

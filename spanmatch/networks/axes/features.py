@@ -168,7 +168,7 @@ def _product(call: Call, one: str, other: str) -> Dims | None:
     if vector:
         return tuple(axes for place, axes in enumerate(known) if place != len(known) + summed)
     size = shape[-1] if known is x else shape[-2] if len(known) > 1 else shape[-1]
-    if weight and kind == "positions" and not call.is_dense(constant) and _has_neurons(known):
+    if weight and kind == "positions" and not call.is_dense and _has_neurons(known):
         # a layer over tokens, or a graph that is learnt
         new, free = dim(size, "mixed"), dim(size_of(known[row]), "mixed")
         return (*known[:-2], free, new) if known is x else (*known[:-2], new, free)
@@ -204,7 +204,7 @@ def _has_batch(call: Call, constant: str) -> bool:
 
 
 def _has_neurons(dims: Dims) -> bool:
-    return any(kind_of(axes) == "neurons" for axes in dims)
+    return any(axis.kind == "neurons" for axes in dims for axis in axes)
 
 
 def _confirmed(dims: Dims, place: int) -> Dims:

@@ -33,20 +33,25 @@ class AxisTracking(TorchDispatchMode):
     ----------
     images
         The network's input: images in its first dimension, and unknown axes.
+    is_dense
+        Tells whether the network is at work on a dense layer.
     on_operation
         Called with the name of each operation that depends on the images, and whether it works element by
         element.
     """
 
     def __init__(
-        self, images: torch.Tensor, on_operation: Callable[[str, bool], None] = lambda _name, _pointwise: None
+        self,
+        images: torch.Tensor,
+        is_dense: Callable[[], bool],
+        on_operation: Callable[[str, bool], None] = lambda _name, _pointwise: None,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._images = len(images)
+        self._is_dense = is_dense
         self._on_operation = on_operation
         self._dims = WeakTensorKeyDictionary()
         self._weights = WeakTensorKeyDictionary()
-        self._dense = WeakTensorKeyDictionary()  # parameters as dense layers multiply with them
         # of a slice: what it is a view of, and the dimension that it lacks
         self._bases = WeakTensorKeyDictionary()
         self._dims[images] = (dim(len(images), "images"), *plain(images.shape[1:], "unknown"))
@@ -75,14 +80,12 @@ class AxisTracking(TorchDispatchMode):
             if any(self._is_weight(operand) for operand in operands):
                 for output in outputs:
                     self._weights[output] = True
-            if func.overloadpacket is torch.ops.aten.t and isinstance(operands[0], nn.Parameter):
-                self._dense[result] = True
             self._note_view(name, func, args, kwargs, result)
             return result
         pointwise = torch.Tag.pointwise in func.tags
         self._on_operation(name, pointwise)
         rule = RULES.get(name, elementwise if pointwise else None)
-        call = Call(_named(func, args, kwargs), outputs, self.dims, self._is_weight, self._dense.__contains__)
+        call = Call(_named(func, args, kwargs), outputs, self.dims, self._is_weight, self._is_dense())
         try:
             found = None if rule is None else rule(call)
         except (AttributeError, IndexError, KeyError, TypeError, ValueError):  # called in no known way
