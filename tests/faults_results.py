@@ -72,7 +72,7 @@ def left_out_layers(folder: Path) -> None:
     assert read_results(root, study.name).left_out == results.left_out
 
     def begin(console: Console) -> None:
-        with Bars(console) as bars, listening(bars), disable_run_logger():
+        with Bars(console, study) as bars, listening(bars), disable_run_logger():
             _tell_left_out(setting)
 
     for shown in (

@@ -226,7 +226,7 @@ REAL: dict[str, Real] = {
         (3, 64, 64),
         [_mlp("features.1.1.mlp", "0", "1", "3")],
         last=lambda name: name not in ("features.0.0", "permute", "avgpool"),
-        unlike=["cpb_mlp"],
+        unlike=["cpb_mlp", "attn.sigmoid"],
     ),
     "vit": Real(
         lambda: models.VisionTransformer(32, 8, 2, 2, 32, 64),
