@@ -12,7 +12,17 @@ from faults import Fault
 from made import images, seeded, whole
 from real_networks import REAL, Tokens
 from rich.console import Console
-from test_forward import NewGELU, Swapped, Told
+from test_axes import TOLD
+from test_forward import (
+    NewGELU,
+    Swapped,
+    Told,
+    test_a_mask_of_which_token_may_look_where_leaves_nothing_out,
+    test_a_shared_module_is_named_by_the_module_that_calls_it,
+    test_an_additive_mask_leaves_out_what_it_makes_small,
+    test_padding_that_cannot_be_told_is_refused_and_the_data_may_say_it,
+    test_tokens_are_looked_at_as_they_are,
+)
 from torch import nn
 
 from flows.screen import show_layers
@@ -86,7 +96,54 @@ def _names_are_whole(_folder: Path) -> None:
     assert f" {name} " in screen.getvalue()
 
 
+def _told(name: str):
+    make, shape, layer, positions, neurons = TOLD[name]
+    return _has(make, shape, layer, neurons, positions)
+
+
 FAULTS = [
+    *(
+        Fault(1, name, "another dimension, or refused", "its neurons", _told(name))
+        for name in (
+            *("embedding", "dense on maps", "columns of a map", "windows beside images", "heads"),
+            *("dense layers written one by one", "one filter over channels", "queries that are learnt"),
+        )
+    ),
+    Fault(
+        2,
+        "one activation function in several blocks",
+        "named after the first block",
+        "named after the block that calls it",
+        lambda _folder: test_a_shared_module_is_named_by_the_module_that_calls_it(),
+    ),
+    Fault(
+        3,
+        "a mask of which token may look at which",
+        "taken for padding",
+        "leaves nothing out",
+        lambda _folder: test_a_mask_of_which_token_may_look_where_leaves_nothing_out(5),
+    ),
+    Fault(
+        3,
+        "an additive mask",
+        "read the wrong way round",
+        "leaves out what it makes small",
+        lambda _folder: test_an_additive_mask_leaves_out_what_it_makes_small(),
+    ),
+    Fault(
+        3,
+        "two masks of equally many tokens",
+        "put together",
+        "refused, with the remedy",
+        lambda _folder: test_padding_that_cannot_be_told_is_refused_and_the_data_may_say_it("two masks"),
+    ),
+    Fault(
+        10,
+        "token ids",
+        "refused for their shape",
+        "embedded",
+        lambda _folder: test_tokens_are_looked_at_as_they_are(),
+    ),
     Fault(
         1,
         "ConvNeXt's GELU, channels last",

@@ -41,3 +41,7 @@ KINDS = {
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: f"{fault.kind}: {fault.case}")
 def test_a_mended_fault_stays_mended(fault: Fault, tmp_path: Path) -> None:
     fault.check(tmp_path)
+
+
+def test_there_is_a_case_of_every_kind() -> None:
+    assert {fault.kind for fault in FAULTS} == KINDS.keys()
