@@ -13,7 +13,12 @@ from numpy.typing import NDArray
 from torch import nn
 from torch.nn import functional
 
-from spanmatch.networks.activations import Float16OverflowError, NonFiniteActivationsError, extract
+from spanmatch.networks.activations import (
+    Float16OverflowError,
+    NonFiniteActivationsError,
+    batch_ranges,
+    extract,
+)
 from spanmatch.networks.architectures import build
 from spanmatch.networks.data import Images
 from spanmatch.networks.layers import choose, list_layers
@@ -199,6 +204,27 @@ def test_batches_are_small_where_layers_are_large() -> None:
     assert sizes(Scaled(1.0)) == [32, 8]
     assert sizes(Large()) == [3] * 13 + [1]  # of 160 MB
     assert sizes(Large(), batch_size=20) == [20, 20]
+
+
+def test_no_batch_is_of_one_image_where_that_can_be_helped() -> None:
+    for total in range(1, 40):
+        for size in range(1, 12):
+            ranges = batch_ranges(total, size)
+            assert [start for start, _ in ranges] == [0, *(stop for _, stop in ranges[:-1])]
+            assert ranges[-1][1] == total
+            sizes = [stop - start for start, stop in ranges]
+            assert max(sizes) <= size
+            assert min(sizes) >= min(total, 2) or size <= 2
+
+    class Squeezing(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.fc = nn.Linear(4, 3)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.fc(x).squeeze()
+
+    assert whole(seeded(Squeezing), ("squeeze",), images(5, 4), batch_size=4)["squeeze"].shape == (5, 1, 3)
 
 
 def test_neither_images_nor_torch_are_changed() -> None:

@@ -6,6 +6,7 @@ Apart because it reads networks and never changes them.
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from types import MappingProxyType
 from typing import Any, Literal
 
@@ -180,8 +181,8 @@ def _batches(
     batch_size: int,
     device: torch.device,
 ) -> Iterator[dict[str, Activations]]:
-    for start in range(0, len(images), batch_size):
-        batch = images.slice(start, start + batch_size)
+    for start, stop in batch_ranges(len(images), batch_size):
+        batch = images.slice(start, stop)
         with deterministic(device=device.type), faithful(), torch.no_grad():
             taken = _passed(forward, layers, batch, take, on_layer, device)
         for layer in layers:
@@ -230,6 +231,17 @@ def _range(values: torch.Tensor) -> tuple[float, float]:
         return 0.0, 0.0
     low, high = torch.aminmax(values)
     return float(low), float(high)
+
+
+def batch_ranges(images: int, size: int) -> list[tuple[int, int]]:
+    """Cut images into batches, the last of which is not of one image alone where that can be helped.
+
+    Some networks squeeze dimensions of size 1 away, and would give such a batch another shape.
+    """
+    stops = [*range(size, images, size), images]
+    if len(stops) > 1 and images - stops[-2] == 1 and size > 2:
+        stops[-2] -= 1
+    return list(pairwise([0, *stops]))
 
 
 def _batch_size(layers: Sequence[Layer]) -> int:
