@@ -222,6 +222,18 @@ REFUSED: dict[str, tuple[object, str]] = {
         {**trained(), "backbone.1.num_batches_tracked": torch.tensor(0.5)},
         "whole numbers for backbone.1.num_batches_tracked",
     ),
+    "complex numbers for real ones": (
+        {**trained(), "head.bias": torch.tensor([3 + 4j, 1j])},
+        "must hold real numbers for head.bias, got complex64; give",
+    ),
+    "numbers beyond float32": (
+        {**trained(), "head.bias": torch.tensor([1.0, -1e300], dtype=torch.float64)},
+        r"numbers that float32 holds for head.bias, got -1e\+300; give",
+    ),
+    "numbers beyond int64": (
+        {**trained(), "backbone.1.num_batches_tracked": torch.tensor(1e30)},
+        r"numbers that int64 holds for backbone.1.num_batches_tracked, got 1e\+30; give",
+    ),
 }
 FAULTS += [
     Fault(9, case, "wrong advice", "the right advice", partial(_refused, content, says, Net))

@@ -115,9 +115,14 @@ def _shapes(values: torch.Tensor) -> tuple[tuple[int, ...], ...]:
 
 
 def _require_numbers(weights: Weights, wanted: Mapping[str, torch.Tensor]) -> None:
-    """See that whole numbers stand where the network has some, and there alone."""
+    """See that the network's kind of number holds the weights: whole or not, real or not, and how large."""
     for name, values in weights.items():
         whole = not (wanted[name].is_floating_point() or wanted[name].is_complex())
+        if values.dtype.kind == "c" and not wanted[name].is_complex():
+            raise WeightsError(
+                f"`weights` must hold real numbers for {name}, got {values.dtype}; give the architecture "
+                "that they were trained with"
+            )
         if whole and not np.array_equal(values, np.trunc(values) if values.dtype.kind == "f" else values):
             raise WeightsError(
                 f"`weights` must hold whole numbers for {name}, got {values.dtype} with fractions; give the "
@@ -128,3 +133,20 @@ def _require_numbers(weights: Weights, wanted: Mapping[str, torch.Tensor]) -> No
                 f"`weights` must hold numbers with a fraction for {name}, got {values.dtype}, as quantised "
                 "weights have; give the weights from before they were quantised"
             )
+        _require_range(name, torch.from_numpy(values), wanted[name].dtype)
+
+
+def _require_range(name: str, values: torch.Tensor, dtype: torch.dtype) -> None:
+    """See that no number becomes infinite, or wraps round, in the network's precision."""
+    if values.dtype == dtype or dtype == torch.bool:
+        return
+    if dtype.is_floating_point or dtype.is_complex:
+        beyond = values.to(dtype).isinf() & ~values.isinf()
+    else:
+        beyond = values.to(dtype).to(values.dtype) != values
+    if beyond.any():
+        raise WeightsError(
+            f"`weights` must be numbers that {str(dtype).removeprefix('torch.')} holds for {name}, got "
+            f"{values[beyond].flatten()[0].item():g}; give weights from before their training diverged, or "
+            "the architecture that they were trained with"
+        )
