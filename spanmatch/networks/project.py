@@ -18,10 +18,9 @@ from pathlib import Path
 from pkgutil import get_importer, iter_modules
 from types import ModuleType
 
-from spanmatch.networks.catalogue import is_factory
+from spanmatch.networks.catalogue import TAKEN_MODULES, is_factory
 
 _OWN = Path(__file__).parents[2]
-_OWN_PACKAGES = ("spanmatch", "storage", "tasks", "flows")
 _imported: dict[str, dict[str, str]] = {}
 
 
@@ -162,7 +161,7 @@ def _is_installed(module: _Module) -> bool:
     return (
         not {"site-packages", "dist-packages"}.isdisjoint(path.parts)
         or any(map(path.is_relative_to, standard))
-        or (module.name.partition(".")[0] in _OWN_PACKAGES and path.is_relative_to(_OWN))
+        or (module.name.partition(".")[0] in TAKEN_MODULES and path.is_relative_to(_OWN))
     )
 
 
