@@ -177,7 +177,8 @@ def _other(name: str, path: str, dataset: "Dataset") -> "tuple[OtherStudy, tuple
             f"{theirs.held_out.shape} in {name!r} ({path}); compare studies of one kind of image"
         )
     layers = _layers(study, theirs)
-    return OtherStudy(study, theirs.digest, project_digest(study.architecture)), layers
+    code, weights = project_digest(study.architecture), _weights_digests(study)
+    return OtherStudy(study, theirs.digest, code, weights), layers
 
 
 def _shared(

@@ -87,15 +87,21 @@ class Comparison(NamedTuple):
 
 def networks(study: Study, others: Mapping[str, Study]) -> dict[str, Network]:
     """Return all networks that the study knows, by name: its own first."""
-    trained = [f"seed{seed}" for seed in study.seeds]
-    if taken := [name for name in study.weights if name in trained]:
-        message = f"`weights` must have names that no seed of `seeds` has, got {taken[0]!r}; choose another"
-        raise InputValueError(message)
-    known = [Network(name, study, None, seed) for name, seed in zip(trained, study.seeds, strict=True)]
-    known += [Network(name, study, None, None) for name in study.weights]
+    known = list(_networks(study, None))
     for name, other in others.items():
-        known += [Network(f"{name}/seed{seed}", other, name, seed) for seed in other.seeds]
+        known += _networks(other, name)
     return {network.name: network for network in known}
+
+
+def _networks(study: Study, other: str | None) -> Iterator[Network]:
+    prefix, where = ("", "") if other is None else (f"{other}/", f" in {other!r}")
+    seeds = {f"seed{seed}": seed for seed in study.seeds}
+    if taken := [name for name in study.weights if name in seeds]:
+        raise InputValueError(
+            f"`weights` must have names that no seed of `seeds` has, got {taken[0]!r}{where}; choose another"
+        )
+    for name in [*seeds, *study.weights]:
+        yield Network(f"{prefix}{name}", study, other, seeds.get(name))
 
 
 def comparisons(study: Study, others: Mapping[str, Study]) -> list[Comparison]:
@@ -118,7 +124,9 @@ def comparisons(study: Study, others: Mapping[str, Study]) -> list[Comparison]:
         elif kind == "others":
             found.update(dict.fromkeys(_across(study, own, theirs)))
         else:
-            found[_named(kind, known)] = None
+            named = _named(kind, known)
+            if Comparison(named.y, named.x) not in found:
+                found[named] = None
     if not found:
         raise InputValueError(
             f"`compare` must name something to compare, got {study.compare} with seeds {study.seeds} and "
@@ -150,7 +158,7 @@ def _every_moment(study: Study, own: Sequence[Network]) -> Iterator[Comparison]:
 
 def _across(study: Study, own: Sequence[Network], theirs: Sequence[Network]) -> Iterator[Comparison]:
     for moment, x, y in product(study.checkpoints, own, theirs):
-        if moment in moments(x):
+        if moment in moments(x) and (y.seed is not None or moment == "final"):
             yield Comparison(Checkpoint(x.name, moment), Checkpoint(y.name, moment))
 
 

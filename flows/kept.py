@@ -187,5 +187,10 @@ def _digests(setting: Setting) -> dict[str, str]:
         "architecture's module": setting.code,
         **{f"weights of {name}": digest for name, digest in setting.weights.items()},
         **{f"training data of {name}": other.dataset_digest for name, other in setting.others.items()},
+        **{
+            f"weights of {name}/{given}": digest
+            for name, other in setting.others.items()
+            for given, digest in other.weights.items()
+        },
     }
     return dict(found)

@@ -153,7 +153,7 @@ def _network_unit(network: Network, setting: Setting, wanted: Collection[str]) -
         dataset_digest=looked_up.dataset_digest,
         recipe=None if network.seed is None else study.training.recipe(),
         weights=study.weights.get(network.own_name) if network.seed is None else None,
-        weights_digest=setting.weights[network.own_name] if network.seed is None else None,
+        weights_digest=looked_up.weights[network.own_name] if network.seed is None else None,
         keep=tuple(sorted(wanted)),
         device=study.device,
         mixed_precision=study.training.mixed_precision,

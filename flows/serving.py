@@ -9,6 +9,7 @@ import logging
 import os
 import re
 from datetime import timedelta
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ from flows.allowed import allow
 from flows.session import check_beforehand
 from flows.study import Study
 from spanmatch.errors import InputValueError
+from spanmatch.networks.catalogue import TAKEN_MODULES
 
 if TYPE_CHECKING:
     from prefect.schedules import Schedule
@@ -44,6 +46,7 @@ def serve_session(study: Study, console: Console, *, cron: str | None, every: st
         )
     os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
     schedule = _schedule(cron, None if every is None else _duration(every))
+    _require_no_namesake(Path.cwd())
     check_beforehand(study)
     allow(study)
     from flows.server import PrefectServer
@@ -53,6 +56,26 @@ def serve_session(study: Study, console: Console, *, cron: str | None, every: st
     with server.in_use():
         console.print(f"[bold]{study.name}[/]: {server}", highlight=False, soft_wrap=True)
         asyncio.run(_serve(study, schedule, console))
+
+
+def _require_no_namesake(folder: Path) -> None:
+    """See that the current folder has no module that runs would find in place of ours: they look there first.
+
+    Prefect starts each with ``python -m``.
+    """
+    for name in TAKEN_MODULES:
+        for place in (folder / f"{name}.py", folder / name / "__init__.py"):
+            if place.is_file() and not _is_ours(name, place):
+                raise InputValueError(
+                    "the current folder must hold no module that is called as one that spanmatch installs "
+                    f"({', '.join(TAKEN_MODULES)}), got {str(place)!r}; rename it, or serve from another "
+                    "folder"
+                )
+
+
+def _is_ours(name: str, place: Path) -> bool:
+    spec = find_spec(name)
+    return spec is not None and spec.origin is not None and place.samefile(spec.origin)
 
 
 async def _serve(study: Study, schedule: "Schedule | None", console: Console) -> None:

@@ -54,3 +54,4 @@ class OtherStudy:
     study: Study
     dataset_digest: str
     code: str
+    weights: Mapping[str, str] = field(default_factory=dict)

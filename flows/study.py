@@ -31,6 +31,8 @@ Compared = Literal["networks", "checkpoints", "others"]
 _COMPARED: tuple[Compared, ...] = get_args(Compared)
 _NAME = r"[a-z0-9]+(-[a-z0-9]+)*"
 
+_SMALLEST_DEVIATION = 1e-3  # a quarter of the step between two bytes
+
 # The bounds are for forms; the model says more when it refuses.
 Epsilon = Annotated[float, Field(json_schema_extra={"minimum": 0, "exclusiveMaximum": 1})]
 Seed = Annotated[StrictInt, Field(ge=0, lt=2**63)]
@@ -109,6 +111,14 @@ class FolderPreprocessing(_Strict):
             raise InputValueError(
                 "`preprocessing` must have one mean and deviation for grey images or three for RGB, got "
                 f"{counts[0]} and {counts[1]}"
+            )
+        if not all(0 <= mean <= 1 for mean in self.mean) or not all(
+            _SMALLEST_DEVIATION <= deviation <= 1 for deviation in self.deviation
+        ):
+            raise InputValueError(
+                "`preprocessing` must have means in [0, 1] and deviations in "
+                f"[{_SMALLEST_DEVIATION}, 1], of pixels in [0, 1], got {self.mean} and {self.deviation}; "
+                "divide those of bytes by 255"
             )
         return self
 
@@ -323,6 +333,23 @@ class Study(_Strict):
         return validated(values, source="the options")
 
 
+class _Loader(yaml.SafeLoader):
+    """Refuses a key that is given twice, of which YAML's own loader takes the last without a word."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        first: dict[Any, int] = {}
+        for key, _ in node.value:
+            if not isinstance(key, yaml.ScalarNode) or key.tag == "tag:yaml.org,2002:merge":
+                continue
+            line = key.start_mark.line + 1
+            if key.value in first:
+                raise yaml.YAMLError(
+                    f"the key {key.value!r} is given twice, in lines {first[key.value]} and {line}; keep one"
+                )
+            first[key.value] = line
+        return super().construct_mapping(node, deep)
+
+
 def read_study(path: Path) -> Study:
     """Read a study from a YAML file.
 
@@ -340,7 +367,7 @@ def read_study(path: Path) -> Study:
         message = f"`STUDY` must be a YAML file that can be read, got {str(path)!r} ({reason}); see studies/"
         raise InputValueError(message) from None
     try:
-        values = yaml.safe_load(text.decode("utf-8"))
+        values = yaml.load(text.decode("utf-8"), _Loader)  # noqa: S506 - a safe one
     except (yaml.YAMLError, ValueError, RecursionError) as error:  # a date that there is not, thousands of [
         reason = " ".join(str(error).split())
         message = (

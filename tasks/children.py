@@ -9,7 +9,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from multiprocessing import spawn
+from multiprocessing import spawn, util
 from typing import Any
 
 import dask
@@ -37,7 +37,7 @@ def light_workers() -> Iterator[None]:
             return
         server: Any = multiprocessing.forkserver._forkserver
         before = server._preload_modules
-        with dask.config.set({"distributed.worker.multiprocessing-method": "forkserver"}):
+        with _safe_path(), dask.config.set({"distributed.worker.multiprocessing-method": "forkserver"}):
             get_mp_context().set_forkserver_preload(["distributed.worker", "tasks.matches"])
             try:
                 yield
@@ -59,6 +59,18 @@ def _without_program() -> Iterator[None]:
         yield
     finally:
         spawn.get_preparation_data = before
+
+
+@contextmanager
+def _safe_path() -> Iterator[None]:
+    """Start interpreters with `-P`; with PYTHONSAFEPATH all that a worker starts would have it too."""
+    flags: Any = util
+    before = flags._args_from_interpreter_flags
+    flags._args_from_interpreter_flags = lambda: [*before(), "-P"]
+    try:
+        yield
+    finally:
+        flags._args_from_interpreter_flags = before
 
 
 class _Silence:

@@ -98,6 +98,16 @@ def refused(
     return check
 
 
+def served_beside(folder: Path) -> None:
+    study = write(quick(folder), folder / "study.yaml")
+    (folder / "tasks.py").write_text("X = 1")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        exit_code, printed = commanded("serve", study)
+    assert exit_code == 2, printed
+    assert "tasks.py'; rename it" in printed.replace("\n", " ")
+
+
 def folder_as_study(folder: Path) -> None:
     exit_code, printed = commanded("status", folder)
     assert exit_code == 2
@@ -238,4 +248,22 @@ BUGS = [
     Fault(12, "YAML that is not UTF-8", "a sentence", "a sentence", refused(YAML, text="name: caf\xe9")),
     Fault(12, "an archive cut short in place of an array", "a traceback", "a sentence", archive),
     Fault(12, "a variable of Prefect's with no sense", "a traceback", "a sentence", settings_of_prefect),
+    *(
+        Fault(
+            14,
+            f"a factory in one's own {name}",
+            "ours was imported in its place",
+            "refused: rename it",
+            refused(f"rename '{name}'", **{argument: f"{name}.inner:made"}),
+        )
+        for argument, name in (("architecture", "tasks"), ("dataset", "flows"), ("architecture", "storage"))
+    ),
+    Fault(14, "serving beside one's own tasks.py", "runs found it, not ours", "refused", served_beside),
+    Fault(
+        10,
+        "a factory's file in place of its module",
+        "'put its folder on PYTHONPATH'",
+        "drop `.py`",
+        refused("drop `.py`: inside:network", architecture="inside.py:network"),
+    ),
 ]

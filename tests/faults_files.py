@@ -9,11 +9,14 @@ import faults_sources
 import faults_weights
 import pytest
 from cases import random_bytes
+from conftest import TINY
 from faults import Fault
 from PIL import Image
 
+from flows.study import read_study, validated
+from spanmatch.errors import SpanmatchError
 from spanmatch.networks import architectures, catalogue
-from spanmatch.networks.data import load_dataset
+from spanmatch.networks.data import Preprocessing, image_folder, load_dataset
 
 
 def write_images(folder: Path, *names: str) -> None:
@@ -71,4 +74,60 @@ def _no_builder(_: Path) -> None:
 
 FAULTS += [
     Fault(14, "a family that the catalogue alone knows", "a CIFAR ResNet", "no builder: a bug", _no_builder)
+]
+
+
+def _splits(names: tuple[str, ...], folder: Path) -> None:
+    for name in names:
+        write_images(folder, *(f"{name}/{label}/{number}.png" for label in "ab" for number in range(5)))
+    with pytest.raises(SpanmatchError, match=r"rename the two to train and val, or give folder:.*/"):
+        load_dataset(f"folder:{folder}")
+    assert load_dataset(f"folder:{folder / names[0]}").classes == 2
+
+
+def _classes_called_so(folder: Path) -> None:
+    write_images(folder, *(f"{label}/{number}.png" for label in ("test", "dev") for number in range(5)))
+    assert load_dataset(f"folder:{folder}").classes == 2
+
+
+def _deep_pixels(folder: Path) -> None:
+    write_images(folder, *(f"{label}/{number}.png" for label in "ab" for number in range(5)))
+    deep = random_bytes(8, 8, seed=1).astype("uint16") * 200
+    Image.fromarray(deep).save(folder / "a/0.png")
+    cut = Preprocessing((0.5,), (0.5,), resize=8, crop=8)
+    with pytest.raises(SpanmatchError, match=r"a/0.png' \(mode I.*, where 8 bits a channel are wanted\)"):
+        image_folder(folder, preprocessing=cut, held_out="all").held_out.raw(range(10))
+
+
+def _scale(mean: float, deviation: float, folder: Path) -> None:
+    values = {"mean": [mean], "deviation": [deviation]}
+    with pytest.raises(SpanmatchError, match="divide those of bytes by 255"):
+        validated({**TINY, "dataset": f"folder:{folder}", "preprocessing": values}, "it")
+
+
+def _twice(text: str, says: str, folder: Path) -> None:
+    (folder / "study.yaml").write_text(text)
+    with pytest.raises(SpanmatchError, match=says):
+        read_study(folder / "study.yaml")
+
+
+FAULTS += [
+    *(
+        Fault(5, f"{' and '.join(names)} with classes", "two classes", "refused", partial(_splits, names))
+        for names in (("train", "test"), ("Train", "Val"), ("training", "validation"), ("train", "dev"))
+    ),
+    Fault(5, "classes called test and dev", "two classes", "two classes", _classes_called_so),
+    Fault(5, "16-bit images that are resized and cropped", "clipped to white", "refused", _deep_pixels),
+    *(
+        Fault(10, f"mean {mean}, deviation {deviation}", "standardised to nonsense", "refused", check)
+        for mean, deviation in ((123.675, 58.395), (0.5, 58.0), (-0.1, 0.2), (0.5, 1e-9))
+        for check in [partial(_scale, mean, deviation)]
+    ),
+    *(
+        Fault(10, f"a key twice: {says}", "the last one", "refused", partial(_twice, text, says))
+        for text, says in (
+            ("seeds: [0]\nname: a\nseeds: [1]\n", "'seeds' is given twice, in lines 1 and 3"),
+            ("weights:\n  net: a.pt\n  net: b.pt\n", "'net' is given twice, in lines 2 and 3"),
+        )
+    ),
 ]

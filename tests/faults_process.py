@@ -4,6 +4,7 @@ import gc
 import logging
 import multiprocessing.forkserver
 import os
+import subprocess
 import sys
 import types
 from collections.abc import Callable
@@ -59,6 +60,7 @@ def process_state() -> dict[str, Any]:
         "main": dict(vars(sys.modules["__main__"])),
         "preparation": spawn.get_preparation_data,
         "preloaded": server._preload_modules,
+        "flags": multiprocessing.util._args_from_interpreter_flags,
         "zarr": zarr.config.get("threading.max_workers"),
     }
 
@@ -119,6 +121,39 @@ def program(_: Path) -> None:
                 assert not {"init_main_from_name", "init_main_from_path"} & light.keys()
                 assert spawn.get_preparation_data("another") == others
             assert vars(main) == before
+
+
+USING_WORKERS = """
+import sys
+from importlib import import_module
+sys.path.append(sys.argv[1])  # as the command line does
+from tasks.cluster import Cluster
+with Cluster() as cluster:
+    print(cluster.run(import_module, sys.argv[2]).__file__)
+"""
+
+
+def own_module(name: str) -> Callable[[Path], None]:
+    """Start workers in a folder that holds a module of one of our names, and one of a name of its own."""
+
+    def check(folder: Path) -> None:
+        here = folder / "here"
+        here.mkdir()
+        (here / name).parent.mkdir(exist_ok=True)
+        (here / name).write_text("X = 1")
+        (here / "their_own.py").write_text("X = 1")
+        (folder / "program.py").write_text(USING_WORKERS)
+        done = subprocess.run(
+            [sys.executable, str(folder / "program.py"), str(here), "their_own"],
+            cwd=here,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert done.stdout.strip() == str(here / "their_own.py"), done.stderr
+
+    return check
 
 
 def collector(_: Path) -> None:
@@ -221,6 +256,10 @@ PROCESS = [
         "`__spec__` and `__file__` were taken away while workers started, for all threads",
         "the program is not touched",
         program,
+    ),
+    *(
+        Fault(14, f"{name} in the current folder", "runs hung", "ours is taken", own_module(name))
+        for name in ("tasks.py", "storage/__init__.py", "spanmatch.py")
     ),
     Fault(14, "objects that were frozen before", "the report woke them", "they stay frozen", collector),
     Fault(14, "a job that is run again", "51/36 images", "each step counts once", twice),

@@ -130,6 +130,30 @@ IMPORTS: dict[str, tuple[str, str, str, dict[str, str]]] = {
         "f_pkg/sub.py",
         EMPTY,
     ),
+    "a name given to import_module by keyword": (
+        "f_one",
+        "import importlib\nwidth = importlib.import_module(name='f_pkg.sub').width",
+        "f_pkg/sub.py",
+        EMPTY,
+    ),
+    "import_module by another name": (
+        "f_one",
+        "from importlib import import_module as im\nwidth = im('f_pkg.sub').width",
+        "f_pkg/sub.py",
+        EMPTY,
+    ),
+    "a name beside a package's, by keyword": (
+        "f_one",
+        "from importlib import import_module\nwidth = import_module('.sub', package='f_pkg').width",
+        "f_pkg/sub.py",
+        EMPTY,
+    ),
+    "a name beside a package's": (
+        "f_one",
+        "from importlib import import_module\nwidth = import_module('.sub', 'f_pkg').width",
+        "f_pkg/sub.py",
+        EMPTY,
+    ),
 }
 
 

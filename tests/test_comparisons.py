@@ -5,10 +5,16 @@ from itertools import combinations
 from pathlib import Path
 
 import pytest
+import torch
+import yaml
 
+from flows.checks import look_up
 from flows.comparisons import Checkpoint, comparisons
+from flows.plan import network_units
 from flows.study import Study, read_study
+from spanmatch.networks.architectures import build
 from spanmatch.networks.catalogue import check_architecture, require_dataset
+from storage.digests import file_digest
 
 STUDIES = sorted((Path(__file__).parent.parent / "studies").glob("*.yaml"))
 
@@ -68,6 +74,33 @@ def test_others_compares_with_the_networks_of_other_studies():
         ("seed0-final", "wide/seed7-final", "final"),
         ("seed0-final", "wide/seed8-final", "final"),
     ]
+
+
+def test_others_compares_with_networks_that_other_studies_are_given():
+    study = a_study(seeds=[0], compare="others", others={"wide": "w.yaml"})
+    others = {"wide": a_study(seeds=[5], weights={"alice": "alice.pt"})}
+    assert labels(study, others) == [
+        ("seed0-initial", "wide/seed5-initial", "initial"),
+        ("seed0-final", "wide/seed5-final", "final"),
+        ("seed0-final", "wide/alice-final", "final"),
+    ]
+
+
+def test_a_pair_that_is_named_again_the_other_way_round_is_compared_once():
+    study = a_study(seeds=[0, 1], compare=["networks", "seed1-final ~ seed0-final"], checkpoints=["final"])
+    assert labels(study) == [("seed0-final", "seed1-final", "final")]
+
+
+def test_weights_of_another_study_are_looked_up_and_planned(tmp_path):
+    network = build("vgg9-digits", (1, 8, 8), 10)
+    torch.save(network.state_dict(), tmp_path / "alice.pt")
+    weights = {"alice": str(tmp_path / "alice.pt")}
+    other = a_study(seeds=[], weights=weights, checkpoints=["final"], compare=["alice-final ~ alice-final"])
+    (tmp_path / "w.yaml").write_text(yaml.safe_dump(other.model_dump(mode="json")))
+    study = a_study(seeds=[0], compare="others", others={"w": str(tmp_path / "w.yaml")})
+    unit = network_units(study, look_up(study))["w/alice"]
+    assert unit.weights == weights["alice"]
+    assert unit.weights_digest == file_digest(tmp_path / "alice.pt")
 
 
 def test_what_is_named_twice_is_compared_once():

@@ -27,6 +27,7 @@ HELD_OUT_IMAGES = {
     "imagenet": 50_000,
 }
 FOLDER_PREFIX = "folder:"
+TAKEN_MODULES = ("spanmatch", "storage", "tasks", "flows")
 
 
 def is_factory(architecture: str) -> bool:
@@ -46,12 +47,17 @@ def check_architecture(architecture: str) -> None:
     """
     if is_factory(architecture):
         module, _, factory = architecture.partition(":")
-        if not all(part.isidentifier() for part in [*module.split("."), factory]):
+        named_file = module.endswith(".py")
+        if named_file or not all(part.isidentifier() for part in [*module.split("."), factory]):
+            remedy = ""
+            if named_file:
+                remedy = f"; drop `.py`: {module.removesuffix('.py').replace('/', '.')}:{factory}"
             message = (
                 "`architecture` must have the form 'package.module:factory' where it has a colon, "
-                f"got {architecture!r}"
+                f"got {architecture!r}{remedy}"
             )
             raise InputValueError(message)
+        _require_own_name("architecture", architecture)
     elif architecture not in ARCHITECTURE_NAMES:
         near = difflib.get_close_matches(architecture, ARCHITECTURE_NAMES, n=1)
         guess = f"did you mean {near[0]!r}? " if near else ""
@@ -74,6 +80,7 @@ def require_dataset(name: str) -> None:
         return
     before, colon, after = name.partition(":")
     if colon and before and after:
+        _require_own_name("dataset", name)
         return
     near = difflib.get_close_matches(name, HELD_OUT_IMAGES, n=1)
     remedy = f"; did you mean {near[0]!r}?" if near else ""
@@ -82,6 +89,16 @@ def require_dataset(name: str) -> None:
         f"got {name!r}{remedy}"
     )
     raise InputValueError(message)
+
+
+def _require_own_name(argument: str, factory: str) -> None:
+    """See that somebody's own factory is in no module that is called as one of ours: that would be found."""
+    package = factory.partition(":")[0].partition(".")[0]
+    if package in TAKEN_MODULES[1:]:
+        raise InputValueError(
+            f"`{argument}` must name a module that is not called as one that spanmatch installs "
+            f"({', '.join(TAKEN_MODULES)}), got {factory!r}; rename {package!r}"
+        )
 
 
 def held_out_images(dataset: str) -> int | None:

@@ -18,10 +18,10 @@ from pathlib import Path
 from pkgutil import get_importer, iter_modules
 from types import ModuleType
 
-from spanmatch.networks.catalogue import is_factory
+from spanmatch.networks.catalogue import TAKEN_MODULES, is_factory
 
 _OWN = Path(__file__).parents[2]
-_OWN_PACKAGES = ("spanmatch", "storage", "tasks", "flows")
+_IMPORTERS = ("import_module", "__import__")
 _imported: dict[str, dict[str, str]] = {}
 
 
@@ -43,9 +43,10 @@ def project_modules(factory: str) -> dict[str, str]:
     """Return a digest of each module that ``package.module:factory`` stands on, by its name.
 
     These are the factory's module, and what it imports in turn by a statement, anywhere in it, or by
-    ``import_module`` of a name that stands there, with the packages on the way. Not those of the standard
-    library, of installed distributions (but for the factory's own) and of spanmatch; nor what only shows when
-    the code runs.
+    ``import_module`` of a name that stands there as text, with the packages on the way. Not those of the
+    standard library, of installed distributions (but for the factory's own) and of spanmatch; nor what only
+    shows when the code runs: names in variables, ``pkgutil.resolve_name``, ``runpy``, ``exec``,
+    ``spec_from_file_location``, ``torch.hub``.
 
     Comments and layout are not part of a digest. Nothing is imported.
     """
@@ -95,8 +96,8 @@ def import_anew(module: str) -> ModuleType:
 
 
 def _with_packages(name: str) -> Iterator[str]:
-    """Yield the packages that a module is in, outermost first, and the module."""
-    parts = name.split(".")
+    """Yield the packages that a module is in, outermost first, and the module; nothing for no name."""
+    parts = name.split(".") if name else []
     yield from (".".join(parts[: count + 1]) for count in range(len(parts)))
 
 
@@ -162,7 +163,7 @@ def _is_installed(module: _Module) -> bool:
     return (
         not {"site-packages", "dist-packages"}.isdisjoint(path.parts)
         or any(map(path.is_relative_to, standard))
-        or (module.name.partition(".")[0] in _OWN_PACKAGES and path.is_relative_to(_OWN))
+        or (module.name.partition(".")[0] in TAKEN_MODULES and path.is_relative_to(_OWN))
     )
 
 
@@ -191,6 +192,7 @@ def _parsed(source: str) -> ast.Module | None:
 def _imports(module: _Module, finder: _Finder) -> Iterator[str]:
     """Yield the names that a module may import; some are those of functions and classes."""
     tree = None if module.source is None else _parsed(module.source)
+    importers = set() if tree is None else _importers(tree)
     for node in () if tree is None else ast.walk(tree):
         if isinstance(node, ast.Import):
             for alias in node.names:
@@ -202,10 +204,30 @@ def _imports(module: _Module, finder: _Finder) -> Iterator[str]:
                 for alias in node.names:
                     star = alias.name == "*"
                     yield from finder.modules_in(base) if star else [f"{base}.{alias.name}"]
-        elif isinstance(node, ast.Call) and _called(node) in ("import_module", "__import__"):
-            for argument in node.args[:1]:
-                if isinstance(argument, ast.Constant) and isinstance(argument.value, str):
-                    yield from _with_packages(_absolute(argument.value, module.package))
+        elif isinstance(node, ast.Call) and _called(node) in importers:
+            yield from _with_packages(_asked_for(node, module.package))
+
+
+def _importers(tree: ast.Module) -> set[str]:
+    """Return what a module calls the functions that import a module by its name."""
+    imports = (node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom))
+    aliases = (alias for node in imports if node.module in ("importlib", "builtins") for alias in node.names)
+    renamed = {alias.asname for alias in aliases if alias.asname and alias.name in _IMPORTERS}
+    return {*_IMPORTERS, *renamed}
+
+
+def _asked_for(call: ast.Call, package: str) -> str:
+    """Return the module that a call of `import_module` names as text, in its own package or a given one."""
+    given = {keyword.arg: keyword.value for keyword in call.keywords if keyword.arg}
+    named = dict(zip(("name", "package"), call.args, strict=False)) | given
+    if _called(call) == "__import__":
+        named.pop("package", None)  # its second argument is another
+    name, anchor = (_text(named.get(key)) for key in ("name", "package"))
+    return _absolute(name, anchor or package) if name else ""
+
+
+def _text(node: ast.expr | None) -> str:
+    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else ""
 
 
 def _called(call: ast.Call) -> str:

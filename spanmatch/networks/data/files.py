@@ -67,6 +67,7 @@ class ImageFiles:
 
         def decoded(path: Path) -> NDArray[np.uint8]:
             with _naming(path), Image.open(path) as image:
+                _require_bytes(image)
                 return as_bytes(cut(image.convert(self.mode)))
 
         with ThreadPoolExecutor(threads) as pool:
@@ -100,9 +101,14 @@ def image_header(path: Path) -> tuple[Mode, tuple[int, int]]:
         If the file is missing or is no image.
     """
     with _naming(path), Image.open(path) as image:
-        if image.mode.startswith(("I", "F")):
-            raise ValueError(f"mode {image.mode}, where 8 bits a channel are wanted")
+        _require_bytes(image)
         return "L" if image.mode in {"1", "L"} else "RGB", (image.height, image.width)
+
+
+def _require_bytes(image: Image.Image) -> None:
+    """See that an image has 8 bits a channel: others would be clipped."""
+    if image.mode.startswith(("I", "F")):
+        raise ValueError(f"mode {image.mode}, where 8 bits a channel are wanted")
 
 
 def different_sizes(first: Path, size: Sequence[int], other: Path, other_size: Sequence[int]) -> str:

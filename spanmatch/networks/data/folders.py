@@ -5,6 +5,7 @@ Apart because what is in a folder must be found out, where a published data set 
 
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +28,8 @@ _SYSTEM_FOLDERS = {
     *("__macosx", "@eadir", "@recycle", "@tmp", "#recycle", "#snapshot"),
     *("$recycle.bin", "system volume information", "lost+found", "__pycache__"),
 }
+
+_SPLITS = {"train", "training", "test", "testing", "val", "valid", "validation", "dev", "eval"}
 
 Samples = list[tuple[str, int]]
 
@@ -71,6 +74,7 @@ def image_folder(
             )
             raise InputValueError(message)
     else:
+        _require_no_splits(folder)
         samples, classes = _listed(folder)
         training, compared = ([], samples) if held_out == "all" else _split(samples, len(classes))
     if held_out == "all":
@@ -149,6 +153,22 @@ def _parts(folder: Path) -> list[Path]:
     return parts if all(part.is_dir() for part in parts) else []
 
 
+def _require_no_splits(folder: Path) -> None:
+    """See that folders called as splits of a data set, with classes in them, are not taken for classes."""
+    with suppress(OSError):  # whoever lists it will say so
+        for place in sorted(folder.iterdir()):
+            if place.name.casefold() in _SPLITS and place.is_dir() and any(map(_has_images, place.iterdir())):
+                raise InputValueError(
+                    "`dataset` must have its images in train and val, or in a folder for each class, got the "
+                    f"folder {place.name!r}, with classes in it, in {str(folder)!r}; rename the two to train "
+                    f"and val, or give folder:{place}"
+                )
+
+
+def _has_images(place: Path) -> bool:
+    return _is_visible_folder(place) and any(_is_image(path, place) for path in place.rglob("*"))
+
+
 def _listed(folder: Path) -> tuple[Samples, list[str]]:
     """List a folder of class folders: paths with the class's number, and the classes' names."""
     try:
@@ -186,7 +206,7 @@ def _split(samples: Samples, classes: int) -> tuple[Samples, Samples]:
 
 def _mode(samples: Sequence[tuple[str, int]], preprocessing: Preprocessing | None) -> Mode:
     """Grey where all images are; see that they have one size where preprocessing does not make it so."""
-    if preprocessing is not None and preprocessing.one_size:
+    if preprocessing is not None and preprocessing.one_size:  # a million headers; `read` sees to the mode
         return "L" if len(preprocessing.mean) == 1 else "RGB"
     paths = [Path(path) for path, _ in samples]
     first, size = image_header(paths[0])
