@@ -3,6 +3,7 @@
 Apart from matching, which sees files only through it.
 """
 
+import tokenize
 import zipfile
 import zlib
 from dataclasses import dataclass
@@ -12,14 +13,28 @@ from typing import Any, BinaryIO, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from flows.ids import IDS, check_names, check_same
 from spanmatch import GramMatrix
 from spanmatch.errors import InputValueError
 
 AnyArray: TypeAlias = NDArray[Any]
 
-IDS = "ids"
 _CHUNK_BYTES = 32 * 2**20  # of both sides together, as they lie in the files
 _LISTED = 5
+# What a missing, foreign, damaged or encrypted file makes NumPy raise, to which headers are Python.
+_UNREADABLE = (
+    ArithmeticError,
+    EOFError,
+    LookupError,
+    OSError,
+    RuntimeError,
+    SyntaxError,
+    TypeError,
+    ValueError,
+    tokenize.TokenError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 
 
 def gram_of_files(x: Path, y: Path) -> GramMatrix:
@@ -72,10 +87,10 @@ class _File:
             with loaded:
                 names = [name for name in loaded.files if name != IDS]
                 held = {name: loaded[name] for name in loaded.files} if len(names) == 1 else {}
-        except (OSError, ValueError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
+        except _UNREADABLE as error:
             message = (
                 f"`{argument}` must be what numpy.save or numpy.savez wrote, without Python objects, "
-                f"got {str(path)!r} ({error}); write it with numpy.save"
+                f"got {str(path)!r} ({_reason(error)}); write it with numpy.save"
             )
             raise InputValueError(message) from None
         if not held or not isinstance(held[names[0]], np.ndarray):
@@ -114,6 +129,12 @@ def _read(file: BinaryIO, offset: int, dtype: np.dtype[Any], count: int) -> AnyA
     return np.fromfile(file, dtype, count)
 
 
+def _reason(error: Exception) -> str:
+    if "pickle" in str(error):  # NumPy's advice is to run what such a file says
+        return "it has another format, or holds Python objects"
+    return " ".join(str(error).split())
+
+
 def _check_ids(x: _File, y: _File) -> None:
     """See that the samples of both files are the same in the same order, where ids say so."""
     for one, other in ((x, y), (y, x)):
@@ -125,23 +146,7 @@ def _check_ids(x: _File, y: _File) -> None:
                 f"{other.path.name} without; write them to both, or to neither if the order is the same"
             )
             raise InputValueError(message)
-        samples = one.array().shape[:1]
-        if one.ids.shape != samples:
-            message = (
-                f"`{IDS}` of {one.argument} must have shape {samples}, one for each sample, got shape "
-                f"{one.ids.shape}; write them beside the activations in their order"
-            )
-            raise InputValueError(message)
-    if x.ids is None or y.ids is None or np.array_equal(x.ids, y.ids):
-        return
-    if x.ids.shape == y.ids.shape:
-        row = int(np.flatnonzero(x.ids != y.ids)[0])
-        got = f"{x.ids[row]} and {y.ids[row]} in row {row}"
-    else:
-        got = f"{x.ids.size} and {y.ids.size} of them"
-    order = "in another order" if np.array_equal(np.sort(x.ids), np.sort(y.ids)) else "not the same"
-    message = (
-        f"`X` and `Y` must have the same `{IDS}` in the same order, got {got} ({order}); sort the rows "
-        "of both by their ids before numpy.savez, and leave out samples that only one has"
-    )
-    raise InputValueError(message)
+        array = one.array()
+        check_names(one.argument, one.ids, len(array) if array.ndim else 0)
+    if x.ids is not None and y.ids is not None:
+        check_same(x.ids, y.ids)

@@ -5,13 +5,16 @@ Apart from running because `spanmatch report` needs no run.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass
-from typing import Any, TypeVar, get_args
+from typing import Any, TypeVar, cast, get_args
 
 from pydantic import TypeAdapter, ValidationError
 
 from flows import comparisons
 from flows.comparisons import Checkpoint
+from flows.kept import read_kept
 from flows.plan import Outcome, Pair
+from flows.sense import miscounted, nonsense, place
+from spanmatch.errors import InputValueError
 from spanmatch.reporting import (
     Comparison,
     CriticalEpsilons,
@@ -88,13 +91,16 @@ def read_results(root: Root, study: str) -> StudyResults:
     Raises
     ------
     InputValueError
-        If a file is missing or cannot be read, or its rows have other columns or values than they must have.
+        If the last run was another study's, a file is missing or cannot be read, or its rows have other
+        columns or values than they must have.
     """
+    _require_own(root, study)
     training = _rows(root, files.TRAINING, list[EpochRow], files.read_lines(root, files.TRAINING))
     similarity = _rows(root, files.SIMILARITY, list[SimilarityRow], files.read_table(root, files.SIMILARITY))
     networks = _rows(root, files.NETWORKS, list[NetworkRow], files.read_json(root, files.NETWORKS))
+    if not networks:
+        raise files.unreadable(root, files.NETWORKS, "it must have a row for each network, got none")
     simple = files.read_lines(root, files.SIMPLE_MATCHES)
-    ledger = files.read_json(root, files.LEDGER)
     layers = tuple(dict.fromkeys(row.layer for row in similarity))
     pairs = tuple(dict.fromkeys((row.checkpoint_x, row.checkpoint_y) for row in similarity))
     return StudyResults(
@@ -106,9 +112,27 @@ def read_results(root: Root, study: str) -> StudyResults:
         similarity=tuple(similarity),
         simple_matches=tuple(_rows(root, files.SIMPLE_MATCHES, list[SimpleMatchRow], simple)),
         critical_epsilons=tuple(_read_critical_epsilons(root, layers, pairs)),
-        ledger=_rows(root, files.LEDGER, dict[str, dict[str, int]], ledger),
+        ledger=_read_ledger(root),
         left_out=_read_left_out(root),
     )
+
+
+def _require_own(root: Root, study: str) -> None:
+    """See that the results under a root, which several studies may share, are this study's."""
+    kept = read_kept(root)
+    if kept is not None and kept.study.name != study:
+        message = (
+            f"`STUDY` must be the one whose results are under its root, but those in {root.where('')!r} are "
+            f"of {kept.study.name!r}, which ran last, got {study!r}; run {study!r} again"
+        )
+        raise InputValueError(message)
+
+
+def _read_ledger(root: Root) -> dict[str, dict[str, int]]:
+    ledger = _rows(root, files.LEDGER, dict[str, dict[str, int]], files.read_json(root, files.LEDGER))
+    if reason := miscounted(ledger):
+        raise files.unreadable(root, files.LEDGER, reason)
+    return ledger
 
 
 def _read_critical_epsilons(
@@ -141,19 +165,31 @@ def _read_left_out(root: Root) -> dict[str, str]:
 def _rows(root: Root, name: str, kind: type[Rows], values: Any) -> Rows:  # noqa: ANN401 - what JSON holds
     """Make rows of what a file holds; refuse unknown, missing and wrong columns by name."""
     (row_kind, *_) = get_args(kind)
-    if is_dataclass(row_kind) and isinstance(values, list):
+    of_rows = is_dataclass(row_kind) and isinstance(values, list)
+    if of_rows:
         known = {field.name for field in fields(row_kind)}
         unknown = [column for row in values if isinstance(row, dict) for column in row if column not in known]
         if unknown:
             reason = f"column {unknown[0]!r} is not one of {', '.join(sorted(known))}"
             raise files.unreadable(root, name, reason)
     try:
-        return TypeAdapter(kind).validate_python(values)
+        rows = TypeAdapter(kind).validate_python(values)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = " of ".join(f"{part!r}" for part in reversed(first["loc"]))
-        reason = f"{where}: {first['msg']}, got {first['input']!r}"
-        raise files.unreadable(root, name, reason) from None
+        raise files.unreadable(root, name, _first_of(error, of_rows)) from None
+    if is_dataclass(row_kind) and (senseless := nonsense(cast("Sequence[object]", rows))):
+        raise files.unreadable(root, name, senseless)
+    return rows
+
+
+def _first_of(error: ValidationError, of_rows: bool) -> str:
+    """Say where the first of a file's values is of a wrong type, and what it is."""
+    first = error.errors()[0]
+    match first["loc"]:
+        case (int() as row, str() as column, *_) if of_rows:
+            where = place(row + 1, column)
+        case parts:
+            where = " of ".join(f"{part!r}" for part in reversed(parts))
+    return f"{where}: {first['msg']}, got {first['input']!r}"
 
 
 def _comparison(x: Checkpoint, y: Checkpoint) -> Comparison:

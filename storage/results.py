@@ -130,7 +130,7 @@ def unreadable(root: Root, name: str, reason: object) -> InputValueError:
 
 def _read_text(root: Root, name: str) -> str:
     try:
-        return root.read(name).decode("utf-8")
+        return root.read(name).decode("utf-8-sig")  # spreadsheets write a byte order mark
     except FileNotFoundError:
         raise unreadable(root, name, "there is none") from None
     except UnicodeDecodeError as error:
@@ -142,3 +142,5 @@ def _value(root: Root, name: str, text: str) -> Any:  # noqa: ANN401 - any JSON 
         return json.loads(text)
     except ValueError as error:
         raise unreadable(root, name, error) from None
+    except RecursionError:
+        raise unreadable(root, name, "its brackets are nested too deeply") from None

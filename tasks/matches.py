@@ -53,7 +53,7 @@ class MatchUnit(Unit):
     """The matches of one Gram matrix at one ε."""
 
     stage: ClassVar[Stage] = "matches"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
 
     gram: Artefact
     profile: Artefact

@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -14,9 +15,11 @@ from prefect.logging import disable_run_logger
 from rich.console import Console
 
 from flows import checks
+from flows.kept import keep
 from flows.results import read_results
 from flows.run import _tell_left_out
 from flows.screen import Bars, show_status, show_summary
+from flows.setting import Setting
 from flows.status import status
 from spanmatch.errors import InputValueError
 from spanmatch.reporting import (
@@ -118,6 +121,25 @@ def as_written(folder: Path) -> None:
     assert read_results(root, "tiny").left_out == {}
 
 
+def as_a_spreadsheet_writes(folder: Path) -> None:
+    root = Root.prepare(folder)
+    write_results(ROWS, root)
+    path = folder / "similarity.csv"
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes().replace(b"\n", b"\r\n"))
+    assert read_results(root, "tiny").similarity == ROWS.similarity
+
+
+def of_another_study(folder: Path) -> None:
+    study = quick(folder)
+    root = Root.prepare(folder)
+    write_results(ROWS, root)
+    keep(root, study.model_copy(update={"name": "other"}), Setting(("relu",), "", "", 0))
+    says = f"those in {str(folder)!r} are of 'other', which ran last, got 'tiny'; run 'tiny' again"
+    with pytest.raises(InputValueError, match=re.escape(says)):
+        read_results(root, "tiny")
+    assert read_results(root, "other").study == "other"
+
+
 def refused(file: str, change: Callable[[str], str], says: str) -> Callable[[Path], None]:
     def check(folder: Path) -> None:
         root = Root.prepare(folder)
@@ -155,6 +177,22 @@ def swap(old: str, new: str) -> Callable[[str], str]:
     return lambda text: text.replace(old, new)
 
 
+def one_with(**values: object) -> Callable[[str], str]:
+    """Change columns of the first row of a JSON list."""
+    return lambda text: json.dumps([json.loads(text)[0] | values, *json.loads(text)[1:]])
+
+
+def cell(column: str, value: object) -> Callable[[str], str]:
+    """Change a column of the only row of a table."""
+
+    def change(text: str) -> str:
+        header, row = (line.split(",") for line in text.splitlines())
+        row[header.index(column)] = str(value)
+        return ",".join(header) + "\n" + ",".join(row) + "\n"
+
+    return change
+
+
 FILES = {
     "a further column": ("similarity.csv", widened, "column 'median' is not one of"),
     "a cell too many": ("similarity.csv", lambda text: text.rstrip() + ",7\n", "'beyond the header'"),
@@ -169,6 +207,27 @@ FILES = {
     "a simple match of nothing": ("simple_matches.jsonl", rows_with(neuron=7), "'neuron'"),
     "another key of a simple match": ("simple_matches.jsonl", rows_with(z=[1]), "'z'"),
     "reasons that are no words": ("left_out.json", lambda _: '{"fc": 7}', "'fc'"),
+    "an infinite similarity": ("similarity.csv", cell("similarity", "inf"), "'similarity' must be in [0, 1]"),
+    "a similarity of 5": ("similarity.csv", cell("similarity", 5), "row 1, column 'similarity' must be"),
+    "a similarity that is no number": ("similarity.csv", cell("similarity", "nan"), "got nan"),
+    "an ε of 3": ("similarity.csv", cell("epsilon", 3), "row 1, column 'epsilon' must be in [0, 1), got 3.0"),
+    "no neurons": ("similarity.csv", cell("neurons_x", 0), "row 1, column 'neurons_x' must be"),
+    "more matched neurons than neurons": ("similarity.csv", cell("matched_x", 3), "'matched_x' must be"),
+    "more dead neurons than neurons": ("similarity.csv", cell("dead_x", 3), "0 and `neurons_x`, got 3"),
+    "fewer than no samples": ("similarity.csv", cell("samples", -5), "row 1, column 'samples' must be"),
+    "a repeated row": ("similarity.csv", lambda text: text + text.splitlines()[1], "row 2 must differ from"),
+    "an accuracy of 7": ("networks.json", one_with(accuracy=7), "row 1, column 'accuracy' must be in [0, 1]"),
+    "an accuracy that is no number": ("networks.json", one_with(accuracy=np.nan), "'accuracy' must be"),
+    "no networks": ("networks.json", lambda _: "[]", "a row for each network"),
+    "a repeated network": ("networks.json", swap('"b"', '"a"'), "row 2 must differ from row 1 in 'network'"),
+    "an epoch before the first": ("training.jsonl", rows_with(epoch=-1), "row 1, column 'epoch' must be"),
+    "a network's epoch before the first": ("networks.json", one_with(epoch=-1), "'epoch' must be at least 0"),
+    "a loss that is no number": ("training.jsonl", rows_with(training_loss=np.nan), "'training_loss' must"),
+    "a neuron before the first": ("simple_matches.jsonl", rows_with(neuron=["x", -1]), "'neuron' must be"),
+    "a third side": ("simple_matches.jsonl", rows_with(neuron=["z", 1]), "got ('z', 1)"),
+    "an index before the first": ("simple_matches.jsonl", rows_with(y=[-1]), "row 1, column 'y' must be"),
+    "a ledger below nothing": ("ledger.json", swap("2", "-2"), "'reused' of 'networks' must be at least 0"),
+    "brackets in brackets": ("ledger.json", lambda _: "[" * 100_000, "nested too deeply"),
     "pairs that the Zarr group lacks": ("similarity.csv", swap("b-final", "c-final"), "epsilons.zarr"),
 }  # fmt: skip
 
@@ -183,6 +242,20 @@ RESULTS = [
     Fault(6, "a remembered setting with a layer left out", "forgotten", "named again", remembered),
     Fault(
         14, "result files as they are written", "worked", "works, with those of earlier versions", as_written
+    ),
+    Fault(
+        14,
+        "a table with a byte order mark, as spreadsheets write it",
+        "refused: a column '\\ufefflayer'",
+        "read",
+        as_a_spreadsheet_writes,
+    ),
+    Fault(
+        4,
+        "`spanmatch report` of a study, where another ran last under the same root",
+        "the other's results under its name",
+        "refused: run it again",
+        of_another_study,
     ),
     *(
         Fault(

@@ -132,7 +132,8 @@ def check_ids(folder: Path) -> None:
     np.save(plain, GOOD)
     for wrong, says in (
         (archive(folder, layer=GOOD[::-1], ids=IDS[::-1]), "(in another order)"),
-        (archive(folder, layer=GOOD, ids=np.arange(6)), "(not the same)"),
+        (archive(folder, layer=GOOD, ids=np.arange(6)), "got text and integers"),
+        (archive(folder, layer=GOOD, ids=np.char.upper(IDS)), "(not the same)"),
         (archive(folder, layer=GOOD[:5], ids=IDS[:5]), "6 and 5 of them"),
         (archive(folder, layer=GOOD, ids=IDS[:5]), "must have shape (6,)"),
         (archive(folder, layer=GOOD, ids=IDS[:, None]), "must have shape (6,)"),
@@ -147,7 +148,71 @@ def check_ids(folder: Path) -> None:
     assert gram_of_files(plain, archive(folder, layer=GOOD)).n_samples == 6
 
 
+def named(ids: Any) -> Callable[[Path], Path]:
+    return lambda folder: archive(folder, layer=GOOD, ids=np.asarray(ids))
+
+
+BEYOND = 2**53 + np.arange(6)
+# Ids of two files, and what is said to them.
+NO_IDS: dict[str, tuple[Any, Any, str]] = {
+    "ids that are repeated": (
+        list("abcdea"),
+        list("abcdea"),
+        "`ids` of X must tell its samples apart, got a",
+    ),
+    "ids that are all true": ([True] * 6, [True] * 6, "must tell its samples apart, got True 6 times"),
+    "structured ids": (IDS, np.zeros(6, "i4,i4"), "must be numbers, text or dates, got dtype [('f0'"),
+    "ids without a type": (np.zeros(6, "V3"), IDS, "must be numbers, text or dates, got dtype |V3"),
+    "integers and floats": (
+        BEYOND,
+        2.0**53 + 2 * np.arange(6),
+        "got integers and floating",
+    ),
+    "integers that floats cannot tell": (BEYOND, BEYOND.astype(np.uint64) + np.uint64(1), "(not the same)"),
+    "integers and durations": (np.arange(6), np.arange(6).astype("m8[s]"), "durations (timedelta64[s])"),
+    "text and bytes": (IDS, IDS.astype("S1"), "of one kind, got text and bytes"),
+}
+
+
+def ids_check(x: Any, y: Any, says: str) -> Callable[[Path], None]:
+    def check(folder: Path) -> None:
+        with pytest.raises(SpanmatchError, match=re.escape(says)) as caught:
+            gram_of_files(named(x)(folder), named(y)(folder))
+        assert "\n" not in str(caught.value)
+        assert gram_of_files(named(BEYOND)(folder), named(BEYOND.astype(np.uint64))(folder)).n_samples == 6
+
+    return check
+
+
+def check_damaged_headers(folder: Path) -> None:
+    good, bad = folder / "good.npy", folder / "bad.npy"
+    np.save(good, GOOD)
+    whole = good.read_bytes()
+    changes = {b"(6, 2)": (b"(6, 2 ", b"(6 2) ", b"(-6,2)", b"'6, 2'", b"[6, 2]", b"{}    ", b"((((((")}
+    changes |= {b"'<f8'": (b"'<f9'", b"'<O8'", b"'<f8 ", b"12345"), b"{'descr": (b"('descr", b" 'descr")}
+    for old, new in ((old, new) for old, many in changes.items() for new in many):
+        bad.write_bytes(whole.replace(old, new))
+        with pytest.raises(SpanmatchError, match="`Y` must be what numpy") as caught:
+            gram_of_files(good, bad)
+        assert "\n" not in str(caught.value)
+    bad.write_text("1,2\n3,4\n", encoding="utf-8")
+    with pytest.raises(SpanmatchError, match=r"it has another format, or holds Python objects") as caught:
+        gram_of_files(bad, good)
+    assert "allow_pickle" not in str(caught.value)
+
+
 ORDER = [
+    *(
+        Fault(3, f"{what} in .npz files", "taken, or a traceback", says, ids_check(x, y, says))
+        for what, (x, y, says) in NO_IDS.items()
+    ),
+    Fault(
+        12,
+        "damaged headers of .npy files, and files of another format",
+        "a bug in spanmatch, or the advice to load pickles",
+        "one sentence that names the file",
+        check_damaged_headers,
+    ),
     Fault(
         3,
         "data frames whose rows are in different orders",
@@ -185,7 +250,8 @@ def warned(x: np.ndarray, y: np.ndarray, epsilon: float) -> bool:
 
 
 def check_offsets(_: Path) -> None:
-    for offset, epsilon in ((1000, 0.01), (1000, 0.5), (-1000, 0.3), (20, 0.1), (10, 0.15), (5, 0.3)):
+    cases = (1000, 0.01), (1000, 0.5), (-1000, 0.3), (20, 0.1), (10, 0.15), (5, 0.3), (3, 0.35), (2, 0.5)
+    for offset, epsilon in cases:
         x, y = gaussian(offset, 0), gaussian(offset, 1)
         assert match_profile_of(x, y).similarity(epsilon) == 1
         assert warned(x, y, epsilon)
@@ -219,7 +285,7 @@ def check_functions_warn(_: Path) -> None:
 
 def check_ordinary_layers_do_not_warn(_: Path) -> None:
     rectified = np.maximum(gaussian(0, 0, 32), 0)
-    assert not warned(rectified, np.maximum(gaussian(0.5, 1, 32), 0), 0.8)
+    assert not warned(rectified, np.maximum(gaussian(0.5, 1, 32), 0), 0.7), "they lie at 0.83 and 0.73"
     rectified[:, 3] = 1  # one constant neuron moves the similarity by a thirty-second
     assert not warned(rectified, rectified, 0.3)
     assert not warned(gaussian(5, 0), gaussian(5, 1), 0.1), "they do not match at this epsilon"

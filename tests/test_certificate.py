@@ -16,6 +16,9 @@ from spanmatch.matching.certificate import entry_error
 from spanmatch.matching.certified import CertifiedSpan
 
 # What least squares itself may err by.
+# Drawn layers are small, and one neuron near its own mean is a tenth of them.
+pytestmark = pytest.mark.filterwarnings("ignore::spanmatch.OffsetWarning")
+
 ORACLE_ERROR = 1e-14
 
 
@@ -110,7 +113,6 @@ def test_ill_conditioned_layers_say_how_small_an_epsilon_may_be():
     assert not profile.uncertain(profile.smallest_epsilon)
 
 
-@pytest.mark.filterwarnings("ignore::spanmatch.OffsetWarning")
 def test_neurons_that_fall_with_an_uncertain_one_are_uncertain():
     """x0 is the farthest; without it the y neurons, clear of epsilon themselves, lose what spans them."""
     x = np.array([[1, 1, 0.5], [1, -1, 0.1]]).T
@@ -169,7 +171,6 @@ def test_updates_and_merges_count_the_additions_that_a_product_goes_through():
     assert kept.roundings == 600  # as if one sample had come after the other
 
 
-@pytest.mark.filterwarnings("ignore::spanmatch.OffsetWarning")
 @pytest.mark.parametrize("chunk", [1, 8, 100, 8192])
 def test_a_neuron_in_the_span_is_not_certified_outside_of_it_by_equal_chunks(chunk):
     """Constant columns and signs: rounding goes one way, and the regression weights are 5e4."""

@@ -23,6 +23,9 @@ from spanmatch import (
 )
 from spanmatch.matching.hitting import UnsettledSets
 
+# Drawn layers are small, and one neuron near its own mean is a tenth of them.
+pytestmark = pytest.mark.filterwarnings("ignore::spanmatch.OffsetWarning")
+
 
 def neurons_of(x, y):
     return [("x", i) for i in range(x.shape[1])] + [("y", j) for j in range(y.shape[1])]

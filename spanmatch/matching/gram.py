@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from spanmatch.errors import InputValueError
 from spanmatch.matching.inputs import AnyArray, paired_activations
 from spanmatch.matching.match import Indices, Match, Side
+from spanmatch.matching.parts import check_products, float64_array, whole_number
 from spanmatch.matching.rank_update import add_products
 
 FloatArray: TypeAlias = NDArray[np.float64]
@@ -63,14 +64,15 @@ class GramMatrix:
 
         Raises
         ------
-        ValueError
-            When a side has no neuron.
+        TypeError, ValueError
+            When a number is not whole, or a side has no neuron.
         """
         for name, count in (("n_x", n_x), ("n_y", n_y)):
-            if operator.index(count) < 1:
+            if whole_number(name, count, "count the neurons of that side") < 1:
                 raise InputValueError(
                     f"`{name}` must be at least 1, got {count}; a side without neurons matches nothing"
                 )
+        n_x, n_y = operator.index(n_x), operator.index(n_y)
         size = n_x + n_y + 1
         return cls(np.zeros((size, size), order="F"), 0, n_x, 0)
 
@@ -102,9 +104,9 @@ class GramMatrix:
 
         Parameters
         ----------
-        matrix : array_like, (n_x + n_y, n_x + n_y)
+        matrix : array_like of float64, (n_x + n_y, n_x + n_y)
             Joint Gram matrix, x before y.
-        sums : array_like, (n_x + n_y,)
+        sums : array_like of float64, (n_x + n_y,)
             Sum of each neuron's activations.
         n_samples, n_x : int
             Samples seen, and neurons of the first side.
@@ -114,11 +116,16 @@ class GramMatrix:
 
         Raises
         ------
+        TypeError
+            When an array is not of float64, or a count is no whole number.
         ValueError
-            When the parts do not belong together, or `matrix` is not symmetric and finite.
+            When the parts do not belong together, or `matrix` is not finite, symmetric, and within what inner
+            products of so many samples can be (the inequality of Cauchy and Schwarz).
         """
-        whole = np.asarray(matrix, dtype=np.float64)
-        totals = np.array(sums, dtype=np.float64)
+        whole, totals = float64_array("matrix", matrix), float64_array("sums", sums)
+        kept = "pass the count kept with the matrix"
+        n_samples, n_x = whole_number("n_samples", n_samples, kept), whole_number("n_x", n_x, kept)
+        depth = n_samples if roundings is None else whole_number("roundings", roundings, kept)
         if whole.ndim != 2 or whole.shape[0] != whole.shape[1]:
             raise InputValueError(
                 f"`matrix` must be square, got shape {whole.shape}; pass the joint matrix of x and y"
@@ -128,15 +135,12 @@ class GramMatrix:
                 f"`sums` must have shape {whole.shape[:1]} (one for each row of `matrix`), got "
                 f"{totals.shape}; pass the `sums` that were kept beside the matrix"
             )
-        if not 0 < operator.index(n_x) < totals.size:
+        if not 0 < n_x < totals.size:
             raise InputValueError(
                 f"`n_x` must be between 1 and {totals.size - 1}, got {n_x}; each side needs a neuron"
             )
-        if operator.index(n_samples) < 0:
-            raise InputValueError(
-                f"`n_samples` must be at least 0, got {n_samples}; pass the count kept with the matrix"
-            )
-        depth = operator.index(n_samples if roundings is None else roundings)
+        if n_samples < 0:
+            raise InputValueError(f"`n_samples` must be at least 0, got {n_samples}; {kept}")
         if depth < 0:
             raise InputValueError(
                 f"`roundings` must be at least 0, got {roundings}; leave it out where it was not kept"
@@ -149,11 +153,12 @@ class GramMatrix:
             raise InputValueError(
                 "`matrix` must be symmetric, got one that is not; pass the `matrix` of a GramMatrix"
             )
+        check_products(whole, totals, n_samples, depth)
         lower = np.zeros((totals.size + 1, totals.size + 1), order="F")
         lower[:-1, :-1] = np.tril(whole)
         lower[-1, :-1] = totals
         lower[-1, -1] = n_samples
-        return cls(lower, int(n_samples), int(n_x), depth)
+        return cls(lower, n_samples, n_x, depth)
 
     def update(self, x: ArrayLike, y: ArrayLike) -> None:
         """Add a chunk of samples.

@@ -13,9 +13,8 @@ from spanmatch.matching.match import Match
 
 # Part of a side's live neurons from which on a similarity is no longer that of what the neurons respond to.
 TELLING = 0.1
-# Within this of its own mean (as a residual is) a neuron has nine tenths of its squared norm from it.
-# Rectified neurons have half as a rule, and lie within large epsilons.
-NEAR = 0.3
+# The largest epsilon that the paper uses, for what has none of its own, such as a profile.
+NEAR = 0.5
 
 
 class OffsetWarning(UserWarning):
@@ -27,7 +26,7 @@ class OffsetWarning(UserWarning):
 
 
 def offset_neurons(gram: GramMatrix, *, epsilon: float = NEAR) -> Match:
-    """Return the live neurons that lie within `epsilon`, and 0.3, of their own mean.
+    """Return the live neurons that lie within `epsilon` of their own mean.
 
     The distance is relative, as a residual is: the standard deviation over the root mean square. Where the
     other side comes as close to the constant vector, these neurons match by their means alone.
@@ -35,7 +34,7 @@ def offset_neurons(gram: GramMatrix, *, epsilon: float = NEAR) -> Match:
     norms = gram.norms
     live = norms > DEAD_NORM
     means = np.divide(gram.sums, norms, where=live, out=np.zeros_like(norms))
-    bound = min(max(epsilon, SMALLEST_EPSILON), NEAR)
+    bound = max(epsilon, SMALLEST_EPSILON)
     near = live & (1 - means**2 / max(gram.n_samples, 1) <= bound**2)
     return Match(np.flatnonzero(near[: gram.n_x]), np.flatnonzero(near[gram.n_x :]))
 
@@ -48,7 +47,7 @@ def warn_of_offsets(gram: GramMatrix, epsilon: float = NEAR) -> None:
         return
     warnings.warn(
         f"{near.x.size} of {gram.n_x} `x` and {near.y.size} of {gram.n_y} `y` neurons lie within "
-        f"{min(epsilon, NEAR):g} of their own mean: they match by it alone, whatever they respond to; "
+        f"{epsilon:g} of their own mean: they match by it alone, whatever they respond to; "
         "subtract each neuron's mean over the samples and compare again, or use a smaller epsilon",
         OffsetWarning,
         stacklevel=3,

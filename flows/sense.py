@@ -1,0 +1,115 @@
+"""What the rows of result files must be beyond their types: people edit these files, and then read a report.
+
+Apart from reading them because each rule is a line of a table.
+"""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from spanmatch.reporting import EpochRow, NetworkRow, SimilarityRow, SimpleMatchRow
+
+Rule: TypeAlias = tuple[str, str, Callable[[Any], bool]]
+
+
+@dataclass(frozen=True)
+class _Rules:
+    """Of one kind of row: the columns that tell rows apart, and what others must be."""
+
+    key: tuple[str, ...]
+    columns: tuple[Rule, ...]
+
+
+def _share(column: str) -> Rule:
+    return column, "in [0, 1]", lambda row: 0 <= getattr(row, column) <= 1
+
+
+def _at_least(column: str, least: int) -> Rule:
+    return column, f"finite and at least {least}", lambda row: least <= getattr(row, column) < math.inf
+
+
+def _indices(column: str) -> Rule:
+    return column, "indices, from 0", lambda row: min(getattr(row, column), default=0) >= 0
+
+
+def _part(column: str, whole: str) -> Rule:
+    return (
+        column,
+        f"between 0 and `{whole}`",
+        lambda row: 0 <= getattr(row, column) <= getattr(row, whole),
+    )
+
+
+def _is_neuron(side: str, index: int) -> bool:
+    return side in ("x", "y") and index >= 0
+
+
+_EPSILON: Rule = ("epsilon", "in [0, 1)", lambda row: 0 <= row.epsilon < 1)
+_RULES: dict[type[object], _Rules] = {
+    SimilarityRow: _Rules(
+        ("layer", "checkpoint_x", "checkpoint_y", "epsilon"),
+        (
+            _EPSILON,
+            _share("similarity"),
+            _at_least("samples", 0),
+            *(_at_least(f"neurons_{side}", 1) for side in "xy"),
+            *(_part(f"{of}_x", "neurons_x") for of in ("matched", "dead", "offset")),
+            *(_part(f"{of}_y", "neurons_y") for of in ("matched", "dead", "offset")),
+        ),
+    ),
+    SimpleMatchRow: _Rules(
+        ("layer", "checkpoint_x", "checkpoint_y", "epsilon", "neuron"),
+        (
+            _EPSILON,
+            ("neuron", "a side, x or y, and an index from 0", lambda row: _is_neuron(*row.neuron)),
+            *map(_indices, "xy"),
+        ),
+    ),
+    NetworkRow: _Rules(
+        ("network", "checkpoint"),
+        (
+            ("accuracy", "in [0, 1]", lambda row: row.accuracy is None or 0 <= row.accuracy <= 1),
+            ("loss", "at least 0", lambda row: row.loss is None or not row.loss < 0),
+            ("epoch", "at least 0", lambda row: row.epoch is None or row.epoch >= 0),
+        ),
+    ),
+    EpochRow: _Rules(
+        ("network", "epoch"),
+        (
+            _at_least("epoch", 1),
+            *(_at_least(column, 0) for column in ("learning_rate", "training_loss", "held_out_loss")),
+            _share("accuracy"),
+        ),
+    ),
+}
+
+
+def nonsense(rows: Sequence[object]) -> str | None:
+    """Say in which row and column a file's rows make no sense, or None where they do."""
+    seen: dict[object, int] = {}
+    for number, row in enumerate(rows, 1):
+        rules = _RULES[type(row)]
+        for column, rule, holds in rules.columns:
+            if not holds(row):
+                return f"{place(number, column)} must be {rule}, got {getattr(row, column)!r}"
+        key = tuple(getattr(row, column) for column in rules.key)
+        first = seen.setdefault(key, number)
+        if first != number:
+            columns = ", ".join(f"{column!r}" for column in rules.key)
+            return f"row {number} must differ from row {first} in {columns}, got the same values"
+    return None
+
+
+def miscounted(ledger: Mapping[str, Mapping[str, int]]) -> str | None:
+    """Say which number of a ledger counts nothing, or None where all do."""
+    for stage, counts in ledger.items():
+        for name, count in counts.items():
+            if count < 0:
+                return f"{name!r} of {stage!r} must be at least 0, got {count}"
+    return None
+
+
+def place(number: int, column: str) -> str:
+    """Name a cell: rows are counted from 1, without the header."""
+    return f"row {number}, column {column!r}"
