@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal, get_args
 import yaml
 from pydantic import (
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     StrictInt,
@@ -33,8 +34,19 @@ _NAME = r"[a-z0-9]+(-[a-z0-9]+)*"
 
 _SMALLEST_DEVIATION = 1e-3  # a quarter of the step between two bytes
 
+
+def _number(value: object) -> object:
+    if isinstance(value, bool):
+        raise InputValueError(f"must be a number, got {str(value).lower()}; see studies/digits.yaml")
+    return value
+
+
+_Float = Annotated[float, BeforeValidator(_number)]
+
 # The bounds are for forms; the model says more when it refuses.
-Epsilon = Annotated[float, Field(json_schema_extra={"minimum": 0, "exclusiveMaximum": 1})]
+Epsilon = Annotated[
+    float, BeforeValidator(_number), Field(json_schema_extra={"minimum": 0, "exclusiveMaximum": 1})
+]
 Seed = Annotated[StrictInt, Field(ge=0, lt=2**63)]
 
 
@@ -47,9 +59,9 @@ class Training(_Strict):
 
     epochs: Annotated[StrictInt, Field(ge=1)] = Field(12, description="Passes over the training images.")
     batch_size: Annotated[StrictInt, Field(ge=2)] = Field(64, description="Images in one step.")
-    learning_rate: Annotated[float, Field(gt=0)] = Field(0.1, description="Highest of the schedule.")
-    momentum: Annotated[float, Field(ge=0, lt=1)] = Field(0.9, description="Momentum of SGD.")
-    weight_decay: Annotated[float, Field(ge=0)] = Field(5e-4, description="Weight decay of SGD.")
+    learning_rate: Annotated[_Float, Field(gt=0)] = Field(0.1, description="Highest of the schedule.")
+    momentum: Annotated[_Float, Field(ge=0, lt=1)] = Field(0.9, description="Momentum of SGD.")
+    weight_decay: Annotated[_Float, Field(ge=0)] = Field(5e-4, description="Weight decay of SGD.")
     schedule: Schedule = Field(
         "one-cycle", description="one-cycle for short trainings; step, the paper's, for long ones."
     )
@@ -95,8 +107,8 @@ class LayerChoice(_Strict):
 class FolderPreprocessing(_Strict):
     """How the images of a folder become pixels: resized, cropped, standardised channel by channel."""
 
-    mean: list[float] = Field(description="Of each channel's pixels in [0, 1]: one for grey, three for RGB.")
-    deviation: list[Annotated[float, Field(gt=0)]] = Field(description="One for each mean.")
+    mean: list[_Float] = Field(description="Of each channel's pixels in [0, 1]: one for grey, three for RGB.")
+    deviation: list[Annotated[_Float, Field(gt=0)]] = Field(description="One for each mean.")
     resize: Annotated[StrictInt, Field(ge=1)] | None = Field(
         None, description="Length of the shorter side after resizing; none leaves the size."
     )
@@ -150,7 +162,7 @@ class Study(_Strict):
         description="Images that are compared: those held out from training, or all that there are.",
     )
     architecture: str = Field(description="Architecture of every network: a name, or package.module:factory.")
-    width: Annotated[float, Field(gt=0)] = Field(1.0, description="Multiplies the number of channels.")
+    width: Annotated[_Float, Field(gt=0)] = Field(1.0, description="Multiplies the number of channels.")
     seeds: list[Seed] = Field(
         [], description="Random seeds, all different; one network is trained from each."
     )
@@ -223,6 +235,17 @@ class Study(_Strict):
     @classmethod
     def _one_or_several(cls, values: object) -> object:
         return [values] if isinstance(values, str | dict) else values
+
+    @field_validator("layers", mode="before")
+    @classmethod
+    def _layers_known(cls, layers: object) -> object:
+        for layer in layers if isinstance(layers, list) else []:
+            if not isinstance(layer, str | LayerChoice) and not _is_choice(layer):
+                raise InputValueError(
+                    "must hold names, patterns, or {name: …, neurons: last or a whole number}, "
+                    f"got {layer!r}; see docs/layers.md"
+                )
+        return layers
 
     @field_validator("images", mode="before")
     @classmethod
@@ -398,10 +421,22 @@ def validated(values: dict[Any, Any], source: str) -> Study:
         raise InputValueError("\n".join([*sentences, f"(in {source})"])) from None
 
 
+def _is_choice(layer: object) -> bool:
+    if not isinstance(layer, dict) or layer.keys() != {"name", "neurons"}:
+        return False
+    name, neurons = layer["name"], layer["neurons"]
+    return isinstance(name, str) and (neurons == "last" or type(neurons) is int)
+
+
 def _sentence(error: ErrorDetails) -> str:
     """One sentence for one broken rule: argument, rule, value, remedy."""
     place = [str(part) for part in error["loc"] if isinstance(part, str)] or ["STUDY"]
     name = f"`{'.'.join(place)}`"
+    if place[-1] == "[key]":
+        return (
+            f"`{place[0]}` must have names of lower-case letters, digits and single dashes, got "
+            f"{error['input']!r}; choose another"
+        )
     if error["type"] == "extra_forbidden":
         models: dict[str, type[_Strict]] = {"training": Training, "preprocessing": FolderPreprocessing}
         known = list((models.get(place[0], Study) if len(place) > 1 else Study).model_fields)

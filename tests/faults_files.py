@@ -2,6 +2,7 @@
 
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import faults_outputs
 import faults_shapes
@@ -130,4 +131,24 @@ FAULTS += [
             ("weights:\n  net: a.pt\n  net: b.pt\n", "'net' is given twice, in lines 2 and 3"),
         )
     ),
+]
+
+
+def _one_sentence(changes: dict[str, Any], says: str, _: Path) -> None:
+    with pytest.raises(SpanmatchError) as raised:
+        validated({**TINY, "dataset": "digits", "architecture": "vgg9-digits", "root": "r", **changes}, "it")
+    sentence, source = str(raised.value).splitlines()
+    assert says in sentence
+    assert source == "(in it)"
+
+
+FAULTS += [
+    Fault(10, f"a study with {changes}", before, "one sentence", partial(_one_sentence, changes, says))
+    for changes, before, says in (
+        ({"layers": [{"name": "a", "neurons": "first"}]}, "three sentences", "`layers` must hold names"),
+        ({"layers": [3]}, "two sentences", "`layers` must hold names"),
+        ({"weights": {"A": "a.pt"}}, "`weights.A.[key]`", "`weights` must have names of lower-case"),
+        ({"epsilons": [False]}, "taken for 0", "`epsilons` must be a number, got false"),
+        ({"width": True}, "taken for 1", "`width` must be a number, got true"),
+    )
 ]
