@@ -13,8 +13,16 @@ from typing import Any
 from rich.console import Console
 
 from flows.activation_files import gram_of_files
-from spanmatch import Match, OffsetWarning, SimpleMatch, TooFewSamplesWarning, match_profile, simple_matches
-from spanmatch.errors import InputValueError
+from spanmatch import (
+    GramMatrix,
+    Match,
+    OffsetWarning,
+    SimpleMatch,
+    TooFewSamplesWarning,
+    match_profile,
+    simple_matches,
+)
+from spanmatch.errors import InputValueError, SpanmatchError
 
 
 @dataclass(frozen=True)
@@ -49,12 +57,24 @@ def match_arrays(x: Path, y: Path, epsilons: Sequence[float]) -> ArrayComparison
     ------
     ValueError, TypeError
         As `gram_of_files`, and if an ε is out of [0, 1).
+    SpanmatchError
+        If there is not memory enough.
     """
     for epsilon in epsilons:
         if not 0 <= epsilon < 1:
             message = f"`--epsilon` must lie in [0, 1), got {epsilon}; the paper uses 0.15 to 0.5"
             raise InputValueError(message)
-    gram = gram_of_files(x, y)
+    try:
+        return _matched(gram_of_files(x, y), epsilons)
+    except MemoryError as error:
+        message = (
+            "`X` and `Y` must have few enough neurons for their products to fit into memory, but there was "
+            f"none left ({error}); save fewer columns, or take a machine with more memory"
+        )
+        raise SpanmatchError(message) from None
+
+
+def _matched(gram: GramMatrix, epsilons: Sequence[float]) -> ArrayComparison:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", TooFewSamplesWarning)
         warnings.simplefilter("ignore", OffsetWarning)  # said at each ε

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from faults import Fault
 
-from spanmatch import GramMatrix
+from spanmatch import GramMatrix, is_match, offset_neurons
 from spanmatch.errors import SpanmatchError
 from spanmatch.matching.rank_update import add_products
 
@@ -135,7 +135,25 @@ def any_real_parts(_: Path) -> None:
         GramMatrix.zeros(2.0, 3)  # type: ignore[arg-type]
 
 
+def not_what_they_must_be(_: Path) -> None:
+    gram: Any = GramMatrix.from_activations(INTEGERS[:, :3], INTEGERS[:, 3:])
+    pair: Any = ([0], [0])
+    with pytest.raises(SpanmatchError, match="`match` must be a Match, got tuple"):
+        is_match(gram, pair, epsilon=0.3)
+    with pytest.raises(SpanmatchError, match="`gram` must be a GramMatrix, got ndarray"):
+        offset_neurons(gram.matrix)
+    with pytest.raises(SpanmatchError, match="`epsilon` must be a number, got 'a'"):
+        offset_neurons(gram, epsilon="a")  # type: ignore[arg-type]
+
+
 FAULTS: list[Fault] = [
+    Fault(
+        12,
+        "a pair of lists for a Match, an array for a GramMatrix",
+        "an AttributeError",
+        "one sentence",
+        not_what_they_must_be,
+    ),
     Fault(
         13,
         "an accumulator of another size than the rows",

@@ -201,7 +201,26 @@ def check_damaged_headers(folder: Path) -> None:
     assert "allow_pickle" not in str(caught.value)
 
 
+def check_memory_advice(folder: Path) -> None:
+    np.save(folder / "x.npy", GOOD)
+
+    def full(*_: Path) -> GramMatrix:
+        raise MemoryError("no room")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("flows.arrays.gram_of_files", full)
+        with pytest.raises(SpanmatchError, match=r"save fewer columns"):
+            match_arrays(folder / "x.npy", folder / "x.npy", [0.3])
+
+
 ORDER = [
+    Fault(
+        12,
+        "`spanmatch match` out of memory",
+        "advice for a study",
+        "advice for its arrays",
+        check_memory_advice,
+    ),
     *(
         Fault(3, f"{what} in .npz files", "taken, or a traceback", says, ids_check(x, y, says))
         for what, (x, y, says) in NO_IDS.items()

@@ -8,7 +8,7 @@ import warnings
 
 from spanmatch.errors import InputIndexError, InputTypeError, InputValueError
 from spanmatch.matching.gram import GramMatrix
-from spanmatch.matching.match import Dead, Neuron
+from spanmatch.matching.match import Dead, Match, Neuron
 from spanmatch.matching.scaled import independent, scale
 
 
@@ -43,6 +43,12 @@ def check_gram(gram: GramMatrix) -> None:
             f"`gram` must be a GramMatrix, got {type(gram).__name__}; make one of two arrays with "
             "GramMatrix.from_activations(x, y)"
         )
+
+
+def check_match(match: Match) -> None:
+    """Say what `match` should be, if it is none."""
+    if not isinstance(match, Match):
+        raise InputTypeError(f"`match` must be a Match, got {type(match).__name__}; write Match([0, 2], [1])")
 
 
 def check_dead(dead: Dead) -> None:

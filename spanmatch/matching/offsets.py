@@ -8,6 +8,7 @@ import warnings
 import numpy as np
 
 from spanmatch.matching.certificate import SMALLEST_EPSILON
+from spanmatch.matching.checks import check_epsilon, check_gram
 from spanmatch.matching.gram import DEAD_NORM, GramMatrix
 from spanmatch.matching.match import Match
 
@@ -31,6 +32,8 @@ def offset_neurons(gram: GramMatrix, *, epsilon: float = NEAR) -> Match:
     The distance is relative, as a residual is: the standard deviation over the root mean square. Where the
     other side comes as close to the constant vector, these neurons match by their means alone.
     """
+    check_gram(gram)
+    epsilon = check_epsilon(epsilon)
     norms = gram.norms
     live = norms > DEAD_NORM
     means = np.divide(gram.sums, norms, where=live, out=np.zeros_like(norms))

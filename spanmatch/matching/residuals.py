@@ -19,7 +19,7 @@ from spanmatch.matching.certificate import (
     slack,
     squared_error,
 )
-from spanmatch.matching.checks import check_dead, check_epsilon, check_gram
+from spanmatch.matching.checks import check_dead, check_epsilon, check_gram, check_match
 from spanmatch.matching.gram import FloatArray, GramMatrix
 from spanmatch.matching.match import Dead, Indices, Match, Side
 from spanmatch.matching.scaled import RESOLUTION, ScaledGram, independent, scale, solve_lower
@@ -154,6 +154,8 @@ def is_match(gram: GramMatrix, match: Match, *, epsilon: float, dead: Dead = "ex
 
     Raises
     ------
+    TypeError
+        When `gram` is no GramMatrix, or `match` no Match.
     ValueError
         When `epsilon` is outside [0, 1), `dead` is none of the two words, or `gram` has seen no sample.
     IndexError
@@ -164,6 +166,7 @@ def is_match(gram: GramMatrix, match: Match, *, epsilon: float, dead: Dead = "ex
     Costs O(n³) for n neurons in the match. Def. 1 of Wang et al. 2018 (arXiv 1810.11750).
     """
     check_gram(gram)
+    check_match(match)
     bound = check_epsilon(epsilon)
     check_dead(dead)
     for side, indices, count in (("x", match.x, gram.n_x), ("y", match.y, gram.n_y)):
