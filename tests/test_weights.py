@@ -43,7 +43,7 @@ def test_weights_come_back_from_every_form(tmp_path: Path, saved: dict[str, torc
 
 def test_bfloat16_weights_are_read_as_float32(tmp_path: Path) -> None:
     save_file({"w": torch.tensor([1.5, -2.0], dtype=torch.bfloat16)}, tmp_path / "w.safetensors")
-    weights = read_weights(tmp_path / "w.safetensors")
+    weights = read_weights(tmp_path / "w.safetensors")[0].weights
     assert weights["w"].dtype == np.float32
     assert weights["w"].tolist() == [1.5, -2.0]
 
