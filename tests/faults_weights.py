@@ -39,6 +39,15 @@ class Tied(nn.Module):
         self.head.weight = self.embed.weight
 
 
+class SharedNorm(nn.Module):
+    """A network that normalises twice with the same layer, which has buffers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.BatchNorm1d(3)
+        self.second = self.first
+
+
 class Complex(nn.Module):
     """A network of complex numbers."""
 
@@ -190,6 +199,18 @@ FAULTS += [
     for make in [partial(_with_adam, key)]
 ]
 FAULTS += [
+    Fault(
+        9,
+        "one name of a shared layer with buffers",
+        "2 missing",
+        "read",
+        partial(
+            _read,
+            lambda: {n: v for n, v in trained(SharedNorm).items() if n.startswith("first.")},
+            "w.safetensors",
+            SharedNorm,
+        ),
+    ),
     Fault(
         9,
         "a conjugated tensor",

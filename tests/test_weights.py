@@ -122,3 +122,11 @@ def test_counts_of_batches_may_be_missing_or_arrays_of_one_number() -> None:
     assert fit_weights(network(), weights).state_dict()["1.num_batches_tracked"].item() == 7
     del weights["1.num_batches_tracked"]
     fit_weights(network(), weights)
+
+
+def test_counts_of_batches_of_a_shared_layer_may_be_missing() -> None:
+    shared = nn.BatchNorm1d(3)
+    weights = {name: values.numpy() for name, values in nn.Sequential(shared, shared).state_dict().items()}
+    fit_weights(
+        nn.Sequential(shared, shared), {name: v for name, v in weights.items() if "tracked" not in name}
+    )

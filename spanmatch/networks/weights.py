@@ -74,7 +74,7 @@ def fit_weights(network: nn.Module, weights: Weights | list[Part]) -> nn.Module:
         which, and how many.
     """
     wanted = {name: values for name, values in network.state_dict().items() if torch.is_tensor(values)}
-    names = Names(wanted, _tied(network))
+    names = Names(wanted, _tied(network, wanted))
     parts = weights if isinstance(weights, list) else [Part(weights)]
     fitting = _fitting(parts, wanted, names)
     _require_numbers(fitting, wanted)
@@ -158,7 +158,9 @@ def _shared(weights: Weights, names: Names) -> Weights:
     """Give each name of a tensor that has several its values."""
     whole = dict(weights)
     for name, same in names.tied.items():
-        values = weights[next(other for other in same if other in weights)]
+        values = next((weights[other] for other in same if other in weights), None)
+        if values is None:
+            continue  # a count of batches, which may be missing
         if not np.array_equal(whole.setdefault(name, values), values, equal_nan=True):
             raise WeightsError(
                 f"`weights` must have one value for what the network shares, got two that differ for {name}; "
@@ -173,11 +175,13 @@ def first_of(names: Collection[str]) -> str:
     return f"{shown}, …" if len(names) > _NAMED else shown
 
 
-def _tied(network: nn.Module) -> dict[str, list[str]]:
-    """For each parameter that has several names, all of them."""
+def _tied(network: nn.Module, wanted: Collection[str]) -> dict[str, list[str]]:
+    """For each parameter or buffer that has several names, all of them."""
     names: dict[int, list[str]] = {}
-    for name, parameter in network.named_parameters(remove_duplicate=False):
-        names.setdefault(id(parameter), []).append(name)
+    for found in (network.named_parameters, network.named_buffers):
+        for name, values in found(remove_duplicate=False):
+            if name in wanted:
+                names.setdefault(id(values), []).append(name)
     return {name: same for same in names.values() if len(same) > 1 for name in same}
 
 
