@@ -39,6 +39,23 @@ class Tied(nn.Module):
         self.head.weight = self.embed.weight
 
 
+class SharedNorm(nn.Module):
+    """A network that normalises twice with the same layer, which has buffers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.BatchNorm1d(3)
+        self.second = self.first
+
+
+class Complex(nn.Module):
+    """A network of complex numbers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(3, dtype=torch.complex64))
+
+
 Tensors = dict[str, torch.Tensor]
 
 
@@ -76,6 +93,37 @@ def _cast(dtype: torch.dtype) -> Tensors:
     return {name: v.to(dtype) if v.is_floating_point() else v for name, v in trained().items()}
 
 
+def _small() -> nn.Module:
+    return nn.Sequential(nn.Linear(3, 3), nn.ReLU(), nn.Linear(3, 2))
+
+
+def _adam() -> dict[str, object]:
+    """The state of an optimiser, which has three tensors for a parameter: the network has four in all."""
+    network = _small()
+    optimiser = torch.optim.Adam(network.parameters())
+    sum(parameter.sum() for parameter in network.parameters()).backward()
+    optimiser.step()
+    return optimiser.state_dict()
+
+
+def _with_adam(key: str) -> dict[str, object]:
+    return {"optimizer": _adam(), key: trained(_small)}
+
+
+def _wider(state: Tensors) -> Tensors:
+    return {name: torch.cat([values, values]) if values.ndim else values for name, values in state.items()}
+
+
+def _compressed() -> torch.Tensor:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return trained()["head.weight"].to_sparse_csr()
+
+
+def _conjugated(values: torch.Tensor) -> torch.Tensor:
+    return values.conj().resolve_conj().conj()
+
+
 _EXTRA = {"criterion.weight": torch.ones(2), "metric.total": torch.tensor(3)}
 _LIGHTNING = {
     "epoch": 3,
@@ -110,6 +158,13 @@ READ: dict[str, tuple[str, Callable[[], object]]] = {
     "ema": ("w.pt", lambda: {"ema": trained(), "step": torch.tensor(7)}),
     "a wrapper in another": ("w.pt", lambda: {"state": {"epoch": 1, "net": prefixed("module.", trained())}}),
     "a wrapper of any name": ("w.pt", lambda: {"resnet": trained()}),
+    "a network beside another": ("w.pt", lambda: {"critic": _wider(trained()), "actor": trained()}),
+    "a wider teacher": (
+        "w.pt",
+        lambda: {**prefixed("teacher.", _wider(trained())), **prefixed("student.", trained())},
+    ),
+    "numbers beside tensors": ("w.pt", lambda: {**trained(), "epoch": 3, "best": None, "note": "x"}),
+    "a compressed sparse matrix": ("w.pt", lambda: {**trained(), "head.weight": _compressed()}),
     "parameters": (
         "w.pt",
         lambda: {n: nn.Parameter(v, v.is_floating_point()) for n, v in trained().items()},
@@ -137,6 +192,32 @@ FAULTS += [
         "w.safetensors": lambda: {n: v for n, v in trained(Tied).items() if n != "head.weight"},
         "w.pt": lambda: prefixed("model.", {n: v for n, v in trained(Tied).items() if n != "embed.weight"}),
     }.items()
+]
+FAULTS += [
+    Fault(9, f"{key} and Adam", "several networks", "read", partial(_read, make, "w.pt", _small))
+    for key in ("model", "model_state_dict", "policy")
+    for make in [partial(_with_adam, key)]
+]
+FAULTS += [
+    Fault(
+        9,
+        "one name of a shared layer with buffers",
+        "2 missing",
+        "read",
+        partial(
+            _read,
+            lambda: {n: v for n, v in trained(SharedNorm).items() if n.startswith("first.")},
+            "w.safetensors",
+            SharedNorm,
+        ),
+    ),
+    Fault(
+        9,
+        "a conjugated tensor",
+        "a RuntimeError of torch's",
+        "read",
+        partial(_read, lambda: {"weight": _conjugated(trained(Complex)["weight"])}, "w.pt", Complex),
+    ),
 ]
 
 
@@ -169,11 +250,40 @@ def _quantised() -> torch.Tensor:
         return torch.quantize_per_tensor(torch.ones(3), 0.1, 0, torch.qint8)
 
 
+def _half_complex() -> torch.Tensor:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return torch.ones(2, dtype=torch.complex64).to(torch.complex32)
+
+
 _PARTS = {**prefixed("student.", trained()), **prefixed("teacher.", trained())}
 _OTHER = {name.replace("head", "fc"): values for name, values in trained().items()}
 REFUSED: dict[str, tuple[object, str]] = {
     "student and teacher": (_PARTS, r"2 parts of the file fit, beginning with 'student\.', 'teacher\.'"),
-    "model and its average": ({"model": trained(), "ema": trained()}, "those of 2, under model, ema; write"),
+    "model and its average": (
+        {"model": trained(), "ema": trained()},
+        r"2 parts of the file fit, under model, ema; write .*\(path\)\['model'\], other",
+    ),
+    "model and its average below a key": (
+        {"ckpt": {"model": trained(), "ema": trained()}},
+        r"under ckpt.model, ckpt.ema; write .*load\(path\)\['ckpt'\]\['model'\], other_path",
+    ),
+    "a number beside the tensors of another network": (
+        {**_OTHER, "epoch": 3},
+        r"2 unexpected \(fc.weight, fc.bias\); 1 that is no tensor \(epoch: int\); give",
+    ),
+    "another network beside its optimiser": (
+        {"optimizer": _adam(), "policy": _OTHER},
+        r"2 missing \(head.weight, head.bias\).*\(of the file, what is under policy comes nearest\); give",
+    ),
+    "the meta device": (
+        {**trained(), "head.bias": torch.ones(2, device="meta")},
+        "must have values, but head.bias is on the meta device, which keeps none; write",
+    ),
+    "complex numbers of 16 bits": (
+        {"head.bias": _half_complex()},
+        "made NumPy's, but head.bias is a .*, which cannot; write",
+    ),
     "a prefix, and other names": (
         prefixed("model.", _OTHER),
         r"2 missing \(head.weight, head.bias\); 2 unexpected \(fc.weight, fc.bias\); all .* 'model\.', all",

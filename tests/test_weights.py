@@ -43,7 +43,7 @@ def test_weights_come_back_from_every_form(tmp_path: Path, saved: dict[str, torc
 
 def test_bfloat16_weights_are_read_as_float32(tmp_path: Path) -> None:
     save_file({"w": torch.tensor([1.5, -2.0], dtype=torch.bfloat16)}, tmp_path / "w.safetensors")
-    weights = read_weights(tmp_path / "w.safetensors")
+    weights = read_weights(tmp_path / "w.safetensors")[0].weights
     assert weights["w"].dtype == np.float32
     assert weights["w"].tolist() == [1.5, -2.0]
 
@@ -122,3 +122,11 @@ def test_counts_of_batches_may_be_missing_or_arrays_of_one_number() -> None:
     assert fit_weights(network(), weights).state_dict()["1.num_batches_tracked"].item() == 7
     del weights["1.num_batches_tracked"]
     fit_weights(network(), weights)
+
+
+def test_counts_of_batches_of_a_shared_layer_may_be_missing() -> None:
+    shared = nn.BatchNorm1d(3)
+    weights = {name: values.numpy() for name, values in nn.Sequential(shared, shared).state_dict().items()}
+    fit_weights(
+        nn.Sequential(shared, shared), {name: v for name, v in weights.items() if "tracked" not in name}
+    )

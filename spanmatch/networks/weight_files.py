@@ -6,64 +6,58 @@ name, and nothing is unpickled.
 
 import warnings
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, TypeGuard
+from typing import Any
 
 import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
-from spanmatch.networks.weights import Weights, WeightsError, first_of
-
-StateDict = Mapping[str, torch.Tensor]
+from spanmatch.networks.weights import Part, WeightsError, first_of
 
 # A checkpoint may wrap its state dict, and a trainer that checkpoint once more.
 _DEEPEST = 3
-# Where checkpoints have the network; what lies beside it and is less than half as large is no other network.
-_USUAL = {"state_dict", "model_state_dict", "model", "net", "network"}
 _WITHOUT_NUMPY = (torch.bfloat16,)
 
 
-def read_weights(path: Path) -> Weights:
+def read_weights(path: Path) -> list[Part]:
     """Read the weights of a network from a file.
 
     Parameters
     ----------
     path
-        A safetensors file; or one by ``torch.save`` with a state dict, or with a dictionary that has exactly
-        one below any of its keys, such as ``state_dict`` or ``model``, and at most small ones beside it.
-        bfloat16 becomes float32, which holds every such number. Names are those of the file: `fit_weights`
-        takes prefixes off.
+        A safetensors file; or one by ``torch.save`` with a state dict, or with a dictionary that has one
+        below any of its keys, such as ``state_dict`` or ``model``. bfloat16 becomes float32, which holds
+        every such number.
+
+    Returns
+    -------
+    parts
+        The tensors of every dictionary that has any, under the names of the file, such as those of an
+        optimiser beside a network's: `fit_weights` takes the part that fits, and prefixes off.
 
     Raises
     ------
     WeightsError
-        If the file is absent, damaged, quantised, or holds anything but the named tensors of one network.
+        If the file is absent or damaged, or holds no named tensors, or none that can be read, as where they
+        are quantised.
     """
     if not path.is_file():
         raise WeightsError(f"`weights` must be a file, but there is none at {path}")
     found = _read_safetensors(path) if _is_safetensors(path) else _read_saved(path)
-    below = _without_small(dict(_state_dicts(found)))
-    if not below:
-        if _is_quantised(found):
-            raise _quantised(path)
+    parts = list(_parts(found, path))
+    if not parts:
         raise WeightsError(
             f"`weights` must hold named tensors, but {path} holds {_kinds(found)}; write it with "
             "torch.save(network.state_dict(), path)"
         )
-    if len(below) > 1:
-        names = ", ".join(below)
-        raise WeightsError(
-            f"`weights` must hold the tensors of one network, but {path} holds those of {len(below)}, under "
-            f"{names}; write one of them with torch.save(torch.load(path)[{next(iter(below))!r}], other_path)"
-        )
-    (state,) = below.values()
-    if any(map(_is_quantised, state.values())):
-        raise _quantised(path)
-    return {name: _array(values) for name, values in state.items()}
+    unreadable = [part.unreadable for part in parts if part.unreadable is not None]
+    if len(unreadable) == len(parts):
+        raise unreadable[0]
+    return parts
 
 
 def _is_safetensors(path: Path) -> bool:
@@ -137,31 +131,34 @@ def _objects(path: Path) -> list[str]:
     return []
 
 
-def _state_dicts(found: object, depth: int = _DEEPEST) -> Iterator[tuple[str, StateDict]]:
-    """Yield every state dict in a checkpoint, under the first key that leads to it."""
-    if _is_state_dict(found):
-        yield "", found
-    elif isinstance(found, Mapping) and depth:
-        for name, value in found.items():
-            below = list(_state_dicts(value, depth - 1))
-            for inner, state in below:
-                yield str(name) if len(below) == 1 else f"{name}.{inner}", state
+def _parts(found: object, path: Path, keys: tuple[Hashable, ...] = ()) -> Iterator[Part]:
+    """Yield what every dictionary in a checkpoint has of tensors."""
+    if not isinstance(found, Mapping):
+        return
+    if any(isinstance(value, torch.Tensor) or _is_quantised(value) for value in _direct(found).values()):
+        yield _part(found, path, keys)
+    if len(keys) < _DEEPEST:
+        for key, value in found.items():
+            yield from _parts(value, path, (*keys, key))
 
 
-def _without_small(below: dict[str, StateDict]) -> dict[str, StateDict]:
-    """Leave out what is small beside the one under a usual name, such as generators or a loss's weights."""
-    usual = [state for name, state in below.items() if name in _USUAL]
-    if len(usual) != 1:
-        return below
-    return {name: state for name, state in below.items() if 2 * len(state) >= len(usual[0])}
+def _direct(found: Mapping[Hashable, object]) -> dict[str, object]:
+    """Return what stands in a dictionary itself."""
+    return {
+        key: value for key, value in found.items() if isinstance(key, str) and not isinstance(value, Mapping)
+    }
 
 
-def _is_state_dict(state: object) -> TypeGuard[StateDict]:
-    return (
-        isinstance(state, Mapping)
-        and len(state) > 0
-        and all(isinstance(name, str) and isinstance(value, torch.Tensor) for name, value in state.items())
-    )
+def _part(found: Mapping[Hashable, object], path: Path, keys: tuple[Hashable, ...]) -> Part:
+    tensors = {name: value for name, value in _direct(found).items() if isinstance(value, torch.Tensor)}
+    beside = tuple(f"{key}: {type(value).__name__}" for key, value in found.items() if key not in tensors)
+    try:
+        if any(map(_is_quantised, _direct(found).values())):
+            raise _quantised(path)
+        weights = {name: _array(name, values) for name, values in tensors.items()}
+    except WeightsError as error:
+        return Part({}, keys, beside, error)
+    return Part(weights, keys, beside)
 
 
 def _is_quantised(value: object) -> bool:
@@ -187,7 +184,19 @@ def _kinds(state: object) -> str:
     return first_of([f"{name}: {type(value).__name__}" for name, value in state.items()]) or "nothing"
 
 
-def _array(values: torch.Tensor) -> NDArray[Any]:
-    values = values.detach().to_dense() if values.is_sparse else values.detach()
-    array: NDArray[Any] = (values.float() if values.dtype in _WITHOUT_NUMPY else values).contiguous().numpy()
+def _array(name: str, values: torch.Tensor) -> NDArray[Any]:
+    if values.is_meta:
+        raise WeightsError(
+            f"`weights` must have values, but {name} is on the meta device, which keeps none; write the "
+            "state dict of a network that is on another"
+        )
+    try:
+        dense = values.detach().to_dense() if values.layout != torch.strided else values.detach()
+        plain = (dense.float() if dense.dtype in _WITHOUT_NUMPY else dense).resolve_conj().resolve_neg()
+        array: NDArray[Any] = plain.contiguous().numpy()
+    except (RuntimeError, TypeError) as error:
+        raise WeightsError(
+            f"`weights` must be tensors that can be made NumPy's, but {name} is a {type(values).__name__} of "
+            f"{values.dtype} and {values.layout}, which cannot; write it as a dense tensor of float32"
+        ) from error
     return array

@@ -53,15 +53,14 @@ class Names:
         return len(self.missing(found)) + len(self.unexpected(found))
 
 
-def nearest(weights: Mapping[str, Values], names: Names) -> tuple[dict[str, Values], list[str]]:
+def fitting_or_nearest(weights: Mapping[str, Values], names: Names) -> dict[str, dict[str, Values]]:
     """Take off the weights' names what leaves the network's, or leaves the fewest missing and unexpected.
 
     Returns
     -------
     weights
-        Under their names then.
-    prefixes
-        Where several parts of a file fit, what each begins with: they cannot be told apart.
+        Under their names then, by what every name began with: all parts of the weights that have the
+        network's names, or else the one that comes nearest to that.
     """
     best = dict(weights)
     for parts in (frozenset[str](), _COMPILED, _WRAPPERS):
@@ -69,11 +68,11 @@ def nearest(weights: Mapping[str, Values], names: Names) -> tuple[dict[str, Valu
         if len(bare) < len(weights):
             break  # two names became one
         below = {prefix: _below(bare, prefix) for prefix in ("", *_prefixes(bare, names.wanted))}
-        fitting = [prefix for prefix, found in below.items() if not names.wrong(found)]
+        fitting = {prefix: found for prefix, found in below.items() if not names.wrong(found)}
         if fitting:
-            return below[fitting[0]], fitting[1:] and fitting
+            return fitting
         best = min([best, *below.values()], key=names.wrong)
-    return best, []
+    return {"": best}
 
 
 def common_beginning(names: Collection[str]) -> str:

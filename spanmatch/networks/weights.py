@@ -3,7 +3,8 @@
 Apart from files because weights also come from checkpoints of our own.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Hashable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from spanmatch.errors import InputValueError
-from spanmatch.networks.weight_names import Names, common_beginning, nearest
+from spanmatch.networks.weight_names import Names, common_beginning, fitting_or_nearest
 
 Weights = dict[str, NDArray[Any]]
 
@@ -26,59 +27,130 @@ class WeightsError(InputValueError):
     """Weights cannot be read, or do not fit the network."""
 
 
-def fit_weights(network: nn.Module, weights: Weights) -> nn.Module:
+@dataclass(frozen=True)
+class Part:
+    """What one dictionary of a file holds.
+
+    Attributes
+    ----------
+    weights
+        Its tensors.
+    keys
+        That lead to it from the whole of the file.
+    beside
+        What it holds beside tensors: names with kinds.
+    unreadable
+        Why its tensors cannot be taken, if they cannot.
+    """
+
+    weights: Weights
+    keys: tuple[Hashable, ...] = ()
+    beside: tuple[str, ...] = ()
+    unreadable: WeightsError | None = None
+
+
+@dataclass(frozen=True)
+class _Candidate:
+    """Weights of a part under the network's names, as far as possible, and what is wrong of each kind."""
+
+    part: Part
+    beginning: str
+    weights: Weights
+    wrong: Mapping[str, Collection[str]]
+
+
+def fit_weights(network: nn.Module, weights: Weights | list[Part]) -> nn.Module:
     """Put weights into a network and set it to evaluation; return it.
 
-    What wrappers add to names (``module.``, ``_orig_mod.``) and a prefix such as ``model.`` are taken off
-    where the rest is exactly the network's; what such a file holds beside that prefix is left out.
+    Of the parts of a file, the one is taken that has exactly the network's names and shapes. What wrappers
+    add to names (``module.``, ``_orig_mod.``) and a prefix such as ``model.`` are taken off where the rest
+    is exactly the network's; what such a file holds beside that prefix or part is left out, and so is what
+    is no tensor.
 
     Raises
     ------
     WeightsError
-        If names are missing or unexpected, or shapes or kinds of number differ: says which, and how many.
+        If several parts fit, names are missing or unexpected, or shapes or kinds of number differ: says
+        which, and how many.
     """
     wanted = {name: values for name, values in network.state_dict().items() if torch.is_tensor(values)}
-    names = Names(wanted, _tied(network))
-    fitting, several = nearest(weights, names)
-    if several:
-        raise WeightsError(
-            f"`weights` must hold one network, but {len(several)} parts of the file fit, beginning with "
-            f"{first_of(list(map(repr, several)))}; write one of them, without its beginning, with torch.save"
-        )
-    _require_fit(fitting, wanted, names, weights)
+    names = Names(wanted, _tied(network, wanted))
+    parts = weights if isinstance(weights, list) else [Part(weights)]
+    fitting = _fitting(parts, wanted, names)
     _require_numbers(fitting, wanted)
     whole = _shared(fitting, names)
     network.load_state_dict({name: torch.from_numpy(values) for name, values in whole.items()})
     return network.eval()
 
 
-def _require_fit(
-    fitting: Weights, wanted: Mapping[str, torch.Tensor], names: Names, given: Collection[str]
-) -> None:
-    differing = [
-        f"{name} is {fitting[name].shape}, the network's {tuple(values.shape)}"
-        for name, values in wanted.items()
-        if name in fitting and fitting[name].shape not in _shapes(values)
+def _fitting(parts: list[Part], wanted: Mapping[str, torch.Tensor], names: Names) -> Weights:
+    candidates = [
+        _Candidate(part, beginning, found, _wrong(found, wanted, names))
+        for part in parts
+        if part.unreadable is None
+        for beginning, found in fitting_or_nearest(part.weights, names).items()
     ]
-    missing, unexpected = names.missing(fitting), names.unexpected(fitting)
+    exact = [candidate for candidate in candidates if not candidate.wrong]
+    if len(exact) > 1:
+        raise _several(exact)
+    if exact:
+        return exact[0].weights
+    for part in parts:
+        if part.unreadable is not None:
+            raise part.unreadable
+    nearest = max(candidates, key=lambda one: (len(set(one.weights) & set(wanted)), len(one.weights)))
+    raise _misfit(nearest, wanted)
+
+
+def _wrong(found: Weights, wanted: Mapping[str, torch.Tensor], names: Names) -> dict[str, list[str]]:
+    differing = [
+        f"{name} is {found[name].shape}, the network's {tuple(values.shape)}"
+        for name, values in wanted.items()
+        if name in found and found[name].shape not in _shapes(values)
+    ]
+    missing, unexpected = names.missing(found), names.unexpected(found)
     kinds = {"missing": missing, "unexpected": unexpected, "of another shape": differing}
-    wrong = [f"{len(found)} {kind} ({first_of(found)})" for kind, found in kinds.items() if found]
-    if not wrong:
-        return
+    return {kind: which for kind, which in kinds.items() if which}
+
+
+def _several(exact: list[_Candidate]) -> WeightsError:
+    found = f"`weights` must hold one network, but {len(exact)} parts of the file fit"
+    keys = list(dict.fromkeys(one.part.keys for one in exact))
+    if len(keys) == 1:
+        beginnings = first_of([repr(one.beginning) for one in exact])
+        return WeightsError(
+            f"{found}, beginning with {beginnings}; write one of them, without its beginning, with torch.save"
+        )
+    under = first_of([_dotted(each) or "no key" for each in keys])
+    chosen = "".join(f"[{key!r}]" for key in max(keys, key=bool))
+    return WeightsError(
+        f"{found}, under {under}; write one of them with torch.save(torch.load(path){chosen}, other_path)"
+    )
+
+
+def _dotted(keys: tuple[Hashable, ...]) -> str:
+    return ".".join(map(str, keys))
+
+
+def _misfit(candidate: _Candidate, wanted: Mapping[str, torch.Tensor]) -> WeightsError:
+    part = candidate.part
+    kinds = dict(candidate.wrong) | ({"that is no tensor": part.beside} if part.beside else {})
+    wrong = "; ".join(f"{len(found)} {kind} ({first_of(found)})" for kind, found in kinds.items())
     remedy = "give the architecture, width and number of classes that they were trained with"
-    theirs, ours = common_beginning(given), common_beginning(wanted)
-    if (missing or unexpected) and theirs != ours:
+    theirs, ours = common_beginning(part.weights), common_beginning(wanted)
+    if set(candidate.wrong) & {"missing", "unexpected"} and theirs != ours:
         remedy = (
             f"all names of the file begin with {theirs!r}, all of the network with {ours!r}: rename the "
             "file's, or give the architecture that they were trained with"
         )
-    elif not set(fitting) & set(wanted):
+    elif not set(candidate.weights) & set(wanted):
         remedy = (
             "no name of the file is one of the network's: give the architecture that they were trained with, "
             "or rename the file's"
         )
-    raise WeightsError(
-        f"`weights` must fit the network, which has {len(wanted)} tensors: {'; '.join(wrong)}; {remedy}"
+    under = f" (of the file, what is under {_dotted(part.keys)} comes nearest)" if part.keys else ""
+    return WeightsError(
+        f"`weights` must fit the network, which has {len(wanted)} tensors: {wrong}{under}; {remedy}"
     )
 
 
@@ -86,7 +158,9 @@ def _shared(weights: Weights, names: Names) -> Weights:
     """Give each name of a tensor that has several its values."""
     whole = dict(weights)
     for name, same in names.tied.items():
-        values = weights[next(other for other in same if other in weights)]
+        values = next((weights[other] for other in same if other in weights), None)
+        if values is None:
+            continue  # a count of batches, which may be missing
         if not np.array_equal(whole.setdefault(name, values), values, equal_nan=True):
             raise WeightsError(
                 f"`weights` must have one value for what the network shares, got two that differ for {name}; "
@@ -101,11 +175,13 @@ def first_of(names: Collection[str]) -> str:
     return f"{shown}, …" if len(names) > _NAMED else shown
 
 
-def _tied(network: nn.Module) -> dict[str, list[str]]:
-    """For each parameter that has several names, all of them."""
+def _tied(network: nn.Module, wanted: Collection[str]) -> dict[str, list[str]]:
+    """For each parameter or buffer that has several names, all of them."""
     names: dict[int, list[str]] = {}
-    for name, parameter in network.named_parameters(remove_duplicate=False):
-        names.setdefault(id(parameter), []).append(name)
+    for found in (network.named_parameters, network.named_buffers):
+        for name, values in found(remove_duplicate=False):
+            if name in wanted:
+                names.setdefault(id(values), []).append(name)
     return {name: same for same in names.values() if len(same) > 1 for name in same}
 
 
