@@ -31,7 +31,8 @@ from spanmatch.networks.activations import extract
 from spanmatch.networks.architectures import build
 from spanmatch.networks.data import Images, load_dataset
 from spanmatch.networks.devices import deterministic
-from spanmatch.networks.layers import DEFAULT, choose, list_layers
+from spanmatch.networks.layers import DEFAULT, choose
+from spanmatch.networks.probing import list_layers
 from storage.arrays import COMPRESSORS, Artefact, GroupReader, GroupWriter
 from storage.root import Root
 from tasks.grams import pieces, reduce_blocks

@@ -148,7 +148,7 @@ def _layers(study: Study, dataset: "Dataset") -> "tuple[Layer, ...]":
     """Build the study's network, see that it can be trained or takes its weights, and list its layers."""
     from spanmatch.networks.architectures import build
     from spanmatch.networks.evaluation import require_classifier
-    from spanmatch.networks.layers import list_layers
+    from spanmatch.networks.probing import list_layers
     from spanmatch.networks.training import require_trainable
     from spanmatch.networks.weight_files import read_weights
     from spanmatch.networks.weights import WeightsError, fit_weights

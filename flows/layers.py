@@ -23,7 +23,8 @@ def layers_of(study: Study) -> "tuple[tuple[Layer, ...], frozenset[str]]":
     check_names(study)
     from spanmatch.networks.architectures import build  # torch: seconds
     from spanmatch.networks.data import load_source
-    from spanmatch.networks.layers import choose, list_layers
+    from spanmatch.networks.layers import choose
+    from spanmatch.networks.probing import list_layers
 
     dataset = load_source(study.source())
     images = dataset.held_out

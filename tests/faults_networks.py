@@ -28,7 +28,8 @@ from torch import nn
 from flows.screen import show_layers
 from flows.study import Study
 from spanmatch import GramMatrix, match_profile
-from spanmatch.networks.layers import UnusableLayerError, choose, list_layers
+from spanmatch.networks.layers import UnusableLayerError, choose
+from spanmatch.networks.probing import list_layers
 
 
 def _has(make: Callable[[], nn.Module], shape: tuple[int, ...], layer: str, neurons: int, positions: int):

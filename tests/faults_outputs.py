@@ -16,7 +16,8 @@ from torch import nn
 
 from spanmatch.networks.data import Dataset, Images, Preprocessing
 from spanmatch.networks.evaluation import judge, require_classifier
-from spanmatch.networks.layers import choose, list_layers
+from spanmatch.networks.layers import choose
+from spanmatch.networks.probing import list_layers
 
 CLASSES = 3
 GoogLeNetOutputs = namedtuple("GoogLeNetOutputs", "logits aux")

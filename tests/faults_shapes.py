@@ -19,7 +19,8 @@ from flows.screen import Bars
 from flows.study import Study, validated
 from spanmatch.networks.architectures import build
 from spanmatch.networks.data import Dataset, Images, load_source
-from spanmatch.networks.layers import choose, list_layers
+from spanmatch.networks.layers import choose
+from spanmatch.networks.probing import list_layers
 
 SHAPES = [(500,), (1,), (), (3, 4), (3, 4, 5, 6), (2, 1, 3, 2, 2)]
 

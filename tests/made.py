@@ -10,7 +10,8 @@ from torch.nn import functional
 
 from spanmatch.networks.activations import extract
 from spanmatch.networks.data import Images
-from spanmatch.networks.layers import choose, list_layers
+from spanmatch.networks.layers import choose
+from spanmatch.networks.probing import list_layers
 
 
 def images(count: int, *shape: int, seed: int = 0) -> Images:

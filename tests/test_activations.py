@@ -21,7 +21,8 @@ from spanmatch.networks.activations import (
 )
 from spanmatch.networks.architectures import build
 from spanmatch.networks.data import Images
-from spanmatch.networks.layers import choose, list_layers
+from spanmatch.networks.layers import choose
+from spanmatch.networks.probing import list_layers
 
 
 def resnet18_by_hand(network: nn.Module, pixels: NDArray) -> dict[str, NDArray]:

@@ -13,7 +13,8 @@ from torch import nn
 from torch.nn import functional
 
 from spanmatch.networks.axes.axis import Axis, arranged, derived, dim, kind_of, part, plain, reshaped, united
-from spanmatch.networks.layers import UnusableLayerError, choose, list_layers
+from spanmatch.networks.layers import UnusableLayerError, choose
+from spanmatch.networks.probing import list_layers
 
 
 class Of(nn.Module):

@@ -10,7 +10,8 @@ from torch.nn import functional
 
 from spanmatch.networks.activations import extract
 from spanmatch.networks.data import Images
-from spanmatch.networks.layers import UnusableLayerError, choose, list_layers
+from spanmatch.networks.layers import UnusableLayerError, choose
+from spanmatch.networks.probing import list_layers
 
 
 def encoder_by_hand(network: nn.Module, pixels: NDArray) -> dict[str, NDArray]:

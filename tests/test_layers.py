@@ -11,7 +11,8 @@ from torchvision.models.feature_extraction import get_graph_node_names
 
 from spanmatch.networks.activations import extract
 from spanmatch.networks.architectures import build
-from spanmatch.networks.layers import UnusableLayerError, choose, list_layers
+from spanmatch.networks.layers import UnusableLayerError, choose
+from spanmatch.networks.probing import list_layers
 
 
 def test_names_are_those_of_torchvisions_feature_extraction_and_of_blocks() -> None:

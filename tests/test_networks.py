@@ -11,7 +11,8 @@ from spanmatch.networks.architectures import build
 from spanmatch.networks.data import Dataset, load_dataset
 from spanmatch.networks.devices import deterministic
 from spanmatch.networks.evaluation import evaluate
-from spanmatch.networks.layers import choose, list_layers
+from spanmatch.networks.layers import choose
+from spanmatch.networks.probing import list_layers
 from spanmatch.networks.recipe import Recipe
 from spanmatch.networks.training import train
 from spanmatch.networks.weights import fit_weights

@@ -9,7 +9,8 @@ from made import images, seeded, whole
 from real_networks import REAL, arranged_by_hand, by_hand
 
 from spanmatch import GramMatrix, match_profile
-from spanmatch.networks.layers import choose, list_layers
+from spanmatch.networks.layers import choose
+from spanmatch.networks.probing import list_layers
 
 pytestmark = pytest.mark.filterwarnings("ignore::spanmatch.OffsetWarning")
 

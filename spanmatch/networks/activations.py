@@ -26,11 +26,11 @@ from spanmatch.networks.layers import (
     as_said,
     by_position,
     known_layer,
-    probe,
     usable,
 )
 from spanmatch.networks.padding import Counts, check_mask, counting, padding_problem
 from spanmatch.networks.positions import Positions, check_positions, select_positions
+from spanmatch.networks.probing import probe
 from spanmatch.networks.sites import Site
 
 Activations = NDArray[Any]

@@ -1,0 +1,136 @@
+"""Looking for the layers of a network: two images pass through it, and every operation is watched."""
+
+from dataclasses import replace
+from itertools import zip_longest
+from math import prod
+
+import torch
+from torch import nn
+from torch.utils._pytree import tree_leaves
+
+from spanmatch.errors import InputValueError
+from spanmatch.networks.axes.axis import Dims, arranged
+from spanmatch.networks.axes.tracking import AxisTracking
+from spanmatch.networks.data import Images
+from spanmatch.networks.forward import Calls, Forward, faithful, taking
+from spanmatch.networks.layers import PROBE_IMAGES, Layer, layout_problem, with_arrangement
+from spanmatch.networks.padding import Padding, padding_problem
+from spanmatch.networks.sites import Site, bends, is_activation, is_torchs_own
+
+
+def list_layers(network: nn.Module, of: tuple[int, ...] | Images) -> tuple[Layer, ...]:
+    """Return the layers of a network in the order of its forward pass.
+
+    Two images pass through the network, and each operation is watched: a convolution's channels are its
+    neurons and its map the positions, a dense layer's units its neurons, and what comes after is followed
+    through every change of shape (`spanmatch.networks.axes`).
+
+    Parameters
+    ----------
+    network
+        Set to evaluation here.
+    of
+        Images, of which the first two are taken; or the shape of one input, such as (channels, height,
+        width), for two of noise.
+
+    Raises
+    ------
+    ValueError
+        If the network does not take such images, or does not give the same for the same images.
+    """
+    weights = next(network.parameters(), None)
+    return probe(network, of, torch.device("cpu") if weights is None else weights.device)[1]
+
+
+def probe(
+    network: nn.Module, of: tuple[int, ...] | Images, device: torch.device
+) -> tuple[Forward, tuple[Layer, ...]]:
+    """Return a network's forward pass with the layers that it shows."""
+    inputs, masked = _inputs(of, device)
+    forward = Forward(network)
+    inputs = forward.cast(inputs)
+    seen: list[tuple[Site, str, tuple[int, ...], Dims | None]] = []
+    operations: dict[nn.Module, dict[str, bool]] = {}
+
+    def note(site: Site, output: object) -> None:
+        dims = tracking.dims(output) if isinstance(output, torch.Tensor) else None
+        if (
+            dims is not None or site.is_activation or not site.is_function
+        ):  # a function of no image is no layer
+            seen.append((site, layout_problem(output), tuple(getattr(output, "shape", ())), dims))
+
+    def operated(name: str, pointwise: bool) -> None:
+        if calls.entered and is_activation(calls.entered[-1]):
+            return
+        for module in calls.entered:
+            known = operations.setdefault(module, {})
+            known[name] = pointwise and known.get(name, True)
+
+    calls = Calls(forward, note, PROBE_IMAGES)
+    with faithful(), torch.no_grad():
+        with taking(tuple(inputs.shape[1:])):
+            expected = _passed(network, inputs)
+        tracking = AxisTracking(again := inputs.clone(), lambda: calls.function == "linear", operated)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            with calls.watched(), tracking:
+                found = network(again)
+    _require_same(expected, found)
+    own = {module for module, known in operations.items() if not is_torchs_own(module) and bends(known)}
+    within = {inner for module in own for inner in module.modules() if inner is not module}
+    forward.activations = (forward.activations | own) - within
+    padding = Padding() if masked else calls.padding
+    layers = []
+    for site, problem, shape, dims in seen:
+        if not (site.is_function and site.module in own | within):
+            is_one = site.is_activation if site.is_function else site.module in forward.activations
+            layers.append(_layer(replace(site, is_activation=is_one), problem, shape, dims, padding))
+    return forward, tuple(layers)
+
+
+def _inputs(of: tuple[int, ...] | Images, device: torch.device) -> tuple[torch.Tensor, bool]:
+    """Return two inputs, and whether it is said which of their positions count."""
+    if isinstance(of, tuple):
+        noise = torch.randn(PROBE_IMAGES, *of, generator=torch.Generator().manual_seed(0))
+        return noise.to(device), False
+    pixels = torch.from_numpy(of.slice(0, PROBE_IMAGES).pixels)
+    return pixels[torch.arange(PROBE_IMAGES) % len(pixels)].to(device), of.mask is not None
+
+
+def _passed(network: nn.Module, inputs: torch.Tensor) -> object:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return network(inputs.clone())
+
+
+def _require_same(expected: object, found: object) -> None:
+    """See that a network keeps nothing from one batch to the next: it gives the same for the same images."""
+    pairs = zip_longest(tree_leaves(expected), tree_leaves(found))
+    if not all(_are_alike(one, other) for one, other in pairs):
+        raise InputValueError(
+            "`architecture` must give a network that gives the same for the same images, but a second pass "
+            "gave something else; have it begin each batch anew, without what it kept of the last"
+        )
+
+
+def _are_alike(one: object, other: object) -> bool:
+    if not (isinstance(one, torch.Tensor) and isinstance(other, torch.Tensor)):
+        return isinstance(one, torch.Tensor) == isinstance(other, torch.Tensor)
+    if one.shape != other.shape or not one.is_floating_point():
+        return torch.equal(one, other)
+    return torch.allclose(one, other, rtol=1e-3, atol=1e-5, equal_nan=True)
+
+
+def _layer(site: Site, problem: str, shape: tuple[int, ...], dims: Dims | None, padding: Padding) -> Layer:
+    """Return the layer of a place, once the whole pass has shown what dimensions stand for."""
+    size = prod(shape) // PROBE_IMAGES
+    layer = Layer(site.name, site.kind, site.is_activation, (), None, problem, size)
+    if problem:
+        return layer
+    if dims is None:
+        problem = f"a tensor of shape {shape} that does not depend on the images, as far as can be seen"
+        return replace(layer, problem=problem)
+    layer = with_arrangement(replace(layer, dims=dims), arranged(dims))
+    if problem := padding_problem(layer.positions, padding):
+        return replace(layer, output=(), arrangement=None, problem=problem, dims=None)
+    return layer
