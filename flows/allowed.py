@@ -8,7 +8,8 @@ import os
 from collections.abc import Iterator, Mapping, MutableMapping
 from pathlib import Path
 
-from flows.study import Study, read_study
+from flows.study import Study
+from flows.study_file import read_study
 from spanmatch.errors import InputValueError
 from spanmatch.networks.catalogue import FOLDER_PREFIX
 

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 import spanmatch.networks
 from flows.comparisons import comparisons
 from flows.setting import OtherStudy, Setting
-from flows.study import Study, read_study
+from flows.study import Study
+from flows.study_file import read_study
 from spanmatch.errors import InputValueError
 from spanmatch.networks.catalogue import (
     HELD_OUT_IMAGES,

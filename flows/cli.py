@@ -50,7 +50,7 @@ def run(
 ) -> None:
     """Run a study: compute what is missing, reuse the rest, and report."""
     with _refusals():
-        from flows.study import read_study
+        from flows.study_file import read_study
 
         wanted = read_study(study).with_options(epsilon or (), scheduler, root)
         from flows.session import (
@@ -73,7 +73,7 @@ def serve(
 ) -> None:
     """Run a study on a schedule, or whenever the UI asks, for as long as this command runs."""
     with _refusals():
-        from flows.study import read_study
+        from flows.study_file import read_study
 
         wanted = read_study(study).with_options(root=root)
         from flows.serving import serve_session
@@ -84,7 +84,7 @@ def serve(
 @app.command()
 def status(study: _Study, epsilon: _Epsilons = None, root: _Root = None) -> None:
     """Show what of a study is done, and what a run would compute."""
-    from flows.study import read_study
+    from flows.study_file import read_study
 
     with _refusals():
         wanted = read_study(study).with_options(epsilon or (), root=root)
@@ -99,7 +99,7 @@ def status(study: _Study, epsilon: _Epsilons = None, root: _Root = None) -> None
 @app.command()
 def report(study: _Study, root: _Root = None) -> None:
     """Write the report page again, from the results of the last run."""
-    from flows.study import read_study
+    from flows.study_file import read_study
 
     with _refusals():
         wanted = read_study(study).with_options(root=root)
@@ -117,7 +117,7 @@ def report(study: _Study, root: _Root = None) -> None:
 @app.command()
 def layers(study: _Study) -> None:
     """List the layers of a study's network, with their shapes; marked are those that it compares."""
-    from flows.study import read_study
+    from flows.study_file import read_study
 
     with _refusals():
         wanted = read_study(study)
@@ -146,7 +146,7 @@ def prune(
     yes: Annotated[bool, typer.Option("--yes", help="Delete what is unused.")] = False,
 ) -> None:
     """List what under a root neither these studies nor its last run refer to; with --yes, delete it."""
-    from flows.study import read_study
+    from flows.study_file import read_study
 
     with _refusals():
         wanted = [read_study(study).with_options(root=root) for study in studies]

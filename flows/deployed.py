@@ -15,7 +15,8 @@ from flows.growth import grown
 from flows.kept import find_study, joined
 from flows.page import explain, run_name
 from flows.run import carry_out
-from flows.study import Epsilon, Seed, Study
+from flows.study import Study
+from flows.study_parts import Epsilon, Seed
 from spanmatch.reporting import StudyResults
 from tasks.cluster import started_ahead
 

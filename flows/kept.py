@@ -11,7 +11,8 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from flows.setting import Setting
-from flows.study import Study, read_study, validated
+from flows.study import Study, validated
+from flows.study_file import read_study
 from spanmatch.errors import InputValueError
 from storage.results import STUDY, write_json
 from storage.root import Root, is_url

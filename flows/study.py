@@ -7,14 +7,9 @@ loading torch is checked here; `flows.checks` does the rest.
 import difflib
 import re
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
-import yaml
 from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
     Field,
     StrictInt,
     ValidationError,
@@ -23,123 +18,28 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails
 
-from spanmatch.errors import InputTypeError, InputValueError
+from flows.study_parts import (
+    Epsilon,
+    FolderPreprocessing,
+    LayerChoice,
+    Number,
+    Seed,
+    Strict,
+    Training,
+    is_choice,
+    refuse_repeats,
+)
+from spanmatch.errors import InputValueError
 from spanmatch.networks.catalogue import FOLDER_PREFIX
-from spanmatch.networks.datasource import DataSource, Framing, HeldOut
-from spanmatch.networks.recipe import Augmentation, Recipe, Schedule, require_checkpoints
+from spanmatch.networks.datasource import DataSource, HeldOut
+from spanmatch.networks.recipe import require_checkpoints
 
 Compared = Literal["networks", "checkpoints", "others"]
 _COMPARED: tuple[Compared, ...] = get_args(Compared)
 _NAME = r"[a-z0-9]+(-[a-z0-9]+)*"
 
-_SMALLEST_DEVIATION = 1e-3  # a quarter of the step between two bytes
 
-
-def _number(value: object) -> object:
-    if isinstance(value, bool):
-        raise InputValueError(f"must be a number, got {str(value).lower()}; see studies/digits.yaml")
-    return value
-
-
-_Float = Annotated[float, BeforeValidator(_number)]
-
-# The bounds are for forms; the model says more when it refuses.
-Epsilon = Annotated[
-    float, BeforeValidator(_number), Field(json_schema_extra={"minimum": 0, "exclusiveMaximum": 1})
-]
-Seed = Annotated[StrictInt, Field(ge=0, lt=2**63)]
-
-
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class Training(_Strict):
-    """How each network is trained: SGD with momentum on a one-cycle or step schedule."""
-
-    epochs: Annotated[StrictInt, Field(ge=1)] = Field(12, description="Passes over the training images.")
-    batch_size: Annotated[StrictInt, Field(ge=2)] = Field(64, description="Images in one step.")
-    learning_rate: Annotated[_Float, Field(gt=0)] = Field(0.1, description="Highest of the schedule.")
-    momentum: Annotated[_Float, Field(ge=0, lt=1)] = Field(0.9, description="Momentum of SGD.")
-    weight_decay: Annotated[_Float, Field(ge=0)] = Field(5e-4, description="Weight decay of SGD.")
-    schedule: Schedule = Field(
-        "one-cycle", description="one-cycle for short trainings; step, the paper's, for long ones."
-    )
-    milestones: list[StrictInt] | None = Field(
-        None, description="Of step: epochs after which the rate falls to a tenth; half and three quarters."
-    )
-    augment: list[Augmentation] = Field([], description="Random changes of training images: crop, flip.")
-    images: Annotated[StrictInt, Field(ge=1)] | None = Field(
-        None, description="Train on so many of the training images, evenly spread; none for all."
-    )
-    mixed_precision: bool = Field(False, description="Train in 16 bits where the device gains by it.")
-
-    @field_validator("augment")
-    @classmethod
-    def _different_augmentations(cls, augment: list[Augmentation]) -> list[Augmentation]:
-        _refuse_repeats(augment)
-        return sorted(augment)
-
-    @model_validator(mode="after")
-    def _sound(self) -> "Training":
-        self.recipe()
-        return self
-
-    def recipe(self) -> Recipe:
-        """Return what determines the weights, beside seed, architecture and data."""
-        values = self.model_dump(exclude={"mixed_precision"})
-        milestones = None if self.milestones is None else tuple(sorted(self.milestones))
-        return Recipe(**{**values, "milestones": milestones, "augment": tuple(self.augment)})
-
-
-class LayerChoice(_Strict):
-    """Layers by name or pattern, with the dimension of their output that is the neurons."""
-
-    name: str = Field(description="A name, a pattern (block2.*), or default.")
-    neurons: Literal["last"] | StrictInt = Field(
-        description="Dimension of the output that is the neurons: last, or a number, the images' being 0."
-    )
-
-    def __str__(self) -> str:
-        return f"{self.name} (neurons: {self.neurons})"
-
-
-class FolderPreprocessing(_Strict):
-    """How the images of a folder become pixels: resized, cropped, standardised channel by channel."""
-
-    mean: list[_Float] = Field(description="Of each channel's pixels in [0, 1]: one for grey, three for RGB.")
-    deviation: list[Annotated[_Float, Field(gt=0)]] = Field(description="One for each mean.")
-    resize: Annotated[StrictInt, Field(ge=1)] | None = Field(
-        None, description="Length of the shorter side after resizing; none leaves the size."
-    )
-    crop: Annotated[StrictInt, Field(ge=1)] | None = Field(
-        None, description="Side of the square cut out of the middle; none for no crop."
-    )
-
-    @model_validator(mode="after")
-    def _channels(self) -> "FolderPreprocessing":
-        counts = (len(self.mean), len(self.deviation))
-        if counts not in ((1, 1), (3, 3)):
-            raise InputValueError(
-                "`preprocessing` must have one mean and deviation for grey images or three for RGB, got "
-                f"{counts[0]} and {counts[1]}"
-            )
-        if not all(0 <= mean <= 1 for mean in self.mean) or not all(
-            _SMALLEST_DEVIATION <= deviation <= 1 for deviation in self.deviation
-        ):
-            raise InputValueError(
-                "`preprocessing` must have means in [0, 1] and deviations in "
-                f"[{_SMALLEST_DEVIATION}, 1], of pixels in [0, 1], got {self.mean} and {self.deviation}; "
-                "divide those of bytes by 255"
-            )
-        return self
-
-    def framing(self) -> Framing:
-        """Return the same as a value that travels."""
-        return Framing(tuple(self.mean), tuple(self.deviation), self.resize, self.crop)
-
-
-class Study(_Strict):
+class Study(Strict):
     """What is compared: which networks, when in training, in which layers, on which images, at which ε."""
 
     name: str = Field(
@@ -162,7 +62,7 @@ class Study(_Strict):
         description="Images that are compared: those held out from training, or all that there are.",
     )
     architecture: str = Field(description="Architecture of every network: a name, or package.module:factory.")
-    width: Annotated[_Float, Field(gt=0)] = Field(1.0, description="Multiplies the number of channels.")
+    width: Annotated[Number, Field(gt=0)] = Field(1.0, description="Multiplies the number of channels.")
     seeds: list[Seed] = Field(
         [], description="Random seeds, all different; one network is trained from each."
     )
@@ -222,13 +122,13 @@ class Study(_Strict):
     @field_validator("seeds")
     @classmethod
     def _different_seeds(cls, seeds: list[int]) -> list[int]:
-        _refuse_repeats(seeds)
+        refuse_repeats(seeds)
         return sorted(seeds)
 
     @field_validator("checkpoints")
     @classmethod
     def _different_checkpoints(cls, checkpoints: list[str]) -> list[str]:
-        _refuse_repeats(checkpoints)
+        refuse_repeats(checkpoints)
         return checkpoints
 
     @field_validator("layers", "compare", mode="before")
@@ -240,7 +140,7 @@ class Study(_Strict):
     @classmethod
     def _layers_known(cls, layers: object) -> object:
         for layer in layers if isinstance(layers, list) else []:
-            if not isinstance(layer, str | LayerChoice) and not _is_choice(layer):
+            if not isinstance(layer, str | LayerChoice) and not is_choice(layer):
                 raise InputValueError(
                     "must hold names, patterns, or {name: …, neurons: last or a whole number}, "
                     f"got {layer!r}; see docs/layers.md"
@@ -272,13 +172,13 @@ class Study(_Strict):
                     f"must hold {', '.join(_COMPARED)}, or pairs such as 'seed0-final ~ seed1-best', "
                     f"got {one!r}"
                 )
-        _refuse_repeats(compare)
+        refuse_repeats(compare)
         return compare
 
     @field_validator("layers")
     @classmethod
     def _different_layers(cls, layers: list[str | LayerChoice]) -> list[str | LayerChoice]:
-        _refuse_repeats([layer if isinstance(layer, str) else layer.name for layer in layers])
+        refuse_repeats([layer if isinstance(layer, str) else layer.name for layer in layers])
         return layers
 
     @field_validator("epsilons")
@@ -356,56 +256,6 @@ class Study(_Strict):
         return validated(values, source="the options")
 
 
-class _Loader(yaml.SafeLoader):
-    """Refuses a key that is given twice, of which YAML's own loader takes the last without a word."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        first: dict[Any, int] = {}
-        for key, _ in node.value:
-            if not isinstance(key, yaml.ScalarNode) or key.tag == "tag:yaml.org,2002:merge":
-                continue
-            line = key.start_mark.line + 1
-            if key.value in first:
-                raise yaml.YAMLError(
-                    f"the key {key.value!r} is given twice, in lines {first[key.value]} and {line}; keep one"
-                )
-            first[key.value] = line
-        return super().construct_mapping(node, deep)
-
-
-def read_study(path: Path) -> Study:
-    """Read a study from a YAML file.
-
-    Raises
-    ------
-    ValueError
-        If the file cannot be read, is not YAML, or breaks a rule; one sentence for each rule broken.
-    TypeError
-        If the file holds something other than keys and values.
-    """
-    try:
-        text = path.expanduser().read_bytes()
-    except (OSError, ValueError, RuntimeError) as error:  # a NUL in its path, and no such user, too
-        reason = error.strerror if isinstance(error, OSError) else str(error)
-        message = f"`STUDY` must be a YAML file that can be read, got {str(path)!r} ({reason}); see studies/"
-        raise InputValueError(message) from None
-    try:
-        values = yaml.load(text.decode("utf-8"), _Loader)  # noqa: S506 - a safe one
-    except (yaml.YAMLError, ValueError, RecursionError) as error:  # a date that there is not, thousands of [
-        reason = " ".join(str(error).split())
-        message = (
-            f"`STUDY` must be YAML, got {str(path)!r}, which is not: {reason}; compare studies/digits.yaml"
-        )
-        raise InputValueError(message) from None
-    if not isinstance(values, dict):
-        message = (
-            f"`STUDY` must hold keys and values, got {type(values).__name__} in {str(path)!r}; "
-            "compare studies/digits.yaml"
-        )
-        raise InputTypeError(message)
-    return validated(values, source=str(path))
-
-
 def validated(values: dict[Any, Any], source: str) -> Study:
     """Make a study of values that came from `source`.
 
@@ -421,13 +271,6 @@ def validated(values: dict[Any, Any], source: str) -> Study:
         raise InputValueError("\n".join([*sentences, f"(in {source})"])) from None
 
 
-def _is_choice(layer: object) -> bool:
-    if not isinstance(layer, dict) or layer.keys() != {"name", "neurons"}:
-        return False
-    name, neurons = layer["name"], layer["neurons"]
-    return isinstance(name, str) and (neurons == "last" or type(neurons) is int)
-
-
 def _sentence(error: ErrorDetails) -> str:
     """One sentence for one broken rule: argument, rule, value, remedy."""
     place = [str(part) for part in error["loc"] if isinstance(part, str)] or ["STUDY"]
@@ -438,7 +281,7 @@ def _sentence(error: ErrorDetails) -> str:
             f"{error['input']!r}; choose another"
         )
     if error["type"] == "extra_forbidden":
-        models: dict[str, type[_Strict]] = {"training": Training, "preprocessing": FolderPreprocessing}
+        models: dict[str, type[Strict]] = {"training": Training, "preprocessing": FolderPreprocessing}
         known = list((models.get(place[0], Study) if len(place) > 1 else Study).model_fields)
         near = difflib.get_close_matches(place[-1], known, n=1)
         remedy = f"did you mean `{near[0]}`?" if near else f"known keys: {', '.join(known)}"
@@ -451,11 +294,3 @@ def _sentence(error: ErrorDetails) -> str:
     rule = error["msg"].replace("Input should be", "must be").replace("String should", "must")
     rule = rule.replace("List should", "must")
     return f"{name} {rule}, got {error['input']!r}; see studies/digits.yaml"
-
-
-def _refuse_repeats(values: Sequence[object]) -> None:
-    repeated = sorted({str(value) for value in values if values.count(value) > 1})
-    if repeated:
-        raise InputValueError(
-            f"must not repeat, got {', '.join(repeated)} more than once; remove the repetition"
-        )

@@ -12,7 +12,7 @@ from conftest import TINY, Environment, computed, ledger, spanmatch, write_study
 from faults_weights import prefixed
 
 from flows import checks
-from flows.study import read_study
+from flows.study_file import read_study
 from spanmatch.networks.data import load_dataset
 
 MINE = '''

@@ -11,7 +11,8 @@ import yaml
 from flows.checks import look_up
 from flows.comparisons import Checkpoint, comparisons
 from flows.plan import network_units
-from flows.study import Study, read_study
+from flows.study import Study
+from flows.study_file import read_study
 from spanmatch.networks.architectures import build
 from spanmatch.networks.catalogue import check_architecture, require_dataset
 from storage.digests import file_digest

@@ -9,7 +9,7 @@ from conftest import DIGITS
 from PIL import Image
 
 from flows.checks import look_up
-from flows.study import read_study
+from flows.study_file import read_study
 from spanmatch.networks.data import (
     Preprocessing,
     UnreadableImageError,

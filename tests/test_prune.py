@@ -20,7 +20,8 @@ from flows.checks import look_up
 from flows.kept import keep
 from flows.prune import remove, survey
 from flows.status import planned, status
-from flows.study import Study, read_study
+from flows.study import Study
+from flows.study_file import read_study
 from spanmatch.errors import SpanmatchError
 from storage.bucket import Bucket
 from storage.folder import Folder

@@ -19,7 +19,8 @@ from test_interruptions import see_interrupts
 
 from flows.allowed import allow, check_allowed
 from flows.serving import serve_session
-from flows.study import Study, read_study
+from flows.study import Study
+from flows.study_file import read_study
 
 AUTOMATIONS = REPOSITORY / "deployments" / "automations.yaml"
 

@@ -18,7 +18,7 @@ from safetensors import safe_open
 
 from flows.checks import look_up
 from flows.plan import Done, Outcome, walk
-from flows.study import read_study
+from flows.study_file import read_study
 from spanmatch import GramMatrix, Match, is_match, match_profile, simple_matches
 from storage.arrays import GroupReader
 from storage.results import read_critical_epsilons

@@ -1,0 +1,143 @@
+"""What a study's values are made of: numbers, the training, layers, preprocessing."""
+
+from collections.abc import Sequence
+from typing import Annotated, Literal
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StrictInt,
+    field_validator,
+    model_validator,
+)
+
+from spanmatch.errors import InputValueError
+from spanmatch.networks.datasource import Framing
+from spanmatch.networks.recipe import Augmentation, Recipe, Schedule
+
+_SMALLEST_DEVIATION = 1e-3  # a quarter of the step between two bytes
+
+
+def _number(value: object) -> object:
+    if isinstance(value, bool):
+        raise InputValueError(f"must be a number, got {str(value).lower()}; see studies/digits.yaml")
+    return value
+
+
+Number = Annotated[float, BeforeValidator(_number)]
+
+# The bounds are for forms; the model says more when it refuses.
+Epsilon = Annotated[
+    float, BeforeValidator(_number), Field(json_schema_extra={"minimum": 0, "exclusiveMaximum": 1})
+]
+Seed = Annotated[StrictInt, Field(ge=0, lt=2**63)]
+
+
+class Strict(BaseModel):
+    """Values without further keys that nobody changes."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Training(Strict):
+    """How each network is trained: SGD with momentum on a one-cycle or step schedule."""
+
+    epochs: Annotated[StrictInt, Field(ge=1)] = Field(12, description="Passes over the training images.")
+    batch_size: Annotated[StrictInt, Field(ge=2)] = Field(64, description="Images in one step.")
+    learning_rate: Annotated[Number, Field(gt=0)] = Field(0.1, description="Highest of the schedule.")
+    momentum: Annotated[Number, Field(ge=0, lt=1)] = Field(0.9, description="Momentum of SGD.")
+    weight_decay: Annotated[Number, Field(ge=0)] = Field(5e-4, description="Weight decay of SGD.")
+    schedule: Schedule = Field(
+        "one-cycle", description="one-cycle for short trainings; step, the paper's, for long ones."
+    )
+    milestones: list[StrictInt] | None = Field(
+        None, description="Of step: epochs after which the rate falls to a tenth; half and three quarters."
+    )
+    augment: list[Augmentation] = Field([], description="Random changes of training images: crop, flip.")
+    images: Annotated[StrictInt, Field(ge=1)] | None = Field(
+        None, description="Train on so many of the training images, evenly spread; none for all."
+    )
+    mixed_precision: bool = Field(False, description="Train in 16 bits where the device gains by it.")
+
+    @field_validator("augment")
+    @classmethod
+    def _different_augmentations(cls, augment: list[Augmentation]) -> list[Augmentation]:
+        refuse_repeats(augment)
+        return sorted(augment)
+
+    @model_validator(mode="after")
+    def _sound(self) -> "Training":
+        self.recipe()
+        return self
+
+    def recipe(self) -> Recipe:
+        """Return what determines the weights, beside seed, architecture and data."""
+        values = self.model_dump(exclude={"mixed_precision"})
+        milestones = None if self.milestones is None else tuple(sorted(self.milestones))
+        return Recipe(**{**values, "milestones": milestones, "augment": tuple(self.augment)})
+
+
+class LayerChoice(Strict):
+    """Layers by name or pattern, with the dimension of their output that is the neurons."""
+
+    name: str = Field(description="A name, a pattern (block2.*), or default.")
+    neurons: Literal["last"] | StrictInt = Field(
+        description="Dimension of the output that is the neurons: last, or a number, the images' being 0."
+    )
+
+    def __str__(self) -> str:
+        return f"{self.name} (neurons: {self.neurons})"
+
+
+class FolderPreprocessing(Strict):
+    """How the images of a folder become pixels: resized, cropped, standardised channel by channel."""
+
+    mean: list[Number] = Field(description="Of each channel's pixels in [0, 1]: one for grey, three for RGB.")
+    deviation: list[Annotated[Number, Field(gt=0)]] = Field(description="One for each mean.")
+    resize: Annotated[StrictInt, Field(ge=1)] | None = Field(
+        None, description="Length of the shorter side after resizing; none leaves the size."
+    )
+    crop: Annotated[StrictInt, Field(ge=1)] | None = Field(
+        None, description="Side of the square cut out of the middle; none for no crop."
+    )
+
+    @model_validator(mode="after")
+    def _channels(self) -> "FolderPreprocessing":
+        counts = (len(self.mean), len(self.deviation))
+        if counts not in ((1, 1), (3, 3)):
+            raise InputValueError(
+                "`preprocessing` must have one mean and deviation for grey images or three for RGB, got "
+                f"{counts[0]} and {counts[1]}"
+            )
+        if not all(0 <= mean <= 1 for mean in self.mean) or not all(
+            _SMALLEST_DEVIATION <= deviation <= 1 for deviation in self.deviation
+        ):
+            raise InputValueError(
+                "`preprocessing` must have means in [0, 1] and deviations in "
+                f"[{_SMALLEST_DEVIATION}, 1], of pixels in [0, 1], got {self.mean} and {self.deviation}; "
+                "divide those of bytes by 255"
+            )
+        return self
+
+    def framing(self) -> Framing:
+        """Return the same as a value that travels."""
+        return Framing(tuple(self.mean), tuple(self.deviation), self.resize, self.crop)
+
+
+def is_choice(layer: object) -> bool:
+    """Tell whether a value can be made a `LayerChoice`."""
+    if not isinstance(layer, dict) or layer.keys() != {"name", "neurons"}:
+        return False
+    name, neurons = layer["name"], layer["neurons"]
+    return isinstance(name, str) and (neurons == "last" or type(neurons) is int)
+
+
+def refuse_repeats(values: Sequence[object]) -> None:
+    """Say which values are there more than once, if any."""
+    repeated = sorted({str(value) for value in values if values.count(value) > 1})
+    if repeated:
+        raise InputValueError(
+            f"must not repeat, got {', '.join(repeated)} more than once; remove the repetition"
+        )
