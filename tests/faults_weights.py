@@ -56,6 +56,21 @@ class Complex(nn.Module):
         self.weight = nn.Parameter(torch.randn(3, dtype=torch.complex64))
 
 
+class Extra(nn.Module):
+    """A network with extra state."""
+
+    def __init__(self, state: object) -> None:
+        super().__init__()
+        self.head = nn.Linear(2, 2)
+        self.state = state
+
+    def get_extra_state(self) -> object:
+        return self.state
+
+    def set_extra_state(self, state: object) -> None:
+        self.state = state
+
+
 Tensors = dict[str, torch.Tensor]
 
 
@@ -218,6 +233,28 @@ FAULTS += [
         "read",
         partial(_read, lambda: {"weight": _conjugated(trained(Complex)["weight"])}, "w.pt", Complex),
     ),
+]
+
+
+def _extra_state(theirs: object, ours: object, expected: object, folder: Path) -> None:
+    """See what extra state a network has after reading a file with another's, if not with none at all."""
+    state = nn.Sequential(Extra(theirs)).state_dict()
+    if theirs is None:
+        del state["0._extra_state"]
+    torch.save({"model": state}, folder / "w.pt")
+    network = fit_weights(nn.Sequential(Extra(ours)), read_weights(folder / "w.pt"))
+    assert torch.equal(network[0].head.weight, state["0.head.weight"])
+    assert network[0].state == expected
+
+
+FAULTS += [
+    Fault(9, f"extra state, {case}", "refused, or a RuntimeError of torch's", now, check)
+    for case, now, check in [
+        ("a dictionary", "its own", partial(_extra_state, {"a": 1}, {"a": 2}, {"a": 2})),
+        ("absent from the file", "its own", partial(_extra_state, None, {"a": 2}, {"a": 2})),
+        ("a dictionary for a tensor", "its own", partial(_extra_state, {"a": 1}, torch.tensor(2), 2)),
+        ("a tensor for a dictionary", "the file's", partial(_extra_state, torch.tensor(1), {"a": 2}, 1)),
+    ]
 ]
 
 

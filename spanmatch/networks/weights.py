@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from spanmatch.errors import InputValueError
-from spanmatch.networks.weight_names import Names, common_beginning, fitting_or_nearest
+from spanmatch.networks.weight_names import Names, common_beginning, fitting_or_nearest, is_extra_state
 
 Weights = dict[str, NDArray[Any]]
 
@@ -65,7 +65,8 @@ def fit_weights(network: nn.Module, weights: Weights | list[Part]) -> nn.Module:
     Of the parts of a file, the one is taken that has exactly the network's names and shapes. What wrappers
     add to names (``module.``, ``_orig_mod.``) and a prefix such as ``model.`` are taken off where the rest
     is exactly the network's; what such a file holds beside that prefix or part is left out, and so is what
-    is no tensor.
+    is no tensor. A module's extra state (of ``get_extra_state``) is taken where the weights have a tensor
+    for it; else the network keeps its own.
 
     Raises
     ------
@@ -73,13 +74,21 @@ def fit_weights(network: nn.Module, weights: Weights | list[Part]) -> nn.Module:
         If several parts fit, names are missing or unexpected, or shapes or kinds of number differ: says
         which, and how many.
     """
-    wanted = {name: values for name, values in network.state_dict().items() if torch.is_tensor(values)}
-    names = Names(wanted, _tied(network, wanted))
+    state = network.state_dict()
+    extra = [name for name in state if is_extra_state(name)]
+    wanted = {name: v for name, v in state.items() if torch.is_tensor(v) and name not in extra}
+    names = Names(wanted, _tied(network, wanted), extra)
     parts = weights if isinstance(weights, list) else [Part(weights)]
     fitting = _fitting(parts, wanted, names)
     _require_numbers(fitting, wanted)
-    whole = _shared(fitting, names)
-    network.load_state_dict({name: torch.from_numpy(values) for name, values in whole.items()})
+    whole = {name: torch.from_numpy(values) for name, values in _shared(fitting, names).items()}
+    wrong = network.load_state_dict(whole, strict=False)
+    left = [name for name in (*wrong.missing_keys, *wrong.unexpected_keys) if not is_extra_state(name)]
+    if left:
+        raise WeightsError(
+            f"`weights` must be all that the network loads, but it has no tensors of its own for "
+            f"{first_of(left)}; give a network whose state dict holds tensors alone"
+        )
     return network.eval()
 
 
@@ -192,7 +201,8 @@ def _shapes(values: torch.Tensor) -> tuple[tuple[int, ...], ...]:
 
 def _require_numbers(weights: Weights, wanted: Mapping[str, torch.Tensor]) -> None:
     """See that the network's kind of number holds the weights: whole or not, real or not, and how large."""
-    for name, values in weights.items():
+    for name in filter(weights.__contains__, wanted):
+        values = weights[name]
         whole = not (wanted[name].is_floating_point() or wanted[name].is_complex())
         if values.dtype.kind == "c" and not wanted[name].is_complex():
             raise WeightsError(
