@@ -125,6 +125,20 @@ def _with_adam(key: str) -> dict[str, object]:
     return {"optimizer": _adam(), key: trained(_small)}
 
 
+def _normed() -> nn.Module:
+    normed = nn.utils.parametrizations.weight_norm
+    return nn.Sequential(normed(nn.Linear(3, 4)), nn.ReLU(), nn.Sequential(normed(nn.Linear(4, 2))))
+
+
+def _older() -> Tensors:
+    """Weights as torch's older normalisation names them."""
+    newer = {"parametrizations.weight.original0": "weight_g", "parametrizations.weight.original1": "weight_v"}
+    state = trained(_normed)
+    for new, old in newer.items():
+        state = {name.replace(new, old): values for name, values in state.items()}
+    return state
+
+
 def _wider(state: Tensors) -> Tensors:
     return {name: torch.cat([values, values]) if values.ndim else values for name, values in state.items()}
 
@@ -206,6 +220,13 @@ FAULTS += [
     for name, make in {
         "w.safetensors": lambda: {n: v for n, v in trained(Tied).items() if n != "head.weight"},
         "w.pt": lambda: prefixed("model.", {n: v for n, v in trained(Tied).items() if n != "embed.weight"}),
+    }.items()
+]
+FAULTS += [
+    Fault(9, f"older names, {case}", "4 missing", "read", partial(_read, make, "w.pt", _normed))
+    for case, make in {
+        "a state dict": _older,
+        "Lightning": lambda: {"state_dict": prefixed("model.", _older()), "epoch": 3},
     }.items()
 ]
 FAULTS += [
@@ -386,6 +407,15 @@ FAULTS += [
     Fault(9, case, "wrong advice", "the right advice", partial(_refused, content, says, Net))
     for case, (content, says) in REFUSED.items()
 ]
+_OLDER_PARTS = {**prefixed("student.", _older()), **prefixed("teacher.", _older())}
+FAULTS += [
+    Fault(9, f"older names, {case}", "4 missing", "one sentence", partial(_refused, content, says, _normed))
+    for case, content, says in [
+        ("of another shape", _wider(_older()), "4 missing .*; 4 unexpected"),
+        ("under two keys", {"model": _older(), "ema": _older()}, "2 parts of the file fit, under model, ema"),
+        ("of student and teacher", _OLDER_PARTS, "4 missing .*; 4 unexpected"),
+    ]
+]
 FAULTS += [
     Fault(
         9,
@@ -393,7 +423,7 @@ FAULTS += [
         "the last one was taken",
         "one sentence",
         partial(_refused, {**trained(Tied), "head.weight": torch.ones(3, 3)}, "two that differ for", Tied),
-    )
+    ),
 ]
 
 

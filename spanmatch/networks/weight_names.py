@@ -59,7 +59,7 @@ class Names:
 
 
 def fitting_or_nearest(weights: Mapping[str, Values], names: Names) -> dict[str, dict[str, Values]]:
-    """Take off the weights' names what leaves the network's, or leaves the fewest missing and unexpected.
+    """Take off the weights' names what leaves the network's, or the fewest missing, unexpected or left out.
 
     Returns
     -------
@@ -76,7 +76,7 @@ def fitting_or_nearest(weights: Mapping[str, Values], names: Names) -> dict[str,
         fitting = {prefix: found for prefix, found in below.items() if not names.wrong(found)}
         if fitting:
             return fitting
-        best = min([best, *below.values()], key=names.wrong)
+        best = min([best, *below.values()], key=lambda one: names.wrong(one) + len(weights) - len(one))
     return {"": best}
 
 
