@@ -56,6 +56,21 @@ class Complex(nn.Module):
         self.weight = nn.Parameter(torch.randn(3, dtype=torch.complex64))
 
 
+class Extra(nn.Module):
+    """A network with extra state."""
+
+    def __init__(self, state: object) -> None:
+        super().__init__()
+        self.head = nn.Linear(2, 2)
+        self.state = state
+
+    def get_extra_state(self) -> object:
+        return self.state
+
+    def set_extra_state(self, state: object) -> None:
+        self.state = state
+
+
 Tensors = dict[str, torch.Tensor]
 
 
@@ -108,6 +123,20 @@ def _adam() -> dict[str, object]:
 
 def _with_adam(key: str) -> dict[str, object]:
     return {"optimizer": _adam(), key: trained(_small)}
+
+
+def _normed() -> nn.Module:
+    normed = nn.utils.parametrizations.weight_norm
+    return nn.Sequential(normed(nn.Linear(3, 4)), nn.ReLU(), nn.Sequential(normed(nn.Linear(4, 2))))
+
+
+def _older() -> Tensors:
+    """Weights as torch's older normalisation names them."""
+    newer = {"parametrizations.weight.original0": "weight_g", "parametrizations.weight.original1": "weight_v"}
+    state = trained(_normed)
+    for new, old in newer.items():
+        state = {name.replace(new, old): values for name, values in state.items()}
+    return state
 
 
 def _wider(state: Tensors) -> Tensors:
@@ -194,6 +223,13 @@ FAULTS += [
     }.items()
 ]
 FAULTS += [
+    Fault(9, f"older names, {case}", "4 missing", "read", partial(_read, make, "w.pt", _normed))
+    for case, make in {
+        "a state dict": _older,
+        "Lightning": lambda: {"state_dict": prefixed("model.", _older()), "epoch": 3},
+    }.items()
+]
+FAULTS += [
     Fault(9, f"{key} and Adam", "several networks", "read", partial(_read, make, "w.pt", _small))
     for key in ("model", "model_state_dict", "policy")
     for make in [partial(_with_adam, key)]
@@ -218,6 +254,28 @@ FAULTS += [
         "read",
         partial(_read, lambda: {"weight": _conjugated(trained(Complex)["weight"])}, "w.pt", Complex),
     ),
+]
+
+
+def _extra_state(theirs: object, ours: object, expected: object, folder: Path) -> None:
+    """See what extra state a network has after reading a file with another's, if not with none at all."""
+    state = nn.Sequential(Extra(theirs)).state_dict()
+    if theirs is None:
+        del state["0._extra_state"]
+    torch.save({"model": state}, folder / "w.pt")
+    network = fit_weights(nn.Sequential(Extra(ours)), read_weights(folder / "w.pt"))
+    assert torch.equal(network[0].head.weight, state["0.head.weight"])
+    assert network[0].state == expected
+
+
+FAULTS += [
+    Fault(9, f"extra state, {case}", "refused, or a RuntimeError of torch's", now, check)
+    for case, now, check in [
+        ("a dictionary", "its own", partial(_extra_state, {"a": 1}, {"a": 2}, {"a": 2})),
+        ("absent from the file", "its own", partial(_extra_state, None, {"a": 2}, {"a": 2})),
+        ("a dictionary for a tensor", "its own", partial(_extra_state, {"a": 1}, torch.tensor(2), 2)),
+        ("a tensor for a dictionary", "the file's", partial(_extra_state, torch.tensor(1), {"a": 2}, 1)),
+    ]
 ]
 
 
@@ -349,6 +407,15 @@ FAULTS += [
     Fault(9, case, "wrong advice", "the right advice", partial(_refused, content, says, Net))
     for case, (content, says) in REFUSED.items()
 ]
+_OLDER_PARTS = {**prefixed("student.", _older()), **prefixed("teacher.", _older())}
+FAULTS += [
+    Fault(9, f"older names, {case}", "4 missing", "one sentence", partial(_refused, content, says, _normed))
+    for case, content, says in [
+        ("of another shape", _wider(_older()), "4 missing .*; 4 unexpected"),
+        ("under two keys", {"model": _older(), "ema": _older()}, "2 parts of the file fit, under model, ema"),
+        ("of student and teacher", _OLDER_PARTS, "4 missing .*; 4 unexpected"),
+    ]
+]
 FAULTS += [
     Fault(
         9,
@@ -356,7 +423,7 @@ FAULTS += [
         "the last one was taken",
         "one sentence",
         partial(_refused, {**trained(Tied), "head.weight": torch.ones(3, 3)}, "two that differ for", Tied),
-    )
+    ),
 ]
 
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
+from spanmatch.networks.weight_names import is_extra_state
 from spanmatch.networks.weights import Part, WeightsError, first_of
 
 # A checkpoint may wrap its state dict, and a trainer that checkpoint once more.
@@ -37,7 +38,8 @@ def read_weights(path: Path) -> list[Part]:
     -------
     parts
         The tensors of every dictionary that has any, under the names of the file, such as those of an
-        optimiser beside a network's: `fit_weights` takes the part that fits, and prefixes off.
+        optimiser beside a network's: `fit_weights` takes the part that fits, and prefixes off. A module's
+        extra state that is no tensor (of ``get_extra_state``) is passed over: the network keeps its own.
 
     Raises
     ------
@@ -135,6 +137,11 @@ def _parts(found: object, path: Path, keys: tuple[Hashable, ...] = ()) -> Iterat
     """Yield what every dictionary in a checkpoint has of tensors."""
     if not isinstance(found, Mapping):
         return
+    found = {
+        key: value
+        for key, value in found.items()
+        if isinstance(value, torch.Tensor) or not is_extra_state(key)
+    }
     if any(isinstance(value, torch.Tensor) or _is_quantised(value) for value in _direct(found).values()):
         yield _part(found, path, keys)
     if len(keys) < _DEEPEST:

@@ -12,6 +12,8 @@ Values = TypeVar("Values")
 
 # Batch normalisation's count of batches: absent from old files, and not read in evaluation.
 _COUNTER = "num_batches_tracked"
+# Where torch puts what a module's get_extra_state returns: a tensor, or anything else.
+_EXTRA_STATE = "_extra_state"
 # Parts of names that torch's wrappers add, at the front or in the middle.
 _COMPILED = frozenset({"_orig_mod"})
 _WRAPPERS = _COMPILED | {"module", "_fsdp_wrapped_module", "_checkpoint_wrapped_module"}
@@ -30,10 +32,13 @@ class Names:
         All of them.
     tied
         For each of a tensor that has several names, all of these: a file may hold one alone.
+    optional
+        Names that may be there.
     """
 
     wanted: Collection[str]
     tied: Mapping[str, Collection[str]]
+    optional: Collection[str] = ()
 
     def missing(self, found: Collection[str]) -> list[str]:
         """Return the names that must be there and are not."""
@@ -46,7 +51,7 @@ class Names:
 
     def unexpected(self, found: Iterable[str]) -> list[str]:
         """Return the names that the network does not have."""
-        return [name for name in found if name not in self.wanted]
+        return [name for name in found if name not in self.wanted and name not in self.optional]
 
     def wrong(self, found: Collection[str]) -> int:
         """Return how many are missing or unexpected."""
@@ -54,7 +59,7 @@ class Names:
 
 
 def fitting_or_nearest(weights: Mapping[str, Values], names: Names) -> dict[str, dict[str, Values]]:
-    """Take off the weights' names what leaves the network's, or leaves the fewest missing and unexpected.
+    """Take off the weights' names what leaves the network's, or the fewest missing, unexpected or left out.
 
     Returns
     -------
@@ -71,8 +76,13 @@ def fitting_or_nearest(weights: Mapping[str, Values], names: Names) -> dict[str,
         fitting = {prefix: found for prefix, found in below.items() if not names.wrong(found)}
         if fitting:
             return fitting
-        best = min([best, *below.values()], key=names.wrong)
+        best = min([best, *below.values()], key=lambda one: names.wrong(one) + len(weights) - len(one))
     return {"": best}
+
+
+def is_extra_state(name: object) -> bool:
+    """Tell whether torch puts a module's extra state under a name."""
+    return isinstance(name, str) and name.rpartition(".")[2] == _EXTRA_STATE
 
 
 def common_beginning(names: Collection[str]) -> str:

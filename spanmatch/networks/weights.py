@@ -4,7 +4,9 @@ Apart from files because weights also come from checkpoints of our own.
 """
 
 from collections.abc import Collection, Hashable, Mapping
-from dataclasses import dataclass
+from contextlib import suppress
+from copy import deepcopy
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,7 +15,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from spanmatch.errors import InputValueError
-from spanmatch.networks.weight_names import Names, common_beginning, fitting_or_nearest
+from spanmatch.networks.weight_names import Names, common_beginning, fitting_or_nearest, is_extra_state
 
 Weights = dict[str, NDArray[Any]]
 
@@ -65,7 +67,9 @@ def fit_weights(network: nn.Module, weights: Weights | list[Part]) -> nn.Module:
     Of the parts of a file, the one is taken that has exactly the network's names and shapes. What wrappers
     add to names (``module.``, ``_orig_mod.``) and a prefix such as ``model.`` are taken off where the rest
     is exactly the network's; what such a file holds beside that prefix or part is left out, and so is what
-    is no tensor.
+    is no tensor. Older names are taken where the network's own hooks make them newer (``weight_g`` of weight
+    normalisation). A module's extra state (of ``get_extra_state``) is taken where the weights have a tensor
+    for it; else the network keeps its own.
 
     Raises
     ------
@@ -73,24 +77,34 @@ def fit_weights(network: nn.Module, weights: Weights | list[Part]) -> nn.Module:
         If several parts fit, names are missing or unexpected, or shapes or kinds of number differ: says
         which, and how many.
     """
-    wanted = {name: values for name, values in network.state_dict().items() if torch.is_tensor(values)}
-    names = Names(wanted, _tied(network, wanted))
+    state = network.state_dict()
+    extra = [name for name in state if is_extra_state(name)]
+    wanted = {name: v for name, v in state.items() if torch.is_tensor(v) and name not in extra}
+    names = Names(wanted, _tied(network, wanted), extra)
     parts = weights if isinstance(weights, list) else [Part(weights)]
-    fitting = _fitting(parts, wanted, names)
+    fitting = _fitting(parts, network, wanted, names)
     _require_numbers(fitting, wanted)
-    whole = _shared(fitting, names)
-    network.load_state_dict({name: torch.from_numpy(values) for name, values in whole.items()})
+    whole = {name: torch.from_numpy(values) for name, values in _shared(fitting, names).items()}
+    wrong = network.load_state_dict(whole, strict=False)
+    left = [name for name in (*wrong.missing_keys, *wrong.unexpected_keys) if not is_extra_state(name)]
+    if left:
+        raise WeightsError(
+            f"`weights` must be all that the network loads, but it has no tensors of its own for "
+            f"{first_of(left)}; give a network whose state dict holds tensors alone"
+        )
     return network.eval()
 
 
-def _fitting(parts: list[Part], wanted: Mapping[str, torch.Tensor], names: Names) -> Weights:
+def _fitting(
+    parts: list[Part], network: nn.Module, wanted: Mapping[str, torch.Tensor], names: Names
+) -> Weights:
     candidates = [
         _Candidate(part, beginning, found, _wrong(found, wanted, names))
         for part in parts
         if part.unreadable is None
         for beginning, found in fitting_or_nearest(part.weights, names).items()
     ]
-    exact = [candidate for candidate in candidates if not candidate.wrong]
+    exact = [one for one in candidates if not one.wrong] or _renaming(candidates, network, wanted, names)
     if len(exact) > 1:
         raise _several(exact)
     if exact:
@@ -100,6 +114,42 @@ def _fitting(parts: list[Part], wanted: Mapping[str, torch.Tensor], names: Names
             raise part.unreadable
     nearest = max(candidates, key=lambda one: (len(set(one.weights) & set(wanted)), len(one.weights)))
     raise _misfit(nearest, wanted)
+
+
+def _renaming(
+    candidates: list[_Candidate], network: nn.Module, wanted: Mapping[str, torch.Tensor], names: Names
+) -> list[_Candidate]:
+    """Return the candidates that fit under the names that the network's own hooks give them.
+
+    Nothing may be left out then: it could be another that fits. A network is copied for each, so not for an
+    optimiser's few tensors of every parameter.
+    """
+    tried = [
+        replace(one, weights=_renamed(network, one.weights))
+        for one in candidates
+        if len(one.weights) == len(one.part.weights) and 2 * len(one.weights) >= len(wanted)
+    ]
+    return [one for one in tried if one.weights and not _wrong(one.weights, wanted, names)]
+
+
+def _renamed(network: nn.Module, weights: Weights) -> Weights:
+    """Return weights under the names that the network's own hooks give them, if it then takes all; else none.
+
+    Torch's parametrised weight normalisation reads what the older one wrote, for one.
+    """
+    renamed: dict[str, torch.Tensor] = {}
+
+    def look(module: nn.Module, state: Mapping[str, torch.Tensor], prefix: str, *_: object) -> None:
+        own = module.state_dict(prefix=prefix)
+        renamed.update({name: values for name, values in state.items() if name in own})
+
+    with suppress(Exception):  # whatever torch has against these weights, or a copy of the network
+        copy = deepcopy(network)
+        for module in copy.modules():
+            module.register_load_state_dict_pre_hook(look)  # after those that are there
+        copy.load_state_dict({name: torch.from_numpy(values) for name, values in weights.items()})
+        return {name: values.numpy() for name, values in renamed.items()}
+    return {}
 
 
 def _wrong(found: Weights, wanted: Mapping[str, torch.Tensor], names: Names) -> dict[str, list[str]]:
@@ -192,7 +242,8 @@ def _shapes(values: torch.Tensor) -> tuple[tuple[int, ...], ...]:
 
 def _require_numbers(weights: Weights, wanted: Mapping[str, torch.Tensor]) -> None:
     """See that the network's kind of number holds the weights: whole or not, real or not, and how large."""
-    for name, values in weights.items():
+    for name in filter(weights.__contains__, wanted):
+        values = weights[name]
         whole = not (wanted[name].is_floating_point() or wanted[name].is_complex())
         if values.dtype.kind == "c" and not wanted[name].is_complex():
             raise WeightsError(
