@@ -92,13 +92,20 @@ class State:
 
 
 def weights_of(network: nn.Module) -> Weights:
-    """Copy a network's parameters and buffers."""
-    return {name: values.detach().cpu().numpy().copy() for name, values in network.state_dict().items()}
+    """Copy a network's parameters and buffers, without further state that is no tensor."""
+    return {
+        name: values.detach().cpu().numpy().copy()
+        for name, values in network.state_dict().items()
+        if isinstance(values, torch.Tensor)
+    }
 
 
 def set_weights(network: nn.Module, weights: Weights) -> None:
     """Put parameters and buffers into a network, wherever it is."""
-    network.load_state_dict({name: torch.tensor(values) for name, values in weights.items()})
+    others = {
+        name: values for name, values in network.state_dict().items() if not isinstance(values, torch.Tensor)
+    }
+    network.load_state_dict({**others, **{name: torch.tensor(values) for name, values in weights.items()}})
 
 
 def _below(prefix: str, arrays: Arrays) -> Weights:
