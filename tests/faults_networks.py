@@ -16,12 +16,14 @@ from test_axes import TOLD
 from test_forward import (
     NewGELU,
     Swapped,
+    test_a_shared_module_is_named_by_the_module_that_calls_it,
+    test_tokens_are_looked_at_as_they_are,
+)
+from test_padding import (
     Told,
     test_a_mask_of_which_token_may_look_where_leaves_nothing_out,
-    test_a_shared_module_is_named_by_the_module_that_calls_it,
     test_an_additive_mask_leaves_out_what_it_makes_small,
     test_padding_that_cannot_be_told_is_refused_and_the_data_may_say_it,
-    test_tokens_are_looked_at_as_they_are,
 )
 from torch import nn
 
