@@ -121,10 +121,16 @@ def layers(study: _Study) -> None:
 
     with _refusals():
         wanted = read_study(study)
-        from flows.layers import layers_of
+        from flows.layers import as_compared, layers_of
         from flows.screen import show_layers
 
-        show_layers(console, wanted, *layers_of(wanted))
+        known = layers_of(wanted)
+        try:
+            shown, compared = as_compared(wanted, known)
+        except SpanmatchError:
+            show_layers(console, wanted, known, ())  # whoever asked for the wrong ones wants to see them
+            raise
+        show_layers(console, wanted, shown, compared)
 
 
 @app.command()

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from spanmatch.networks.layers import Layer
 
 
-def layers_of(study: Study) -> "tuple[tuple[Layer, ...], frozenset[str]]":
-    """Return all layers in the order of the forward pass, and the names of those that the study compares.
+def layers_of(study: Study) -> "tuple[Layer, ...]":
+    """Return all layers of the study's network in the order of the forward pass.
 
     Raises
     ------
@@ -23,12 +23,23 @@ def layers_of(study: Study) -> "tuple[tuple[Layer, ...], frozenset[str]]":
     check_names(study)
     from spanmatch.networks.architectures import build  # torch: seconds
     from spanmatch.networks.data import load_source
-    from spanmatch.networks.layers import choose
     from spanmatch.networks.probing import list_layers
 
     dataset = load_source(study.source())
     images = dataset.held_out
-    known = list_layers(build(study.architecture, images.shape, dataset.classes, study.width), images)
+    return list_layers(build(study.architecture, images.shape, dataset.classes, study.width), images)
+
+
+def as_compared(study: Study, known: "tuple[Layer, ...]") -> "tuple[tuple[Layer, ...], frozenset[str]]":
+    """Return the layers with their neurons where the study says they are, and the names of those it compares.
+
+    Raises
+    ------
+    ValueError
+        If the study asks for layers that there are not, or that cannot be compared.
+    """
+    from spanmatch.networks.layers import choose
+
     chosen = choose(known, study.wanted_layers())
     said = {layer.name: layer for layer in chosen.layers}
     return tuple(said.get(layer.name, layer) for layer in known), frozenset(said)

@@ -208,6 +208,15 @@ def look_up(path: Path) -> None:
     checks.look_up(study)
 
 
+def test_layers_are_listed_beside_what_is_wrong_with_those_that_are_asked_for(
+    tmp_path: Path, bare_env: Environment
+) -> None:
+    study = write_study(tmp_path, {**TINY, "layers": ["block2.relu9"]})
+    listed = spanmatch("layers", study, env=bare_env, expect=2)
+    assert "block2.relu2" in listed.partition("must be one of")[0]
+    assert "did you mean 'block2.relu" in listed
+
+
 def test_it_is_refused_before_anything_is_made(tmp_path: Path, bare_env: Environment) -> None:
     study = write_study(tmp_path, {**TINY, "architecture": "absent:encoder"})
     said = spanmatch("run", study, "--root", tmp_path / "root", env=bare_env, expect=2, folder=tmp_path)
