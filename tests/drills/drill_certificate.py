@@ -9,6 +9,7 @@ from test_hard import wrong
 DRAWS = 10_000
 
 
+@pytest.mark.filterwarnings("ignore::spanmatch.OffsetWarning")
 @pytest.mark.timeout(3600)
 def test_nothing_certified_is_wrong_in_ten_thousand_draws() -> None:
     seeds = range(100, 100 + -(-DRAWS // len(KINDS)))
