@@ -463,6 +463,20 @@ def test_an_activation_function_that_cannot_be_told_is_not_passed_over() -> None
     assert [(layer.name, layer.positions, layer.neurons) for layer in said] == [("0", 20, 3)]
 
 
+def test_a_pattern_that_only_answers_to_what_is_no_layer_says_why() -> None:
+    class Table(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.table = nn.Parameter(torch.ones(2, 4))
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x @ functional.relu(self.table).T
+
+    for wanted in ("default", "rel*"):
+        with pytest.raises(UnusableLayerError, match=r"'relu' gives .* that does not depend on the images"):
+            choose(list_layers(Table(), (4,)), [wanted])
+
+
 def test_a_pattern_says_what_it_passes_over() -> None:
     network = Of(attention, m=nn.Linear(6, 24))
     chosen = choose(list_layers(network, (7, 6)), ["*"])

@@ -7,7 +7,8 @@ from made import Encoder, images, seeded, whole
 from torch import nn
 
 from spanmatch.networks.data import Images
-from spanmatch.networks.layers import UnusableLayerError
+from spanmatch.networks.layers import UnusableLayerError, choose
+from spanmatch.networks.probing import list_layers
 
 
 class Padded(nn.Module):
@@ -198,3 +199,19 @@ def test_padding_that_cannot_be_told_is_refused_and_the_data_may_say_it(how: str
     mask = some.pixels[..., 0] >= 0
     said = Images(some.stored, some.labels, some.ids, mask=mask)
     assert np.array_equal(np.isnan(whole(network, ("embed",), said)["embed"]).all(axis=2), ~mask)
+
+
+def test_an_activation_function_of_which_padding_cannot_be_told_is_not_passed_over() -> None:
+    class Activated(Asked):
+        def __init__(self) -> None:
+            super().__init__("two masks")
+            self.act = nn.GELU()
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.act(super().forward(x))
+
+    listed = list_layers(seeded(Activated), images(4, 5, 6))
+    with pytest.raises(UnusableLayerError, match=r"'act' gives 5 positions .* padding .*; say .* `mask`"):
+        choose(listed, ["default"])
+    with pytest.raises(UnusableLayerError, match=r"'act' gives 5 positions"):
+        choose(listed, [("act", "last")])

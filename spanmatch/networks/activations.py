@@ -80,7 +80,8 @@ def extract(
     """Yield the activations of layers, a batch of images at a time.
 
     The bits of a layer's activations depend on weights, images, `batch_size` and the kind of device; not on
-    the layers beside it. The forward pass ends at the last layer that is wanted.
+    the layers beside it. The forward pass ends at the last layer that is wanted, unless the network has
+    layers that can be told of padding: then activations are handed over at its end.
 
     Parameters
     ----------

@@ -54,6 +54,8 @@ class Layer:
         What the dimensions of the output stand for, of as many images as the layers were looked at with.
     said
         The dimension that is the neurons, where somebody has said it.
+    is_padded
+        Whether the problem is that it cannot be told which positions are padding.
     """
 
     name: str
@@ -65,6 +67,7 @@ class Layer:
     size: int = 0
     dims: Dims | None = field(default=None, repr=False, compare=False)
     said: Neurons | None = None
+    is_padded: bool = False
 
     @property
     def described(self) -> str:
@@ -150,11 +153,13 @@ def choose(layers: Sequence[Layer], wanted: Sequence[Wanted]) -> Chosen:
         if name in names:
             found = [usable(layer) for layer in found]
         elif name == DEFAULT:
-            found = [usable(layer) if layer.dims is not None else layer for layer in found]
+            found = [usable(layer) if layer.dims is not None or layer.is_padded else layer for layer in found]
         left_out |= {layer.name: layer.problem for layer in found if layer.problem}
         chosen |= {layer.name: layer for layer in found if not layer.problem}
-        if not any(layer.name in chosen for layer in found):
+        if not found:
             _refuse(layers, name)
+        if not any(layer.name in chosen for layer in found):
+            usable(found[0])
     return Chosen(
         tuple(chosen[layer.name] for layer in layers if layer.name in chosen),
         {name: problem for name, problem in left_out.items() if name not in chosen},
@@ -197,7 +202,7 @@ def usable(layer: Layer) -> Layer:
         If it has none.
     """
     if layer.problem:
-        remedy = _REMEDY if layer.dims else _MASK if "padding" in layer.problem else "leave it out"
+        remedy = _REMEDY if layer.dims else _MASK if layer.is_padded else "leave it out"
         raise UnusableLayerError(layer.name, layer.problem, remedy)
     return layer
 

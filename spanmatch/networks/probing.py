@@ -54,9 +54,8 @@ def probe(
 
     def note(site: Site, output: object) -> None:
         dims = tracking.dims(output) if isinstance(output, torch.Tensor) else None
-        if (
-            dims is not None or site.is_activation or not site.is_function
-        ):  # a function of no image is no layer
+        is_table = dims is None and site.is_function and not site.is_activation  # made of no image
+        if not is_table:
             seen.append((site, layout_problem(output), tuple(getattr(output, "shape", ())), dims))
 
     def operated(name: str, pointwise: bool) -> None:
@@ -132,5 +131,5 @@ def _layer(site: Site, problem: str, shape: tuple[int, ...], dims: Dims | None, 
         return replace(layer, problem=problem)
     layer = with_arrangement(replace(layer, dims=dims), arranged(dims))
     if problem := padding_problem(layer.positions, padding):
-        return replace(layer, output=(), arrangement=None, problem=problem, dims=None)
+        return replace(layer, output=(), arrangement=None, problem=problem, dims=None, is_padded=True)
     return layer
