@@ -21,13 +21,13 @@ import httpx
 
 from benchmarks.clock import markdown
 from benchmarks.empty_flow import report
-from flows.checks import look_up
+from flows.command.server import PrefectServer
 from flows.deployed import reanalyse, run_study
-from flows.growth import grown
-from flows.kept import find_study
-from flows.plan import Done, walk
-from flows.server import PrefectServer
-from flows.study import Study
+from flows.run.plan import Done, walk
+from flows.study.growth import grown
+from flows.study.kept import find_study
+from flows.study.model import Study
+from flows.study.resolve import resolve
 from storage.root import Root, Stage
 from tasks.matches import find_matches
 from tasks.records import Cache
@@ -52,7 +52,7 @@ def ours(root: str, epsilon: float | None) -> Callable[[], object]:
     if epsilon is not None:
         return partial(reanalyse, root, [epsilon])
     study = Study.model_validate({**STUDY, "root": root})
-    return partial(run_study, study.model_copy(update={"layers": list(look_up(study).layers[:LAYERS])}))
+    return partial(run_study, study.model_copy(update={"layers": list(resolve(study).layers[:LAYERS])}))
 
 
 def arithmetic(root: str, epsilon: float) -> float:
@@ -69,7 +69,7 @@ def arithmetic(root: str, epsilon: float) -> float:
         return {name: Done(unit, record) for name, unit in planned.items() if (record := records[unit.key])}
 
     wanted = grown(study, epsilons=[epsilon])
-    walk(wanted, look_up(wanted, place), found)
+    walk(wanted, resolve(wanted, place), found)
     new = [unit for unit in units if unit.epsilon == epsilon]
     find_matches(place, replace(new[0], epsilon=0.9))  # what is imported once
     before = time.perf_counter()

@@ -1,1 +1,1 @@
-"""Composition: a study's parameters, the flow that runs it, and the command line."""
+"""What people start: the three deployed flows; in rooms of their own the study, the run, the command line."""

@@ -11,12 +11,12 @@ from prefect import flow
 from prefect.task_runners import ThreadPoolTaskRunner
 from pydantic import Field
 
-from flows.growth import grown
-from flows.kept import find_study, joined
-from flows.page import explain, run_name
-from flows.run import carry_out
-from flows.study import Study
-from flows.study_parts import Epsilon, Seed
+from flows.run.execute import execute
+from flows.run.page import explain, run_name
+from flows.study.growth import grown
+from flows.study.kept import find_study, joined
+from flows.study.model import Study
+from flows.study.values import Epsilon, Seed
 from spanmatch.reporting import StudyResults
 from tasks.cluster import started_ahead
 
@@ -50,7 +50,7 @@ def run_study(study: Study, with_additions: bool = True) -> StudyResults:
     or the scheduler does not answer.
     """
     wanted, _ = joined(study) if with_additions else (study, None)
-    return carry_out(wanted)  # on data that has changed it trains anew
+    return execute(wanted)  # on data that has changed it trains anew
 
 
 @flow(name="reanalyse", timeout_seconds=_REANALYSIS_SECONDS, **_OPTIONS)
@@ -67,7 +67,7 @@ def reanalyse(study: Where, epsilons: Annotated[list[Epsilon], Field(min_length=
     found, kept = find_study(study)
     wanted = grown(found, epsilons=epsilons)
     with started_ahead(wanted != found and wanted.scheduler is None):
-        return carry_out(wanted, kept, never=("networks", "segments"))
+        return execute(wanted, kept, never=("networks", "segments"))
 
 
 @flow(name="extend", timeout_seconds=_DAY_SECONDS, **_OPTIONS)
@@ -105,4 +105,4 @@ def extend(
         epsilons=epsilons,
     )
     with started_ahead(wanted != found and wanted.scheduler is None):
-        return carry_out(wanted, kept)
+        return execute(wanted, kept)

@@ -12,7 +12,7 @@ from spanmatch.networks.recipe import Recipe, epochs_needed
 from storage.checkpoints import write_checkpoint
 from storage.digests import json_digest
 from storage.root import Root, Stage
-from storage.training import TrainingState
+from storage.training_state import TrainingState
 from tasks.datasets import load_planned
 from tasks.devices import device_of_this_worker
 from tasks.progress import advance

@@ -12,7 +12,7 @@ from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.cache_policies import NO_CACHE
 
 from spanmatch.reporting import Drawn, StudyResults, report_markdown, report_page, similarity_table
-from storage import results as files
+from storage import result_files as files
 from storage.root import Root
 from tasks.retries import RETRIES
 

@@ -10,7 +10,7 @@ from conftest import REPOSITORY
 from distributed.cli import dask_scheduler, dask_worker
 from prefect.cli._app import _app as prefect_commands
 
-from flows.cli import app as spanmatch_commands
+from flows.command.cli import app as spanmatch_commands
 
 FOLDER = REPOSITORY / "deployments"
 TEXT = {path.name: path.read_text(encoding="utf-8") for path in sorted(FOLDER.iterdir()) if path.is_file()}

@@ -15,7 +15,8 @@ from faults import Fault
 from pipeline import carried_out, in_this_process, quick, write
 from typer.testing import CliRunner
 
-from flows import cli, layers
+from flows.command import cli
+from flows.study import layer_list as layers
 from spanmatch.errors import OwnCodeError, SpanmatchError
 from tasks.mendable import explained
 

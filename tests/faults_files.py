@@ -14,8 +14,8 @@ from conftest import TINY
 from faults import Fault
 from PIL import Image
 
-from flows.study import validated
-from flows.study_file import read_study
+from flows.study.file import read_study
+from flows.study.model import validated
 from spanmatch.errors import SpanmatchError
 from spanmatch.networks import architectures, catalogue
 from spanmatch.networks.data import Preprocessing, image_folder, load_dataset

@@ -27,8 +27,8 @@ from test_padding import (
 )
 from torch import nn
 
-from flows.screen import show_layers
-from flows.study import Study
+from flows.command.screen import show_layers
+from flows.study.model import Study
 from spanmatch import GramMatrix, match_profile
 from spanmatch.networks.layers import UnusableLayerError, choose
 from spanmatch.networks.probing import list_layers

@@ -13,8 +13,8 @@ from faults_roots import ROOTS
 from pipeline import carried_out, in_this_process, quick, write
 from safetensors.numpy import save_file
 
-from flows.prune import survey
-from flows.status import status
+from flows.command.prune import survey
+from flows.command.status import status
 from spanmatch.networks.architectures import build
 from spanmatch.networks.resume import weights_of
 

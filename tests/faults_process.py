@@ -20,8 +20,8 @@ from faults import Fault
 from pipeline import QUICK, carried_out, in_this_process, quick
 from rich.console import Console
 
-from flows.screen import Bars
-from flows.study import Study
+from flows.command.screen import Bars
+from flows.study.model import Study
 from spanmatch import GramMatrix
 from storage.arrays import Artefact, GroupWriter
 from storage.root import Root, Stage

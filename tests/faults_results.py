@@ -14,13 +14,13 @@ from pipeline import carried_out, in_this_process, quick, write
 from prefect.logging import disable_run_logger
 from rich.console import Console
 
-from flows import checks
-from flows.kept import keep
-from flows.results import read_results
-from flows.run import _tell_left_out
-from flows.screen import Bars, show_status, show_summary
-from flows.setting import Setting
-from flows.status import status
+from flows.command.screen import Bars, show_status, show_summary
+from flows.command.status import status
+from flows.run.collect import read_results
+from flows.run.execute import _tell_left_out
+from flows.study import resolve as checks
+from flows.study.kept import keep
+from flows.study.resolved import Resolved
 from spanmatch.errors import InputValueError
 from spanmatch.reporting import (
     Comparison,
@@ -64,9 +64,9 @@ def left_out_layers(folder: Path) -> None:
         )
         results, _ = carried_out(study, cluster)
         state = status(study)
-        setting = checks.look_up(study)
+        resolved = checks.resolve(study)
     assert list(results.left_out) == ["block3.relu2", "classifier.relu1"]
-    assert state.left_out == setting.left_out == results.left_out
+    assert state.left_out == resolved.left_out == results.left_out
     sentence = (
         f"Not compared: {', '.join(results.left_out)}, because the networks of 'wide' have no such layer."
     )
@@ -76,7 +76,7 @@ def left_out_layers(folder: Path) -> None:
 
     def begin(console: Console) -> None:
         with Bars(console, study) as bars, listening(bars), disable_run_logger():
-            _tell_left_out(setting)
+            _tell_left_out(resolved)
 
     for shown in (
         report_page(results).replace("&#x27;", "'"),
@@ -91,9 +91,9 @@ def left_out_layers(folder: Path) -> None:
 def remembered(folder: Path) -> None:
     study = quick(folder)
     root = Root.prepare(study.root)
-    setting = replace(checks.look_up(study), left_out={"flow": "the axis of its neurons cannot be told"})
-    checks.remember(study, root, setting)
-    assert checks.look_up(study, root) == setting
+    resolved = replace(checks.resolve(study), left_out={"flow": "the axis of its neurons cannot be told"})
+    checks.remember(study, root, resolved)
+    assert checks.resolve(study, root) == resolved
 
 
 ROWS = StudyResults(
@@ -133,7 +133,7 @@ def of_another_study(folder: Path) -> None:
     study = quick(folder)
     root = Root.prepare(folder)
     write_results(ROWS, root)
-    keep(root, study.model_copy(update={"name": "other"}), Setting(("relu",), "", "", 0))
+    keep(root, study.model_copy(update={"name": "other"}), Resolved(("relu",), "", "", 0))
     says = f"those in {str(folder)!r} are of 'other', which ran last, got 'tiny'; run 'tiny' again"
     with pytest.raises(InputValueError, match=re.escape(says)):
         read_results(root, "tiny")
@@ -239,7 +239,7 @@ RESULTS = [
         "named with the reason on the screen, in status, results, report and artefact",
         left_out_layers,
     ),
-    Fault(6, "a remembered setting with a layer left out", "forgotten", "named again", remembered),
+    Fault(6, "a remembered resolved with a layer left out", "forgotten", "named again", remembered),
     Fault(
         14, "result files as they are written", "worked", "works, with those of earlier versions", as_written
     ),

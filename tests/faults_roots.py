@@ -17,26 +17,30 @@ from faults import Fault
 from obstore.exceptions import BaseError
 from pipeline import quick
 
-from flows import checks, kept, plan, prune, results
-from flows.setting import Setting
-from flows.status import status
-from flows.study import Study
+from flows.command import prune
+from flows.command.status import status
+from flows.run import collect as results
+from flows.run import plan
+from flows.study import kept
+from flows.study import resolve as checks
+from flows.study.model import Study
+from flows.study.resolved import Resolved
 from spanmatch.networks.data import load_dataset
 from storage import bucket
-from storage import results as files
+from storage import result_files as files
 from storage.arrays import Artefact, GroupReader, GroupWriter
 from storage.checkpoints import read_checkpoint, write_checkpoint
 from storage.documents import publish_document, read_document
 from storage.inventory import Item, inventory
 from storage.places import UnreachableRootError, UnusableRootError
 from storage.root import Root
-from storage.training import TrainingState
+from storage.training_state import TrainingState
 from tasks.networks import make_network
 from tasks.records import Cache
 
 WEIGHTS = {"a": np.arange(6.0)}
 DIGITS = load_dataset("digits")
-SETTING = Setting(("block2.relu2",), DIGITS.digest, DIGITS.held_out.digest, 599)
+SETTING = Resolved(("block2.relu2",), DIGITS.digest, DIGITS.held_out.digest, 599)
 KEY = "0" * 64
 
 
@@ -86,7 +90,7 @@ def operations(study: Study) -> dict[str, Callable[[], object]]:
         "study.json": lambda: kept.read_kept(root),
         "keep study.json": lambda: kept.keep(root, study, SETTING),
         "join": lambda: kept.joined(study),
-        "settings": lambda: checks.look_up(study, root),
+        "settings": lambda: checks.resolve(study, root),
         "status": lambda: status(study),
         "prune": lambda: prune.survey([study]),
         "train": lambda: make_network(root, unit),
@@ -146,7 +150,7 @@ def unreadable(name: str) -> Callable[[Path], None]:
         study = quick(folder)
         root = Root.prepare(study.root)
         root.write_text("training.jsonl", "")
-        file = Path(root.where(name.format(unit=unit_of(study).key, settings=checks.remembered_under(study))))
+        file = Path(root.where(name.format(unit=unit_of(study).key, settings=checks.remembered_as(study))))
         file.parent.mkdir(parents=True, exist_ok=True)
         file.unlink(missing_ok=True)
         file.symlink_to(file)  # opening it is an error, whoever asks

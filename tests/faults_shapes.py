@@ -14,9 +14,9 @@ from PIL import Image
 from rich.console import Console
 from torch import nn
 
-from flows import checks
-from flows.screen import Bars
-from flows.study import Study, validated
+from flows.command.screen import Bars
+from flows.study import resolve as checks
+from flows.study.model import Study, validated
 from spanmatch.networks.architectures import build
 from spanmatch.networks.data import Dataset, Images, load_source
 from spanmatch.networks.layers import choose

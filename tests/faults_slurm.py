@@ -18,9 +18,9 @@ from conftest import TINY, spanmatch, write_study
 from faults import Fault
 from jobs import check_data_is_left_alone, check_jobs_that_are_over_are_replaced, check_work_is_left_alone
 
-from flows.activation_files import gram_of_files
-from flows.arrays import match_arrays
-from flows.results import read_results
+from flows.command.activation_files import gram_of_files
+from flows.command.match_files import match_arrays
+from flows.run.collect import read_results
 from spanmatch import (
     GramMatrix,
     MatchProfile,
@@ -208,7 +208,7 @@ def check_memory_advice(folder: Path) -> None:
         raise MemoryError("no room")
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("flows.arrays.gram_of_files", full)
+        patch.setattr("flows.command.match_files.gram_of_files", full)
         with pytest.raises(SpanmatchError, match=r"save fewer columns"):
             match_arrays(folder / "x.npy", folder / "x.npy", [0.3])
 
@@ -384,7 +384,7 @@ OFFSETS = [
 PEAK = """
 import sys
 from pathlib import Path
-from flows.activation_files import gram_of_files
+from flows.command.activation_files import gram_of_files
 
 def peak():
     return int(Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0]) * 1024

@@ -11,8 +11,9 @@ import pytest
 from conftest import TINY
 from faults import Fault
 
-from flows import checks, plan
-from flows.study import Study
+from flows.run import plan
+from flows.study import resolve as checks
+from flows.study.model import Study
 from spanmatch.errors import SpanmatchError
 from spanmatch.networks.architectures import build
 from spanmatch.networks.data import load_dataset
@@ -235,15 +236,15 @@ def _run(folder: Path) -> None:
     }
     study = Study.model_validate({**TINY, **changes})
     with project(folder, {"f_one.py": f"from f_helper import width\n{NET}", "f_helper.py": width(10)}):
-        setting = checks.look_up(study)
-        assert setting.code == project_digest("f_one:net")
-        unit = plan.network_units(study, setting)["seed0"]
+        resolved = checks.resolve(study)
+        assert resolved.code == project_digest("f_one:net")
+        unit = plan.network_units(study, resolved)["seed0"]
         other = replace(unit, source=DataSource("f_data:data"), recipe=None, weights="none.pt")
         write(folder, {"f_data.py": DATA})
         with pytest.raises(SpanmatchError, match="`dataset` must give the same images whenever"):
             make_network(Root.prepare(study.root), other)
         write(folder, {"f_helper.py": "# longer\n" + width(12)})
-        assert project_digest("f_one:net") != setting.code
+        assert project_digest("f_one:net") != resolved.code
         with pytest.raises(SpanmatchError, match="`architecture` must stand on the same sources"):
             make_network(Root.prepare(study.root), unit)
 

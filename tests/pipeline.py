@@ -14,11 +14,11 @@ import yaml
 from conftest import DIGITS, TINY
 from distributed import LocalCluster
 
-from flows import plan
-from flows.checks import look_up
-from flows.plan import Done
-from flows.results import collect
-from flows.study import Study
+from flows.run import plan
+from flows.run.collect import collect
+from flows.run.plan import Done
+from flows.study.model import Study
+from flows.study.resolve import resolve
 from spanmatch.reporting import StudyResults
 from storage.root import Root, Stage
 from tasks.cluster import Cluster
@@ -73,7 +73,7 @@ def carried_out(
     Whatever is to happen `before` is given the root, a stage and the jobs that it lacks.
     """
     root, computed = Root.prepare(study.root), Counter[Stage]()
-    setting = look_up(study, root)
+    resolved = resolve(study, root)
 
     def complete(stage: Stage, units: Mapping[Any, Unit]) -> dict[Any, Done]:
         records = Cache(root).look_up_all(units.values())
@@ -84,4 +84,4 @@ def carried_out(
             computed[stage] += 1
         return {name: Done(unit, records[unit.key]) for name, unit in units.items()}
 
-    return collect(root, study.name, plan.walk(study, setting, complete), {}, setting.left_out), computed
+    return collect(root, study.name, plan.walk(study, resolved, complete), {}, resolved.left_out), computed

@@ -11,8 +11,8 @@ import torch
 from conftest import TINY, Environment, computed, ledger, spanmatch, write_study
 from faults_weights import prefixed
 
-from flows import checks
-from flows.study_file import read_study
+from flows.study import resolve as checks
+from flows.study.file import read_study
 from spanmatch.networks.data import load_dataset
 
 MINE = '''
@@ -199,13 +199,13 @@ def test_what_cannot_be_had_is_refused(tmp_path: Path, monkeypatch, changes, mes
     monkeypatch.syspath_prepend(tmp_path)
     path = write_study(tmp_path, {**TINY, **changes})
     with pytest.raises(ValueError, match=re.escape(message)):
-        look_up(path)
+        resolved(path)
 
 
-def look_up(path: Path) -> None:
+def resolved(path: Path) -> None:
     study = read_study(path)
     checks.check_names(study)
-    checks.look_up(study)
+    checks.resolve(study)
 
 
 def test_layers_are_listed_beside_what_is_wrong_with_those_that_are_asked_for(

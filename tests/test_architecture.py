@@ -109,7 +109,7 @@ def test_importing_the_library_loads_the_mathematics_alone() -> None:
 
 def test_dask_workers_load_neither_prefect_nor_torch_to_match() -> None:
     # a worker's process imports the command line's module, then the piece's
-    assert not loaded_by("import flows.cli, tasks.matches") & {"torch", "prefect", "matplotlib"}
+    assert not loaded_by("import flows.command.cli, tasks.matches") & {"torch", "prefect", "matplotlib"}
 
 
 def test_a_clusters_workers_do_not_load_the_program_that_starts_them(tmp_path: Path) -> None:

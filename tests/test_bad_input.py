@@ -10,9 +10,9 @@ import torch
 import yaml
 from conftest import DIGITS, TINY, Environment, free_port, spanmatch, write_study
 
-from flows import plan
-from flows.setting import Setting
-from flows.study import Study
+from flows.run import plan
+from flows.study.model import Study
+from flows.study.resolved import Resolved
 from spanmatch.errors import SpanmatchError
 from storage.root import Root
 from tasks.devices import device_of_this_worker
@@ -177,7 +177,7 @@ def test_a_gpu_that_a_worker_lacks_is_said_without_a_traceback(tmp_path: Path) -
     study = Study.model_validate(
         yaml.safe_load(DIGITS.read_text()) | {"training": {"mixed_precision": True}, "root": str(tmp_path)}
     )
-    unit = plan.network_units(study, Setting(("classifier.relu1",), "data", "data", 599))["seed0"]
+    unit = plan.network_units(study, Resolved(("classifier.relu1",), "data", "data", 599))["seed0"]
     with pytest.raises(SpanmatchError, match="`mixed_precision` must be false without a CUDA"):
         make_network(Root.prepare(tmp_path), unit)
 

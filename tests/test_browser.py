@@ -21,8 +21,8 @@ from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
 from playwright.sync_api import TimeoutError as TookTooLongError
 from services import Api, prefect
 
-from flows.study import Study
-from flows.study_parts import Training
+from flows.study.model import Study
+from flows.study.values import Training
 
 OUTPUT = Path(os.environ.get("SPANMATCH_TEST_OUTPUT", REPOSITORY / "test-output"))
 

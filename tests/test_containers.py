@@ -12,8 +12,8 @@ from jsonschema import Draft202012Validator, ValidationError
 from prefect.settings import Settings
 from prefect.settings.legacy import _get_settings_fields
 
-from flows.allowed import MODULES, SCHEDULERS
-from flows.study_file import read_study
+from flows.study.allowed import MODULES, SCHEDULERS
+from flows.study.file import read_study
 from spanmatch.networks.data.places import FOLDER_VARIABLE
 
 COMPOSE = yaml.safe_load(TEXT["docker-compose.yaml"])

@@ -20,8 +20,8 @@ from prefect.utilities.callables import parameter_schema
 from prefect.utilities.schema_tools import validate
 from prefect.utilities.templating import apply_values
 
-from flows.study import Study
-from flows.study_file import read_study
+from flows.study.file import read_study
+from flows.study.model import Study
 
 DEPLOYMENTS = {
     f"{flow}/{entry['name']}": entry

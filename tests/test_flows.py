@@ -25,11 +25,11 @@ from prefect.exceptions import PrefectHTTPStatusError
 from prefect.flow_engine import run_flow
 from prefect.settings import PREFECT_API_URL, PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 
-from flows.allowed import MODULES, SCHEDULERS
 from flows.deployed import extend, reanalyse, run_study
-from flows.growth import grown as grown_by
-from flows.kept import read_kept
-from flows.study import Study
+from flows.study.allowed import MODULES, SCHEDULERS
+from flows.study.growth import grown as grown_by
+from flows.study.kept import read_kept
+from flows.study.model import Study
 from storage.root import Root
 
 

@@ -8,8 +8,8 @@ from cases import random_bytes
 from conftest import DIGITS
 from PIL import Image
 
-from flows.checks import look_up
-from flows.study_file import read_study
+from flows.study.file import read_study
+from flows.study.resolve import resolve
 from spanmatch.networks.data import (
     Preprocessing,
     UnreadableImageError,
@@ -81,10 +81,10 @@ def test_a_study_of_a_folder_sees_that_its_images_changed(tmp_path: Path) -> Non
         update={"dataset": f"folder:{tmp_path / 'images'}", "architecture": "resnet20", "images": 1}
     )
     root = Root.prepare(tmp_path / "root")
-    before = look_up(study, root)
-    assert look_up(study, root) == before
+    before = resolve(study, root)
+    assert resolve(study, root) == before
     write_image(tmp_path / "images/cat/9.png", random_bytes(8, 6, 3))
-    assert look_up(study, root).dataset_digest != before.dataset_digest
+    assert resolve(study, root).dataset_digest != before.dataset_digest
 
 
 def test_images_of_two_sizes_are_refused_unless_they_are_made_one(tmp_path: Path) -> None:

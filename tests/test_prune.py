@@ -16,17 +16,17 @@ from conftest import NOTHING, TINY, Environment, computed, results, spanmatch, w
 from test_reuse import content
 from test_roots import objects
 
-from flows.checks import look_up
-from flows.kept import keep
-from flows.prune import remove, survey
-from flows.status import planned, status
-from flows.study import Study
-from flows.study_file import read_study
+from flows.command.prune import remove, survey
+from flows.command.status import planned, status
+from flows.study.file import read_study
+from flows.study.kept import keep
+from flows.study.model import Study
+from flows.study.resolve import resolve
 from spanmatch.errors import SpanmatchError
 from storage.bucket import Bucket
 from storage.folder import Folder
 from storage.places import UnusableRootError
-from storage.results import STUDY
+from storage.result_files import STUDY
 from storage.root import FORMAT, STAGES, Root
 from tasks.grams import prefixes
 
@@ -118,7 +118,7 @@ def test_what_is_left_is_the_study_and_what_is_not_ours_and_what_went_comes_back
     assert unused == {"segments", "grams", "training", "settings", "staging"}, (
         "the last run wanted the others"
     )
-    keep(Root.at(root), wanted, look_up(wanted))  # as a run of it does
+    keep(Root.at(root), wanted, resolve(wanted))  # as a run of it does
     before["study.json"] = (root / "study.json").read_bytes()
     printed = spanmatch("prune", study, "--root", root, env=env)
     assert "left alone: " in printed, "all was written just now"
@@ -257,7 +257,7 @@ def test_what_stands_on_what_is_missing_is_left_alone(
 
     # nobody reduces from the sums over fewer images any more, now that there are those over all
     assert kinds(grown, "unused") == {"matches": 8, "profiles": 4, "grams": 4}
-    gram = next(unit for unit in planned(grown, look_up(grown), root)["grams"].units)
+    gram = next(unit for unit in planned(grown, resolve(grown), root)["grams"].units)
     shorter = prefixes(gram)[0]
     root.forget("grams", gram.key)
     shorter_is = {
@@ -269,7 +269,7 @@ def test_what_stands_on_what_is_missing_is_left_alone(
     assert kinds(grown, "unused") == {"grams": 3}
     root.place.remove(root.record("segments", min(root.recorded("segments"))))
     assert "grams" not in kinds(grown, "unused")
-    network = next(unit for unit in planned(tiny, look_up(tiny), root)["networks"].units)
+    network = next(unit for unit in planned(tiny, resolve(tiny), root)["networks"].units)
     state = path / "training" / f"{network.key}.safetensors"
     state.parent.mkdir(exist_ok=True)
     state.write_text("epoch 1")
@@ -279,7 +279,7 @@ def test_what_stands_on_what_is_missing_is_left_alone(
     assert kinds(tiny, "unused") == {"networks": 1}
     assert survey([tiny, grown], hours=0).unused == ()
     gone = study_of(TINY | {"weights": {"alice": "gone.safetensors"}}, path, tmp_path)
-    keep(root, gone, replace(look_up(tiny), weights={"alice": DEAD}))
+    keep(root, gone, replace(resolve(tiny), weights={"alice": DEAD}))
     with pytest.raises(ValueError, match=r"`weights` must be files .* \(asked for by what the last run comp"):
         survey([tiny], hours=0)
 

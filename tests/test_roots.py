@@ -19,7 +19,7 @@ from storage.bucket import Bucket
 from storage.checkpoints import read_checkpoint, write_checkpoint
 from storage.documents import publish_document, read_document
 from storage.places import UnusableRootError
-from storage.results import read_critical_epsilons, write_critical_epsilons
+from storage.result_files import read_critical_epsilons, write_critical_epsilons
 from storage.root import FORMAT, DamagedArtefactError, Root
 from tasks.grams import GramUnit, SegmentLayer
 from tasks.records import Cache

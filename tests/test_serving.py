@@ -17,10 +17,10 @@ from conftest import COMMAND, REPOSITORY, TINY, Environment, computed, end_group
 from rich.console import Console
 from test_interruptions import see_interrupts
 
-from flows.allowed import allow, check_allowed
-from flows.serving import serve_session
-from flows.study import Study
-from flows.study_file import read_study
+from flows.command.serving import serve_session
+from flows.study.allowed import allow, check_allowed
+from flows.study.file import read_study
+from flows.study.model import Study
 
 AUTOMATIONS = REPOSITORY / "deployments" / "automations.yaml"
 

@@ -17,7 +17,7 @@ from storage.digests import array_digest, json_digest
 from storage.documents import publish_document, read_document
 from storage.layout import Layout
 from storage.places import UnusableRootError
-from storage.results import read_critical_epsilons, write_critical_epsilons
+from storage.result_files import read_critical_epsilons, write_critical_epsilons
 from storage.root import DamagedArtefactError, Root, Stage
 
 

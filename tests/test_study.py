@@ -16,12 +16,12 @@ from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey, FlowRunFilter, FlowRunFilterId
 from safetensors import safe_open
 
-from flows.checks import look_up
-from flows.plan import Done, Outcome, walk
-from flows.study_file import read_study
+from flows.run.plan import Done, Outcome, walk
+from flows.study.file import read_study
+from flows.study.resolve import resolve
 from spanmatch import GramMatrix, Match, is_match, match_profile, simple_matches
 from storage.arrays import GroupReader
-from storage.results import read_critical_epsilons
+from storage.result_files import read_critical_epsilons
 from storage.root import Root
 from tasks.grams import read_gram
 from tasks.records import Cache
@@ -49,9 +49,9 @@ def outcome(digits_root: Path) -> Outcome:
     """Every record of the finished study, looked up as a run looks them up."""
     study = read_study(DIGITS)
     cache = Cache(Root.at(digits_root))
-    setting = look_up(study)
+    resolved = resolve(study)
     return walk(
-        study, setting, lambda _, units: {name: Done(u, cache.look_up(u)) for name, u in units.items()}
+        study, resolved, lambda _, units: {name: Done(u, cache.look_up(u)) for name, u in units.items()}
     )
 
 

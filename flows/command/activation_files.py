@@ -13,7 +13,7 @@ from typing import Any, BinaryIO, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from flows.ids import IDS, check_names, check_same
+from flows.command.sample_ids import IDS, check_names, check_same
 from spanmatch import GramMatrix
 from spanmatch.errors import InputValueError
 

@@ -5,8 +5,8 @@ Apart from the checks because it is asked for by name, before there is a study w
 
 from typing import TYPE_CHECKING
 
-from flows.checks import check_names
-from flows.study import Study
+from flows.study.model import Study
+from flows.study.resolve import check_names
 
 if TYPE_CHECKING:
     from spanmatch.networks.layers import Layer

@@ -10,9 +10,9 @@ from dataclasses import replace
 from itertools import chain, product
 from typing import Any, NamedTuple
 
-from flows.comparisons import Checkpoint, Comparison, Network, comparisons, networks
-from flows.setting import Setting
-from flows.study import Study
+from flows.study.comparisons import Checkpoint, Comparison, Network, comparisons, networks
+from flows.study.model import Study
+from flows.study.resolved import Resolved
 from storage.arrays import Artefact
 from storage.root import Stage
 from tasks.grams import GramUnit, SegmentLayer
@@ -76,11 +76,11 @@ class Outcome(NamedTuple):
     matches: dict[tuple[Pair, float], Done]
 
 
-def walk(study: Study, setting: Setting, complete: Complete) -> Outcome:
+def walk(study: Study, resolved: Resolved, complete: Complete) -> Outcome:
     """Go through the stages in order, each planned from the records of those before."""
-    networks = complete("networks", network_units(study, setting))
-    segments = complete("segments", segment_units(study, setting, networks))
-    grams = complete("grams", gram_units(study, setting, segments))
+    networks = complete("networks", network_units(study, resolved))
+    segments = complete("segments", segment_units(study, resolved, networks))
+    grams = complete("grams", gram_units(study, resolved, segments))
     profiles = complete("profiles", profile_units(grams))
     matches = complete("matches", match_units(study, grams, profiles))
     return Outcome(networks, segments, grams, profiles, matches)
@@ -91,58 +91,58 @@ def job_name(name: object) -> object:
     return (name.checkpoint, name.start) if isinstance(name, SegmentName) else name
 
 
-def others(setting: Setting) -> dict[str, Study]:
+def others(resolved: Resolved) -> dict[str, Study]:
     """Return the other studies by name."""
-    return {name: other.study for name, other in setting.others.items()}
+    return {name: other.study for name, other in resolved.others.items()}
 
 
-def compared(study: Study, setting: Setting) -> list[Comparison]:
+def compared(study: Study, resolved: Resolved) -> list[Comparison]:
     """Return the checkpoints that are compared."""
-    return comparisons(study, others(setting))
+    return comparisons(study, others(resolved))
 
 
-def checkpoints(study: Study, setting: Setting) -> list[Checkpoint]:
+def checkpoints(study: Study, resolved: Resolved) -> list[Checkpoint]:
     """Return every network at every moment that is compared."""
-    return list(dict.fromkeys(chain.from_iterable(compared(study, setting))))
+    return list(dict.fromkeys(chain.from_iterable(compared(study, resolved))))
 
 
-def pairs(study: Study, setting: Setting) -> list[Pair]:
+def pairs(study: Study, resolved: Resolved) -> list[Pair]:
     """Return every layer of every comparison."""
-    return [Pair(layer, one) for one in compared(study, setting) for layer in setting.layers]
+    return [Pair(layer, one) for one in compared(study, resolved) for layer in resolved.layers]
 
 
-def totals(study: Study, setting: Setting) -> dict[Stage, int]:
+def totals(study: Study, resolved: Resolved) -> dict[Stage, int]:
     """Return how many jobs each stage has at most: one for the layers of a forward pass.
 
     Those that turn out to be one and the same, such as networks of two names, are counted each.
     """
-    everything = len(pairs(study, setting))
-    moments = checkpoints(study, setting)
+    everything = len(pairs(study, resolved))
+    moments = checkpoints(study, resolved)
     return {
         "networks": len({checkpoint.network for checkpoint in moments}),
-        "segments": len(moments) * len(study.segments(setting.held_out)),
+        "segments": len(moments) * len(study.segments(resolved.held_out)),
         "grams": everything,
         "profiles": everything,
         "matches": everything * len(study.epsilons),
     }
 
 
-def network_units(study: Study, setting: Setting) -> Networks:
+def network_units(study: Study, resolved: Resolved) -> Networks:
     """One network for each that is compared: to be trained, or to be taken over from its file."""
-    known = networks(study, others(setting))
+    known = networks(study, others(resolved))
     wanted: dict[str, set[str]] = defaultdict(set)
-    for checkpoint in checkpoints(study, setting):
+    for checkpoint in checkpoints(study, resolved):
         wanted[checkpoint.network].add(checkpoint.moment)
-    units = {name: _network_unit(known[name], setting, wanted[name]) for name in wanted}
+    units = {name: _network_unit(known[name], resolved, wanted[name]) for name in wanted}
     keep: dict[str, set[str]] = defaultdict(set)  # of networks that are one under several names, all moments
     for unit in units.values():
         keep[unit.key].update(unit.keep)
     return {name: replace(unit, keep=tuple(sorted(keep[unit.key]))) for name, unit in units.items()}
 
 
-def _network_unit(network: Network, setting: Setting, wanted: Collection[str]) -> NetworkUnit:
+def _network_unit(network: Network, resolved: Resolved, wanted: Collection[str]) -> NetworkUnit:
     study = network.study
-    looked_up = setting if network.other is None else setting.others[network.other]
+    looked_up = resolved if network.other is None else resolved.others[network.other]
     return NetworkUnit(
         label=network.shown,
         seed=network.seed,
@@ -160,15 +160,15 @@ def _network_unit(network: Network, setting: Setting, wanted: Collection[str]) -
     )
 
 
-def segment_units(study: Study, setting: Setting, done: Mapping[str, Done]) -> Segments:
+def segment_units(study: Study, resolved: Resolved, done: Mapping[str, Done]) -> Segments:
     """One segment for each checkpoint, range of images and layer."""
     units: Segments = {}
-    planned = network_units(study, setting)
-    for checkpoint in checkpoints(study, setting):
+    planned = network_units(study, resolved)
+    for checkpoint in checkpoints(study, resolved):
         if checkpoint.network not in done:
             continue
         network, record = planned[checkpoint.network], done[checkpoint.network].record
-        for (start, stop), layer in product(study.segments(setting.held_out), setting.layers):
+        for (start, stop), layer in product(study.segments(resolved.held_out), resolved.layers):
             forward = f"{network.label} · {checkpoint.moment} · images {start}-{stop - 1}"
             units[SegmentName(layer, checkpoint, start)] = SegmentUnit(
                 label=f"{forward} · {layer}",
@@ -179,9 +179,9 @@ def segment_units(study: Study, setting: Setting, done: Mapping[str, Done]) -> S
                 code=network.code,
                 width=network.width,
                 source=study.source(),
-                dataset_digest=setting.held_out_digest,
+                dataset_digest=resolved.held_out_digest,
                 layer=layer,
-                neurons=setting.neurons.get(layer),
+                neurons=resolved.neurons.get(layer),
                 start=start,
                 stop=stop,
                 positions=study.positions,
@@ -192,9 +192,9 @@ def segment_units(study: Study, setting: Setting, done: Mapping[str, Done]) -> S
     return units
 
 
-def gram_units(study: Study, setting: Setting, segments: Mapping[SegmentName, Done]) -> Grams:
+def gram_units(study: Study, resolved: Resolved, segments: Mapping[SegmentName, Done]) -> Grams:
     """One Gram matrix for each layer and pair of networks."""
-    starts = [start for start, _ in study.segments(setting.held_out)]
+    starts = [start for start, _ in study.segments(resolved.held_out)]
 
     def side(layer: str, checkpoint: Checkpoint) -> tuple[SegmentLayer, ...]:
         done = [segments[SegmentName(layer, checkpoint, start)] for start in starts]
@@ -210,7 +210,7 @@ def gram_units(study: Study, setting: Setting, segments: Mapping[SegmentName, Do
             x=side(pair.layer, pair.compared.x),
             y=side(pair.layer, pair.compared.y),
         )
-        for pair in pairs(study, setting)
+        for pair in pairs(study, resolved)
         if all(
             SegmentName(pair.layer, checkpoint, start) in segments
             for checkpoint, start in product(pair.compared, starts)

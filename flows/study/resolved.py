@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from flows.study import Study
+from flows.study.model import Study
 
 
 @dataclass(frozen=True)
-class Setting:
+class Resolved:
     """What a study refers to by name, looked up.
 
     Attributes
@@ -31,7 +31,7 @@ class Setting:
     weights
         For each network that is trained already the digest of its file.
     others
-        The other studies by name, each with its own setting.
+        The other studies by name, each with its own resolved.
     left_out
         Layers that the study asks for and that are not compared, each with the reason in words.
     """

@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from flows import plan
-from flows.checks import look_up
-from flows.plan import Done
-from flows.setting import Setting
-from flows.study import Study
+from flows.run import plan
+from flows.run.plan import Done
+from flows.study.model import Study
+from flows.study.resolve import resolve
+from flows.study.resolved import Resolved
 from storage.root import STAGES, Root, Stage
 from tasks.records import Cache
 from tasks.unit import Unit, jobs
@@ -54,10 +54,10 @@ def status(study: Study) -> Status:
     """
     root = Root.at(study.root)
     root.check()
-    setting = look_up(study, root)
-    stages = planned(study, setting, root)
-    totals = plan.totals(study, setting)
-    return Status([_status(stage, stages[stage], totals[stage]) for stage in STAGES], setting.left_out)
+    resolved = resolve(study, root)
+    stages = planned(study, resolved, root)
+    totals = plan.totals(study, resolved)
+    return Status([_status(stage, stages[stage], totals[stage]) for stage in STAGES], resolved.left_out)
 
 
 def _status(stage: Stage, planned: "Planned", most: int) -> StageStatus:
@@ -66,7 +66,7 @@ def _status(stage: Stage, planned: "Planned", most: int) -> StageStatus:
     return StageStatus(stage, done, most - (planned.names - len(together)))
 
 
-def planned(study: Study, setting: Setting, root: Root) -> dict[Stage, Planned]:
+def planned(study: Study, resolved: Resolved, root: Root) -> dict[Stage, Planned]:
     """Walk the plan with the records that are there; a stage misses what stands on records that are not."""
     cache = Cache(root)
     stages: dict[Stage, Planned] = {}
@@ -84,5 +84,5 @@ def planned(study: Study, setting: Setting, root: Root) -> dict[Stage, Planned]:
             if records[unit.key] is not None
         }
 
-    plan.walk(study, setting, found)
+    plan.walk(study, resolved, found)
     return stages

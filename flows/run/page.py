@@ -17,7 +17,7 @@ from prefect.client.schemas.objects import FlowRun, State
 from prefect.context import FlowRunContext
 from pydantic import ValidationError
 
-from flows.study import Study
+from flows.study.model import Study
 from spanmatch.reporting import failure_markdown
 from tasks.report import report_key
 

@@ -1,6 +1,6 @@
 """`spanmatch serve`: a study's flow on a schedule, from this process, with no work pool to look after.
 
-Apart from `flows.session`, which runs a study once. Here each run is a process of its own, which Prefect's
+Each run is a process of its own, which Prefect's
 runner starts; one goes on at a time.
 """
 
@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from flows.allowed import allow
-from flows.session import check_beforehand
-from flows.study import Study
+from flows.command.session import check_beforehand
+from flows.study.allowed import allow
+from flows.study.model import Study
 from spanmatch.errors import InputValueError
 from spanmatch.networks.catalogue import TAKEN_MODULES
 
@@ -49,7 +49,7 @@ def serve_session(study: Study, console: Console, *, cron: str | None, every: st
     _require_no_namesake(Path.cwd())
     check_beforehand(study)
     allow(study)
-    from flows.server import PrefectServer
+    from flows.command.server import PrefectServer
 
     server = PrefectServer()
     server.wait()

@@ -10,11 +10,11 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from flows.setting import Setting
-from flows.study import Study, validated
-from flows.study_file import read_study
+from flows.study.file import read_study
+from flows.study.model import Study, validated
+from flows.study.resolved import Resolved
 from spanmatch.errors import InputValueError
-from storage.results import STUDY, write_json
+from storage.result_files import STUDY, write_json
 from storage.root import Root, is_url
 
 # What must be as it was: with anything else in one of these, nothing that is there would be reused.
@@ -49,10 +49,10 @@ class Kept(BaseModel):
     digests: dict[str, str]
 
 
-def keep(root: Root, study: Study, setting: Setting) -> None:
+def keep(root: Root, study: Study, resolved: Resolved) -> None:
     """Write down what was compared, once its results are written."""
     lasting = study.model_copy(update={"scheduler": None})  # an address is gone tomorrow
-    kept = Kept(study=lasting, digests=_digests(setting))
+    kept = Kept(study=lasting, digests=_digests(resolved))
     write_json(root, STUDY, kept.model_dump(mode="json"))
 
 
@@ -135,7 +135,7 @@ def joined(study: Study) -> tuple[Study, Kept | None]:
     return validated(values, source=f"{study.name} joined with {root.where(STUDY)}"), kept
 
 
-def require_same_data(kept: Kept, setting: Setting) -> None:
+def require_same_data(kept: Kept, resolved: Resolved) -> None:
     """See that data, weights and code are those that the last run stood on.
 
     Raises
@@ -143,7 +143,7 @@ def require_same_data(kept: Kept, setting: Setting) -> None:
     ValueError
         If not.
     """
-    now = _digests(setting)
+    now = _digests(resolved)
     for what, digest in kept.digests.items():
         if now.get(what, digest) != digest:
             message = (
@@ -181,16 +181,16 @@ def _shown(value: object) -> str:
     return repr(value.model_dump()) if isinstance(value, BaseModel) else repr(value)
 
 
-def _digests(setting: Setting) -> dict[str, str]:
+def _digests(resolved: Resolved) -> dict[str, str]:
     found: Mapping[str, str] = {
-        "training data": setting.dataset_digest,
-        "held-out images": setting.held_out_digest,
-        "architecture's module": setting.code,
-        **{f"weights of {name}": digest for name, digest in setting.weights.items()},
-        **{f"training data of {name}": other.dataset_digest for name, other in setting.others.items()},
+        "training data": resolved.dataset_digest,
+        "held-out images": resolved.held_out_digest,
+        "architecture's module": resolved.code,
+        **{f"weights of {name}": digest for name, digest in resolved.weights.items()},
+        **{f"training data of {name}": other.dataset_digest for name, other in resolved.others.items()},
         **{
             f"weights of {name}/{given}": digest
-            for name, other in setting.others.items()
+            for name, other in resolved.others.items()
             for given, digest in other.weights.items()
         },
     }

@@ -9,11 +9,11 @@ from typing import Any, TypeVar, cast, get_args
 
 from pydantic import TypeAdapter, ValidationError
 
-from flows import comparisons
-from flows.comparisons import Checkpoint
-from flows.kept import read_kept
-from flows.plan import Outcome, Pair
-from flows.sense import miscounted, nonsense, place
+from flows.run.plan import Outcome, Pair
+from flows.run.row_rules import miscounted, nonsense, place
+from flows.study import comparisons
+from flows.study.comparisons import Checkpoint
+from flows.study.kept import read_kept
 from spanmatch.errors import InputValueError
 from spanmatch.reporting import (
     Comparison,
@@ -24,7 +24,7 @@ from spanmatch.reporting import (
     SimpleMatchRow,
     StudyResults,
 )
-from storage import results as files
+from storage import result_files as files
 from storage.root import Root
 from tasks.matches import MatchDocument, read_matches
 from tasks.profiles import read_profile

@@ -5,7 +5,7 @@ from typing import Any
 
 import yaml
 
-from flows.study import Study, validated
+from flows.study.model import Study, validated
 from spanmatch.errors import InputTypeError, InputValueError
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from rich.console import Console
 
-from flows.activation_files import gram_of_files
+from flows.command.activation_files import gram_of_files
 from spanmatch import (
     GramMatrix,
     Match,

@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import spanmatch.networks
-from flows.comparisons import comparisons
-from flows.setting import OtherStudy, Setting
-from flows.study import Study
-from flows.study_file import read_study
+from flows.study.comparisons import comparisons
+from flows.study.file import read_study
+from flows.study.model import Study
+from flows.study.resolved import OtherStudy, Resolved
 from spanmatch.errors import InputValueError
 from spanmatch.networks.catalogue import (
     HELD_OUT_IMAGES,
@@ -64,7 +64,7 @@ def is_plain(study: Study) -> bool:
     )
 
 
-def look_up(study: Study, root: Root | None = None) -> Setting:
+def resolve(study: Study, root: Root | None = None) -> Resolved:
     """Resolve the study's layers, and digest its data, weights and code.
 
     Loads torch and the data, which takes seconds, unless `root` remembers the answer from an earlier run
@@ -83,18 +83,18 @@ def look_up(study: Study, root: Root | None = None) -> Setting:
         if remembered is not None:
             _require_images(study, remembered.held_out)
             return remembered
-    setting = _looked_up(study, weights)
+    resolved = _looked_up(study, weights)
     if root is not None and root.exists:
-        remember(study, root, setting)
-    return setting
+        remember(study, root, resolved)
+    return resolved
 
 
-def remember(study: Study, root: Root, setting: Setting) -> None:
-    """Keep the answer of `look_up`, where it lasts, under a root that was not yet there when it looked."""
-    memory = _memory(study, setting.weights)
-    if _is_lasting(study) and _remembered(root, memory) != setting:
+def remember(study: Study, root: Root, resolved: Resolved) -> None:
+    """Keep the answer of `resolve`, where it lasts, under a root that was not yet there when it looked."""
+    memory = _memory(study, resolved.weights)
+    if _is_lasting(study) and _remembered(root, memory) != resolved:
         with suppress(OSError, UnusableRootError):  # on a full disk it is looked up again
-            root.write_text(memory, json.dumps(asdict(setting)))
+            root.write_text(memory, json.dumps(asdict(resolved)))
 
 
 def _is_lasting(study: Study) -> bool:
@@ -102,20 +102,20 @@ def _is_lasting(study: Study) -> bool:
 
 
 def _memory(study: Study, weights: Mapping[str, str]) -> str:
-    return f"cache/settings/{_question(study, weights)}"
+    return f"cache/settings/{_inputs_digest(study, weights)}"
 
 
-def remembered_under(study: Study) -> str:
-    """Return the key under which a root remembers what `look_up` found for the study."""
-    return _question(study, _weights_digests(study))
+def remembered_as(study: Study) -> str:
+    """Return the key under which a root remembers what `resolve` found for the study."""
+    return _inputs_digest(study, _weights_digests(study))
 
 
-def _question(study: Study, weights: Mapping[str, str]) -> str:
+def _inputs_digest(study: Study, weights: Mapping[str, str]) -> str:
     asked = [asdict(study.source()), study.architecture, study.width, study.wanted_layers(), weights]
     return json_digest([*asked, _code_digest()])
 
 
-def _looked_up(study: Study, weights: Mapping[str, str]) -> Setting:
+def _looked_up(study: Study, weights: Mapping[str, str]) -> Resolved:
     from spanmatch.networks.data import forget_datasets, load_source  # torch and scikit-learn: seconds
     from spanmatch.networks.layers import as_if_said, choose
     from spanmatch.networks.padding import check_mask
@@ -132,7 +132,7 @@ def _looked_up(study: Study, weights: Mapping[str, str]) -> Setting:
     chosen, left_out = _shared(study, found, others)
     passed_over = {layer: f"it gives {problem}" for layer, problem in found.left_out.items()}
     comparisons(study, {name: other.study for name, (other, _) in others.items()})
-    return Setting(
+    return Resolved(
         layers=chosen,
         neurons=said,
         dataset_digest=dataset.digest,
@@ -250,10 +250,10 @@ def _weights_digest(name: str, path: str) -> str:
         ) from None
 
 
-def _remembered(root: Root, memory: str) -> Setting | None:
+def _remembered(root: Root, memory: str) -> Resolved | None:
     try:
         found = json.loads(root.read(memory))
-        return Setting(**{**found, "layers": tuple(found["layers"])})
+        return Resolved(**{**found, "layers": tuple(found["layers"])})
     except (FileNotFoundError, ValueError, KeyError, TypeError):
         return None
 

@@ -8,8 +8,8 @@ import os
 from collections.abc import Iterator, Mapping, MutableMapping
 from pathlib import Path
 
-from flows.study import Study
-from flows.study_file import read_study
+from flows.study.file import read_study
+from flows.study.model import Study
 from spanmatch.errors import InputValueError
 from spanmatch.networks.catalogue import FOLDER_PREFIX
 

@@ -50,10 +50,10 @@ def run(
 ) -> None:
     """Run a study: compute what is missing, reuse the rest, and report."""
     with _refusals():
-        from flows.study_file import read_study
+        from flows.study.file import read_study
 
         wanted = read_study(study).with_options(epsilon or (), scheduler, root)
-        from flows.session import (
+        from flows.command.session import (
             run_session,  # Prefect takes seconds to import: not before the study is sound
         )
 
@@ -73,10 +73,10 @@ def serve(
 ) -> None:
     """Run a study on a schedule, or whenever the UI asks, for as long as this command runs."""
     with _refusals():
-        from flows.study_file import read_study
+        from flows.study.file import read_study
 
         wanted = read_study(study).with_options(root=root)
-        from flows.serving import serve_session
+        from flows.command.serving import serve_session
 
         serve_session(wanted, console, cron=cron, every=every)
 
@@ -84,13 +84,13 @@ def serve(
 @app.command()
 def status(study: _Study, epsilon: _Epsilons = None, root: _Root = None) -> None:
     """Show what of a study is done, and what a run would compute."""
-    from flows.study_file import read_study
+    from flows.study.file import read_study
 
     with _refusals():
         wanted = read_study(study).with_options(epsilon or (), root=root)
-        from flows.checks import check_names
-        from flows.screen import show_status
-        from flows.status import status as status_of
+        from flows.command.screen import show_status
+        from flows.command.status import status as status_of
+        from flows.study.resolve import check_names
 
         check_names(wanted)
         show_status(console, wanted, status_of(wanted))
@@ -99,12 +99,12 @@ def status(study: _Study, epsilon: _Epsilons = None, root: _Root = None) -> None
 @app.command()
 def report(study: _Study, root: _Root = None) -> None:
     """Write the report page again, from the results of the last run."""
-    from flows.study_file import read_study
+    from flows.study.file import read_study
 
     with _refusals():
         wanted = read_study(study).with_options(root=root)
-        from flows.results import read_results
-        from storage.results import REPORT
+        from flows.run.collect import read_results
+        from storage.result_files import REPORT
         from storage.root import Root
         from tasks.report import write_report
 
@@ -117,12 +117,12 @@ def report(study: _Study, root: _Root = None) -> None:
 @app.command()
 def layers(study: _Study) -> None:
     """List the layers of a study's network, with their shapes; marked are those that it compares."""
-    from flows.study_file import read_study
+    from flows.study.file import read_study
 
     with _refusals():
         wanted = read_study(study)
-        from flows.layers import as_compared, layers_of
-        from flows.screen import show_layers
+        from flows.command.screen import show_layers
+        from flows.study.layer_list import as_compared, layers_of
 
         known = layers_of(wanted)
         try:
@@ -152,12 +152,12 @@ def prune(
     yes: Annotated[bool, typer.Option("--yes", help="Delete what is unused.")] = False,
 ) -> None:
     """List what under a root neither these studies nor its last run refer to; with --yes, delete it."""
-    from flows.study_file import read_study
+    from flows.study.file import read_study
 
     with _refusals():
         wanted = [read_study(study).with_options(root=root) for study in studies]
-        from flows.prune import common_root, remove, survey
-        from flows.screen import show_survey
+        from flows.command.prune import common_root, remove, survey
+        from flows.command.screen import show_survey
 
         kept = common_root(wanted)
         found = survey(wanted, older_than)
@@ -182,7 +182,7 @@ def match(
 
     A .npz file holds one array and may hold the samples' ids, which must then be those of the other file.
     """
-    from flows.arrays import match_arrays, show_json, show_matches
+    from flows.command.match_files import match_arrays, show_json, show_matches
 
     with _refusals():
         found = match_arrays(x, y, epsilon)

@@ -7,13 +7,13 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from flows.checks import check_names, look_up, remembered_under
-from flows.kept import read_kept
-from flows.status import Planned, planned
-from flows.study import Study
+from flows.command.status import Planned, planned
+from flows.study.kept import read_kept
+from flows.study.model import Study
+from flows.study.resolve import check_names, remembered_as, resolve
 from spanmatch.errors import InputTypeError, InputValueError
 from storage.inventory import KINDS, Item, Kind, inventory
-from storage.results import STUDY
+from storage.result_files import STUDY
 from storage.root import STAGES, Root
 from tasks.grams import GramUnit, prefixes
 
@@ -142,14 +142,14 @@ def refer(studies: Sequence[Study], root: Root) -> References:
 def _add(references: References, study: Study, root: Root) -> None:
     """Walk the plan of a study with the records that are there."""
     keys = references.keys
-    stages = planned(study, look_up(study, root), root)
+    stages = planned(study, resolve(study, root), root)
     for number, stage in enumerate(STAGES):
         keys[stage] |= {unit.key for unit in stages[stage].units}
         if stages[stage].missing:
             references.undecided.update(STAGES[number + 1 :])
     keys["grams"] |= _starting_points(stages["grams"])
     keys["training"] |= stages["networks"].missing
-    keys["settings"].add(remembered_under(study))
+    keys["settings"].add(remembered_as(study))
 
 
 def _starting_points(grams: Planned) -> set[str]:

@@ -5,8 +5,8 @@ Apart from the flows because it is a pure function of the study.
 
 from collections.abc import Sequence
 
-from flows.kept import union
-from flows.study import Study, validated
+from flows.study.kept import union
+from flows.study.model import Study, validated
 from spanmatch.errors import InputValueError
 
 

@@ -1,7 +1,7 @@
 """A study's parameters: one pydantic model for the YAML file, the command line and the Prefect form.
 
 Apart because everything else takes a study that is already known to be sound. What can be checked without
-loading torch is checked here; `flows.checks` does the rest.
+loading torch is checked here; `flows.study.resolve` does the rest.
 """
 
 import difflib
@@ -18,7 +18,7 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails
 
-from flows.study_parts import (
+from flows.study.values import (
     Epsilon,
     FolderPreprocessing,
     LayerChoice,

@@ -8,8 +8,8 @@ import os
 
 from rich.console import Console
 
-from flows import checks
-from flows.study import Study
+from flows.study.model import Study
+from flows.study.resolve import check_names, is_plain, resolve
 from storage.root import Root
 
 # Before Prefect is imported, where the user has not chosen otherwise: its logs go to the server, not over the
@@ -29,13 +29,13 @@ def run_session(study: Study, console: Console) -> None:
     root = check_beforehand(study)
     for name, value in _QUIET.items():
         os.environ.setdefault(name, value)
-    from flows.server import PrefectServer
+    from flows.command.server import PrefectServer
 
     server = PrefectServer()
     console.print(f"[bold]{study.name}[/]: {server}", highlight=False, soft_wrap=True)
+    from flows.command.screen import Bars, show_summary
+    from flows.command.status import status
     from flows.deployed import run_study
-    from flows.screen import Bars, show_summary
-    from flows.status import status
     from tasks.cluster import started_ahead
     from tasks.progress import listening
 
@@ -57,11 +57,11 @@ def check_beforehand(study: Study) -> Root:
     ValueError
         If the study asks for what there is not.
     """
-    checks.check_names(study)
+    check_names(study)
     root = Root.at(study.root)
     root.check()
-    if not checks.is_plain(study):
-        checks.look_up(study, root)
+    if not is_plain(study):
+        resolve(study, root)
     if study.scheduler is not None:
         from tasks.cluster import check_scheduler
 

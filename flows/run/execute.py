@@ -12,14 +12,15 @@ from prefect import get_run_logger
 from prefect.futures import PrefectFuture
 from prefect.utilities.annotations import quote
 
-from flows import checks, plan
-from flows.allowed import check_allowed
-from flows.kept import Kept, keep, require_same_data
-from flows.page import is_deployed, open_page
-from flows.plan import Done
-from flows.results import collect
-from flows.setting import Setting
-from flows.study import Study
+from flows.run import plan
+from flows.run.collect import collect
+from flows.run.page import is_deployed, open_page
+from flows.run.plan import Done
+from flows.study.allowed import check_allowed
+from flows.study.kept import Kept, keep, require_same_data
+from flows.study.model import Study
+from flows.study.resolve import check_names, remember, resolve
+from flows.study.resolved import Resolved
 from spanmatch.errors import SpanmatchError
 from spanmatch.reporting import StudyResults, left_out_sentences
 from storage.root import DamagedArtefactError, Root, Stage
@@ -34,7 +35,7 @@ from tasks.unit import Unit, jobs
 _NAMED = 5  # units that a refusal names; of more it says how many
 
 
-def carry_out(study: Study, kept: Kept | None = None, *, never: Collection[Stage] = ()) -> StudyResults:
+def execute(study: Study, kept: Kept | None = None, *, never: Collection[Stage] = ()) -> StudyResults:
     """Compute what a study lacks, and write its results and report; call it from a flow.
 
     Parameters
@@ -55,54 +56,54 @@ def carry_out(study: Study, kept: Kept | None = None, *, never: Collection[Stage
     with open_page(study) as page:
         if is_deployed():
             check_allowed(study)
-        setting = _checked(study, kept)
+        resolved = _checked(study, kept)
         root = Root.prepare(study.root)
-        checks.remember(study, root, setting)
-        with _few_words(), cluster_at(study.scheduler) as cluster, counting() as counter:
-            _tell_left_out(setting)
+        remember(study, root, resolved)
+        with _quiet_task_log(), cluster_at(study.scheduler) as cluster, counting() as counter:
+            _tell_left_out(resolved)
             run = _Run(study.name, root, cluster, counter, never)
             page.ledger = run.ledger
-            results = _complete(study, setting, run, root)
+            results = _complete(study, resolved, run, root)
             with cluster.closing():
                 quoted = cast("StudyResults", quote(results))  # Prefect would look into every row for futures
                 # in a thread: an interrupt in the midst of matplotlib's callbacks would be lost
                 publish.submit(quoted, root, page.asked).result()
-        keep(root, study, setting)
+        keep(root, study, resolved)
     return results
 
 
-def _checked(study: Study, kept: Kept | None) -> Setting:
+def _checked(study: Study, kept: Kept | None) -> Resolved:
     """See that a run can begin; change nothing."""
-    checks.check_names(study)
+    check_names(study)
     root = Root.at(study.root)
     root.check()
-    setting = checks.look_up(study, root)
+    resolved = resolve(study, root)
     if kept is not None:
-        require_same_data(kept, setting)
+        require_same_data(kept, resolved)
     if study.scheduler is not None:
         check_scheduler(study.scheduler)
-    return setting
+    return resolved
 
 
-def _tell_left_out(setting: Setting) -> None:
-    for sentence in left_out_sentences(setting.left_out):
+def _tell_left_out(resolved: Resolved) -> None:
+    for sentence in left_out_sentences(resolved.left_out):
         get_run_logger().warning(sentence)
         listener().noticed(sentence)
 
 
-def _complete(study: Study, setting: Setting, run: "_Run", root: Root) -> StudyResults:
+def _complete(study: Study, resolved: Resolved, run: "_Run", root: Root) -> StudyResults:
     """Walk the plan, again after each repair, until everything is there."""
     while True:
         try:
-            outcome = plan.walk(study, setting, run.complete)
-            return collect(root, study.name, outcome, run.ledger(), setting.left_out)
+            outcome = plan.walk(study, resolved, run.complete)
+            return collect(root, study.name, outcome, run.ledger(), resolved.left_out)
         except* DamagedArtefactError as found:
             damages = cast("Sequence[DamagedArtefactError]", found.exceptions)
         run.repair(damages)  # out here: what is raised in there becomes a group
 
 
 @contextmanager
-def _few_words() -> Iterator[None]:
+def _quiet_task_log() -> Iterator[None]:
     """Keep the log to what a person reads: one that each of some thousand tasks has finished is none."""
     logger = logging.getLogger("prefect.task_runs")
     before = logger.level

@@ -14,8 +14,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.table import Table
 from rich.text import Text
 
-from flows.status import Status
-from flows.study import Study
+from flows.command.status import Status
+from flows.study.model import Study
 from spanmatch.reporting import (
     StudyResults,
     SummaryTable,
@@ -25,12 +25,12 @@ from spanmatch.reporting import (
     summary_rows,
 )
 from storage.inventory import KINDS
-from storage.results import REPORT
+from storage.result_files import REPORT
 from storage.root import Root, Stage
 from tasks.progress import Tally
 
 if TYPE_CHECKING:
-    from flows.prune import Survey
+    from flows.command.prune import Survey
     from spanmatch.networks.layers import Layer
     from storage.inventory import Item
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import combinations, product
 from typing import NamedTuple
 
-from flows.study import Study
+from flows.study.model import Study
 from spanmatch.errors import InputValueError
 from spanmatch.networks.recipe import require_checkpoints
 
