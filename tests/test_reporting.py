@@ -11,15 +11,18 @@ import pytest
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
+from spanmatch.measures import MEASURES
 from spanmatch.reporting import (
     Comparison,
     CriticalEpsilons,
     EpochRow,
+    MeasureRow,
     NetworkRow,
     SimilarityRow,
     SimpleMatchRow,
     StudyResults,
     curves_figure,
+    measures_figure,
     report_markdown,
     report_page,
     shown_network,
@@ -30,6 +33,8 @@ from spanmatch.reporting import (
     training_figure,
 )
 from spanmatch.reporting.aggregate import group_similarities, similarity_curve, simple_match_sizes
+from spanmatch.reporting.measures import measure_spreads, measure_tables
+from spanmatch.reporting.theme import group_colour
 
 FIGURES = (similarity_figure, curves_figure, simple_match_sizes_figure)
 PAPER = "https://arxiv.org/abs/1810.11750"
@@ -143,6 +148,26 @@ def make_general():
     )
 
 
+def with_measures(results, names):
+    """The maximum match as a measure, and others that one layer and one pair have no value of."""
+    rng = np.random.default_rng(2)
+    rows = [
+        MeasureRow(
+            r.layer, r.layer, r.checkpoint_x, r.checkpoint_y, "maximum-match", r.epsilon, r.similarity, 9
+        )
+        for r in results.similarity
+    ]
+    for name in names:
+        for place, pair in enumerate(results.critical_epsilons):
+            undefined = place == 0 or pair.layer == "relu2_1"
+            value = None if undefined else float(rng.normal(scale=100))
+            checkpoints = pair.checkpoint_x, pair.checkpoint_y
+            rows.append(MeasureRow(pair.layer, pair.layer, *checkpoints, name, None, value, 9))
+            # of different layers: no point of a line along the layers
+            rows.append(MeasureRow(pair.layer, "another", *checkpoints, name, None, 1e9, 9))
+    return dataclasses.replace(results, measures=tuple(rows))
+
+
 HOSTILE = "<img src=x onerror=\"alert('&')\">|`*$a$_b_"
 CASES = {
     "plain": make_results(),
@@ -159,6 +184,7 @@ CASES = {
         training=make_training([HOSTILE], 1),
     ),
     "general": make_general(),
+    "measures": with_measures(make_results(), ["unheard-of", HOSTILE]),
 }
 
 
@@ -287,7 +313,7 @@ def test_page_is_well_formed(results, page):
     parsed = Page(page)
     assert parsed.open == []
     assert parsed.tags.count("title") == parsed.tags.count("h1") == parsed.tags.count("main") == 1
-    assert parsed.tags.count("svg") == 3 + bool(results.training)
+    assert parsed.tags.count("svg") == 3 + bool(results.training) + bool(results.measures)
     assert parsed.tags.count("caption") == parsed.tags.count("table")
     assert sum(name == "aria-label" and bool(value) for name, value in parsed.attributes) >= 3
 
@@ -540,3 +566,107 @@ def test_the_legend_of_many_long_groups_leaves_room_for_the_panel():
     assert bottom >= ax.get_window_extent().y1
     label = next(text for text in figure.texts if text.get_text() == "maximum match similarity")
     assert label.get_window_extent().y1 <= bottom
+
+
+def values_of(results, measure, parameter, layer, group):
+    """Values of a measure that the pairs of a group have in a layer."""
+    pairs = {(c.checkpoint_x, c.checkpoint_y) for c in results.comparisons if c.group == group}
+    wanted = measure, parameter, layer, layer
+    return [
+        row.value
+        for row in results.measures
+        if (row.measure, row.parameter, row.layer_x, row.layer_y) == wanted
+        and (row.checkpoint_x, row.checkpoint_y) in pairs
+        and row.value is not None
+    ]
+
+
+def test_a_measure_is_drawn_at_the_middle_epsilon_as_the_mean_over_the_pairs_that_have_a_value():
+    results = CASES["measures"]
+    figure = measures_figure(results)
+    spreads = measure_spreads(results)
+    groups = ("final", "initial")
+    counts = set()
+    for ax, (measure, parameter) in zip(
+        figure.axes, [("maximum-match", 0.25), ("unheard-of", None), (HOSTILE, None)], strict=True
+    ):
+        lines = {line.get_color(): line for line in ax.get_lines()}
+        for group, line in zip(groups, [lines[group_colour(place)] for place in range(2)], strict=True):
+            for layer, drawn in zip(results.layers, line.get_ydata(), strict=True):
+                values = values_of(results, measure, parameter, layer, group)
+                counts.add(len(values))
+                if values:
+                    assert drawn == pytest.approx(np.mean(values))
+                    spread = spreads[measure, layer, group]
+                    assert (spread.minimum, spread.maximum) == (min(values), max(values))
+                else:
+                    assert np.isnan(drawn)
+                    assert (measure, layer, group) not in spreads
+    assert counts == {0, 2, 3}
+    assert {"ε = 0.25", "final", "initial", "unheard-of", "maximum match similarity"} <= texts_of(figure)
+
+
+def test_a_measure_has_an_axis_of_all_its_values(monkeypatch):
+    rows = tuple(
+        MeasureRow("fc", "fc", "seed0-final", "seed1-final", name, None, value, 9)
+        for name, value in (("correlation", 0.5), ("distance", 7.0), ("maximum-match", 0.5))
+    )
+    known = MEASURES["maximum-match"]
+    others = {
+        "correlation": dataclasses.replace(known, bounds=(-1.0, 1.0)),
+        "distance": dataclasses.replace(known, bounds=(0.0, np.inf)),
+    }
+    monkeypatch.setattr("spanmatch.reporting.measures.MEASURES", {**MEASURES, **others})
+    correlation, distance, match = measures_figure(
+        dataclasses.replace(CASES["one of each"], measures=rows)
+    ).axes
+    assert correlation.get_ylim() == pytest.approx((-1.04, 1.04))
+    assert match.get_ylim() == pytest.approx((-0.02, 1.02))
+    low, high = distance.get_ylim()
+    assert -0.5 < low < 0
+    assert 7 < high < 8
+
+
+def test_page_and_markdown_tabulate_the_means_of_measures():
+    results = CASES["measures"]
+    page, markdown = page_of("measures"), report_markdown(results)
+    header = ("layer", "maximum match similarity, ε = 0.25", "unheard-of", HOSTILE)
+    assert [table.header for table in measure_tables(results)] == [header] * 2
+    for group, table in zip(("final", "initial"), measure_tables(results), strict=True):
+        assert table.group == group
+        assert f"<caption>Mean of each measure by layer, group {group}</caption>" in page
+        assert f"## Mean of each measure, group {group}" in markdown
+        for layer, match, unheard_of, _ in table.rows:
+            assert match == f"{np.mean(values_of(results, 'maximum-match', 0.25, layer, group)):.3f}"
+            values = values_of(results, "unheard-of", None, layer, group)
+            assert unheard_of == (f"{np.mean(values):.4g}" if values else "–")
+            assert f'<tr><th scope="row">{layer}</th><td>{match}</td><td>{unheard_of}</td>' in page
+            assert f"| {layer} | {match} | {unheard_of} |" in markdown
+    assert "<img" not in page + markdown
+
+
+def test_measures_are_described_and_explained():
+    page = page_of("measures")
+    text = "".join(Page(page).texts)
+    assert "<h2>Measures along the layers</h2>" in page
+    labels = [value for name, value in Page(page).attributes if name == "aria-label"]
+    assert any(
+        f"one panel for each measure (maximum match similarity, unheard-of, {HOSTILE})" in v for v in labels
+    )
+    assert "the middle one: maximum match similarity at ε = 0.25." in text
+    assert "A pair for which a measure is undefined is left out of it." in text
+    known = MEASURES["maximum-match"]
+    assert f"{known.definition} {known.reference}." in text
+    assert page.count("<dt>Maximum match similarity</dt>") == 1
+    assert "<dt>Unheard" not in page
+
+
+def test_without_measures_there_is_no_word_of_them():
+    plain = CASES["plain"]
+    between = MeasureRow("relu1_1", "relu2_1", "seed0-final", "seed1-final", "maximum-match", 0.25, 0.5, 9)
+    for results in (plain, dataclasses.replace(plain, measures=(between,))):
+        assert report_page(results) == page_of("plain")
+        assert report_markdown(results) == report_markdown(plain)
+        with pytest.raises(ValueError, match=r"^`results.measures` must hold at least one row"):
+            measures_figure(results)
+    assert "Measures" not in page_of("plain")

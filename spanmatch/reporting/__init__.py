@@ -6,6 +6,7 @@ Apart from the mathematics and from storage: nothing here computes a match, open
 from spanmatch.reporting.drawn import Drawn
 from spanmatch.reporting.figures import curves_figure, similarity_figure, simple_match_sizes_figure
 from spanmatch.reporting.markdown import failure_markdown, report_markdown
+from spanmatch.reporting.measures import measures_figure
 from spanmatch.reporting.names import shown_network
 from spanmatch.reporting.offsets import offset_sentences
 from spanmatch.reporting.page import report_page
@@ -13,6 +14,7 @@ from spanmatch.reporting.results import (
     Comparison,
     CriticalEpsilons,
     EpochRow,
+    MeasureRow,
     NetworkRow,
     SimilarityRow,
     SimpleMatchRow,
@@ -27,6 +29,7 @@ __all__ = [
     "CriticalEpsilons",
     "Drawn",
     "EpochRow",
+    "MeasureRow",
     "NetworkRow",
     "SimilarityRow",
     "SimpleMatchRow",
@@ -35,6 +38,7 @@ __all__ = [
     "curves_figure",
     "failure_markdown",
     "left_out_sentences",
+    "measures_figure",
     "offset_sentences",
     "report_markdown",
     "report_page",

@@ -21,6 +21,7 @@ __all__ = [
     "group_names",
     "group_pairs",
     "group_similarities",
+    "middle",
     "middle_epsilon",
     "similarity_curve",
     "simple_match_sizes",
@@ -54,9 +55,13 @@ def study_epsilons(results: StudyResults) -> tuple[float, ...]:
 
 
 def middle_epsilon(results: StudyResults) -> float:
-    """Median epsilon of a study, the lower one of two."""
-    epsilons = study_epsilons(results)
-    return epsilons[(len(epsilons) - 1) // 2]
+    """Middle epsilon of a study."""
+    return middle(study_epsilons(results))
+
+
+def middle(values: Sequence[float]) -> float:
+    """Median of ascending values, the lower one of two."""
+    return values[(len(values) - 1) // 2]
 
 
 def group_names(results: StudyResults) -> tuple[str, ...]:

@@ -6,10 +6,11 @@ Apart from the page's markup: what a figure shows is said once, for those who se
 from dataclasses import dataclass
 
 from spanmatch.reporting.aggregate import group_names, study_epsilons, training_histories
+from spanmatch.reporting.measures import shown_measures
 from spanmatch.reporting.names import shown_network
 from spanmatch.reporting.results import StudyResults
 
-__all__ = ["FigureTexts", "figure_texts", "training_texts"]
+__all__ = ["FigureTexts", "figure_texts", "measure_texts", "training_texts"]
 
 _SIZES_CAPTION = (
     "Neurons of both networks in a simple match, in bins that double. The number above a column counts the "
@@ -50,6 +51,28 @@ def figure_texts(results: StudyResults) -> tuple[FigureTexts, FigureTexts, Figur
         f"panels for each tolerance ({epsilons}), one column for each group ({groups}).",
     )
     return along_layers, curves, sizes
+
+
+def measure_texts(results: StudyResults) -> FigureTexts:
+    """Describe the figure of all measures."""
+    measures = shown_measures(results)
+    names = ", ".join(measure.label for measure in measures)
+    caption = (
+        "One panel for each measure. Mean over the pairs of a group; the band runs from the pair with the "
+        "lowest to the pair with the highest value."
+    )
+    at_epsilon = [f"{measure.label} at {measure.note}" for measure in measures if measure.note]
+    if at_epsilon:
+        caption += f" Where there is one value for each tolerance, the middle one: {', '.join(at_epsilon)}."
+    if any(row.value is None for row in results.measures):
+        caption += " A pair for which a measure is undefined is left out of it."
+    return FigureTexts(
+        heading="Measures along the layers",
+        caption=caption,
+        alt=f"Line charts along the layers {', '.join(results.layers)}: one panel for each measure "
+        f"({names}), one line for each group ({', '.join(group_names(results))}). A table below holds "
+        "the means.",
+    )
 
 
 def training_texts(results: StudyResults) -> FigureTexts:

@@ -8,6 +8,7 @@ from functools import cached_property
 from matplotlib.figure import Figure
 
 from spanmatch.reporting.figures import curves_figure, similarity_figure, simple_match_sizes_figure
+from spanmatch.reporting.measures import measures_figure
 from spanmatch.reporting.results import StudyResults
 from spanmatch.reporting.training import training_figure
 
@@ -34,6 +35,11 @@ class Drawn:
     def simple_match_sizes(self) -> Figure:
         """Of `simple_match_sizes_figure`."""
         return simple_match_sizes_figure(self._results)
+
+    @cached_property
+    def measures(self) -> Figure:
+        """Of `measures_figure`."""
+        return measures_figure(self._results)
 
     @cached_property
     def training(self) -> Figure:

@@ -23,11 +23,11 @@ from spanmatch.reporting.panels import (
     add_legend,
     add_lines,
     drop_unused,
-    group_columns,
     label_figure,
     legend_columns,
     legend_height,
     message_figure,
+    panel_columns,
     panel_figure,
     panel_width,
     set_similarity_axis,
@@ -50,7 +50,7 @@ def similarity_figure(results: StudyResults) -> Figure:
     """
     groups, epsilons = group_names(results), study_epsilons(results)
     similarities = group_similarities(results)
-    columns = group_columns(results)
+    columns = panel_columns(results, len(groups))
     rows = -(-len(groups) // columns)
     figure = panel_figure(columns * panel_width(results) + 1.0, rows * 2.9 + 0.9)
     axes = list(figure.subplots(rows, columns, squeeze=False).flat)
@@ -131,7 +131,7 @@ def simple_match_sizes_figure(results: StudyResults) -> Figure:
         return message_figure("no simple matches at any tolerance")
     bins = sorted({_size_bin(size) for values in sizes.values() for size in values})
     top = max(bins[-1], 3)
-    columns = group_columns(results)
+    columns = panel_columns(results, len(groups))
     blocks = -(-len(groups) // columns)
     rows = blocks * len(epsilons)
     figure = panel_figure(columns * panel_width(results) + 1.0, rows * 1.3 + blocks * 0.8)

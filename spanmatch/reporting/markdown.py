@@ -9,6 +9,7 @@ from html import escape
 
 from spanmatch.reporting.drawn import Drawn
 from spanmatch.reporting.embed import png_data_uri
+from spanmatch.reporting.measures import measure_tables
 from spanmatch.reporting.results import StudyResults
 from spanmatch.reporting.tables import summary_rows
 from spanmatch.reporting.words import summary_sentences, warning_sentences
@@ -49,6 +50,9 @@ def report_markdown(results: StudyResults, asked: Sequence[str] = (), drawn: Dra
         rows = [(layer, *(f"{mean:.3f}" for mean in means)) for layer, means in summary.rows]
         lines += [f"## Mean maximum match similarity, group {_escape(summary.group)}\n"]
         lines += [*_table(summary.header, rows), ""]
+    for table in measure_tables(results):
+        lines += [f"## Mean of each measure, group {_escape(table.group)}\n"]
+        lines += [*_table(table.header, table.rows), ""]
     if training:
         lines.append(f"## Training\n\n![Losses and held-out accuracy by epoch]({training})\n")
     return "\n".join([*lines, *_work(results.ledger), *_asked(asked)])

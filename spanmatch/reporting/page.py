@@ -3,14 +3,18 @@
 Apart from the figures and the sentences: here is only what goes where, and how it is marked up.
 """
 
+import re
 from collections.abc import Iterable, Sequence
 from html import escape
 
+from matplotlib.figure import Figure
+
 from spanmatch.reporting.aggregate import study_epsilons
-from spanmatch.reporting.captions import figure_texts, training_texts
-from spanmatch.reporting.definitions import DEFINITIONS
+from spanmatch.reporting.captions import FigureTexts, figure_texts, measure_texts, training_texts
+from spanmatch.reporting.definitions import definitions
 from spanmatch.reporting.drawn import Drawn
 from spanmatch.reporting.embed import inline_svg
+from spanmatch.reporting.measures import measure_tables
 from spanmatch.reporting.names import shown_network
 from spanmatch.reporting.results import NetworkRow, StudyResults
 from spanmatch.reporting.style import style_sheet
@@ -28,6 +32,7 @@ __all__ = ["PAPER_ADDRESS", "report_page"]
 
 PAPER_ADDRESS = "https://arxiv.org/abs/1810.11750"
 _DEFINITIONS_ID = "how-to-read"
+_ARXIV = re.compile(r"arXiv (\d{4}\.\d{4,5})")
 
 
 def report_page(results: StudyResults, drawn: Drawn | None = None) -> str:
@@ -47,6 +52,7 @@ def report_page(results: StudyResults, drawn: Drawn | None = None) -> str:
         equal page, byte for byte.
     """
     title = f"{escape(results.study)} – how alike are the networks, layer by layer?"
+    drawn = drawn or Drawn(results)
     colours = theme_colours(len(study_epsilons(results)))
     return "\n".join(
         [
@@ -56,11 +62,12 @@ def report_page(results: StudyResults, drawn: Drawn | None = None) -> str:
             f"<title>{title}</title>\n<style>\n{style_sheet(colours)}</style>\n</head>\n<body>\n<main>",
             f"<h1>{title}</h1>",
             *_summary(results),
-            *_figures(results, drawn or Drawn(results)),
+            *_figures(results, drawn),
             *_similarity_tables(results),
+            *_measures(results, drawn),
             *_compared(results),
             *_work_done(results),
-            *_definitions(),
+            *_definitions(results),
             "</main>\n</body>\n</html>\n",
         ]
     )
@@ -75,7 +82,6 @@ def _summary(results: StudyResults) -> list[str]:
 
 
 def _figures(results: StudyResults, drawn: Drawn) -> list[str]:
-    colours = theme_colours(len(study_epsilons(results)))
     drawings = [drawn.similarity, drawn.curves, drawn.simple_match_sizes]
     descriptions = [*figure_texts(results)]
     if results.training:
@@ -83,13 +89,18 @@ def _figures(results: StudyResults, drawn: Drawn) -> list[str]:
         descriptions.append(training_texts(results))
     lines = []
     for number, (figure, texts) in enumerate(zip(drawings, descriptions, strict=True), start=1):
-        svg = inline_svg(figure, alt=texts.alt, prefix=f"figure{number}", colours=colours)
-        caption = f"<figcaption>{escape(texts.caption)}</figcaption>"
-        lines += [
-            f"<h2>{escape(texts.heading)}</h2>",
-            f'<figure><div class="wide">{svg}</div>{caption}</figure>',
-        ]
+        lines += _figure(results, figure, texts, f"figure{number}")
     return lines
+
+
+def _figure(results: StudyResults, figure: Figure, texts: FigureTexts, prefix: str) -> list[str]:
+    colours = theme_colours(len(study_epsilons(results)))
+    svg = inline_svg(figure, alt=texts.alt, prefix=prefix, colours=colours)
+    caption = f"<figcaption>{escape(texts.caption)}</figcaption>"
+    return [
+        f"<h2>{escape(texts.heading)}</h2>",
+        f'<figure><div class="wide">{svg}</div>{caption}</figure>',
+    ]
 
 
 def _similarity_tables(results: StudyResults) -> list[str]:
@@ -99,6 +110,16 @@ def _similarity_tables(results: StudyResults) -> list[str]:
         caption = f"Mean maximum match similarity by layer and tolerance, group {summary.group}"
         lines.append(_table(caption, summary.header, rows))
     return lines
+
+
+def _measures(results: StudyResults, drawn: Drawn) -> list[str]:
+    tables = measure_tables(results)
+    if not tables:
+        return []
+    return [
+        *_figure(results, drawn.measures, measure_texts(results), "measures"),
+        *(_table(f"Mean of each measure by layer, group {t.group}", t.header, t.rows) for t in tables),
+    ]
 
 
 def _compared(results: StudyResults) -> list[str]:
@@ -167,17 +188,22 @@ def _work_done(results: StudyResults) -> list[str]:
     return ["<h2>Work done</h2>", _table(caption, ("stage", "computed", "reused"), [*rows, total])]
 
 
-def _definitions() -> list[str]:
+def _definitions(results: StudyResults) -> list[str]:
     terms = [
-        f"<dt>{escape(term)}</dt>\n<dd>{escape(' '.join(text.split()))}</dd>"
-        for term, text in DEFINITIONS.items()
+        f"<dt>{escape(term)}</dt>\n<dd>{_cited(text)}</dd>" for term, text in definitions(results).items()
     ]
     source = (
-        "<p>Definitions after L. Wang, L. Hu, J. Gu, Y. Wu, Z. Hu, K. He and J. Hopcroft, <cite>Towards "
-        "Understanding Learning Representations: To What Extent Do Different Neural Networks Learn the Same "
-        f'Representation</cite>, NeurIPS 2018, <a href="{PAPER_ADDRESS}">arXiv 1810.11750</a>.</p>'
+        "<p>Definitions that name no other source after L. Wang, L. Hu, J. Gu, Y. Wu, Z. Hu, K. He and "
+        "J. Hopcroft, <cite>Towards Understanding Learning Representations: To What Extent Do Different "
+        "Neural Networks Learn the Same Representation</cite>, NeurIPS 2018, "
+        f'<a href="{PAPER_ADDRESS}">arXiv 1810.11750</a>.</p>'
     )
     return [f'<h2 id="{_DEFINITIONS_ID}">How to read this</h2>', "<dl>", *terms, "</dl>", source]
+
+
+def _cited(text: str) -> str:
+    """Escape a text, and link the papers in it."""
+    return _ARXIV.sub(r'<a href="https://arxiv.org/abs/\1">\g<0></a>', escape(text))
 
 
 def _table(caption: str, header: Iterable[str], rows: Iterable[Sequence[str]], *, names: int = 1) -> str:

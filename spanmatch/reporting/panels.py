@@ -11,7 +11,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-from spanmatch.reporting.aggregate import group_names
 from spanmatch.reporting.results import StudyResults
 from spanmatch.reporting.theme import GRID, INK, MUTED, SURFACE, elide, plain, shown_group, style_axes
 
@@ -20,11 +19,11 @@ __all__ = [
     "add_legend",
     "add_lines",
     "drop_unused",
-    "group_columns",
     "label_figure",
     "legend_columns",
     "legend_height",
     "message_figure",
+    "panel_columns",
     "panel_figure",
     "panel_width",
     "set_similarity_axis",
@@ -63,9 +62,9 @@ def panel_width(results: StudyResults) -> float:
     return max(3.4, 0.55 * min(count, 8) + 0.22 * max(count - 8, 0))
 
 
-def group_columns(results: StudyResults) -> int:
-    """Number of groups that stand beside each other."""
-    return min(len(group_names(results)), 2 if len(results.layers) <= _MAX_LAYERS_OF_HALF_WIDTH else 1)
+def panel_columns(results: StudyResults, panels: int) -> int:
+    """Number of panels, with the layers along them, that stand beside each other."""
+    return min(panels, 2 if len(results.layers) <= _MAX_LAYERS_OF_HALF_WIDTH else 1)
 
 
 def style_layers(ax: Axes, layers: Sequence[str], *, labelled: bool = True) -> None:

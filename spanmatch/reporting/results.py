@@ -13,6 +13,7 @@ __all__ = [
     "Comparison",
     "CriticalEpsilons",
     "EpochRow",
+    "MeasureRow",
     "NetworkRow",
     "SimilarityRow",
     "SimpleMatchRow",
@@ -41,6 +42,24 @@ class SimilarityRow:
     offset_x: int = 0
     """Neurons that lie within epsilon of their own mean; 0 in results of versions that did not look."""
     offset_y: int = 0
+
+
+@dataclass(frozen=True)
+class MeasureRow:
+    """Value of one measure for one pair of layers of one pair of networks."""
+
+    layer_x: str
+    layer_y: str
+    """The same as `layer_x`, unless different layers are compared."""
+    checkpoint_x: str
+    checkpoint_y: str
+    measure: str
+    """Its name in the registry; other versions may know other measures."""
+    parameter: float | None
+    """Epsilon, of a measure that has one."""
+    value: float | None
+    """None where the measure is undefined."""
+    samples: int
 
 
 @dataclass(frozen=True)
@@ -134,3 +153,5 @@ class StudyResults:
     """One row for every epoch of every network that was trained; empty where their history is not known."""
     left_out: Mapping[str, str] = field(default_factory=dict)
     """Layers that the study asked for and does not compare, each with the reason in words."""
+    measures: tuple[MeasureRow, ...] = ()
+    """One row for every measure, parameter, comparison and pair of layers; empty where none was asked for."""

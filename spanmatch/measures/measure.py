@@ -1,0 +1,122 @@
+"""What a measure is: a function of what is known about two layers, and what it takes to know that."""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from types import MappingProxyType
+from typing import Literal, TypeAlias
+
+import numpy as np
+
+from spanmatch.errors import InputTypeError, InputValueError
+from spanmatch.matching.gram import GramMatrix
+from spanmatch.matching.profile import MatchProfile
+
+Need: TypeAlias = Literal["comoments", "profile", "row-norms"]
+
+PASSES: Mapping[Need, str] = MappingProxyType(
+    {
+        "comoments": "a pass over the activations, for GramMatrix",
+        "profile": "a search in the Gram matrix, match_profile(gram)",
+        "row-norms": "a further pass over the activations, for Σ|x|²|y|²",
+    }
+)
+"""What gives each need, in words."""
+
+
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """What is known about one layer of two networks.
+
+    Attributes
+    ----------
+    gram : GramMatrix
+        Uncentred inner products, and column sums.
+    profile : MatchProfile, optional
+        Critical epsilons of the same layers.
+    """
+
+    gram: GramMatrix
+    profile: MatchProfile | None = None
+
+    @property
+    def gives(self) -> frozenset[Need]:
+        """Needs that this meets."""
+        needs: set[Need] = {"comoments"}
+        if self.profile is not None:
+            needs.add("profile")
+        return frozenset(needs)
+
+    @cached_property
+    def centred(self) -> GramMatrix:
+        """Inner products of the activations minus each neuron's mean; a constant neuron is dead in it."""
+        gram = self.gram
+        centred = gram.matrix - np.outer(gram.sums, gram.sums) / max(gram.n_samples, 1)
+        # what subtraction leaves of a constant neuron is rounding of its square and of its sum
+        rounding = 4 * (gram.roundings + 4) * np.finfo(np.float64).eps
+        constant = centred.diagonal() <= rounding * gram.norms**2
+        centred[constant, :] = centred[:, constant] = 0.0
+        lower = np.zeros((len(centred) + 1, len(centred) + 1), order="F")
+        lower[:-1, :-1] = np.tril(centred)
+        lower[-1, -1] = gram.n_samples
+        return GramMatrix(lower, gram.n_samples, gram.n_x, gram.roundings + 2)
+
+
+@dataclass(frozen=True)
+class Measure:
+    """One way to say in a number how alike two layers are."""
+
+    name: str
+    """In studies and result files: ``maximum-match``."""
+    version: int
+    """From 1; counts up whenever results change."""
+    needs: frozenset[Need]
+    function: Callable[[Evidence, float | None], float]
+    """Of the evidence and the parameter; NaN where it says nothing, as of a layer without variance."""
+    label: str
+    """On axes and in tables."""
+    definition: str
+    """One or two sentences for readers of a report, who know the terms of the paper."""
+    reference: str
+    """Where the definition is from: authors, year, arXiv number."""
+    parameter: Literal["epsilon"] | None = None
+    """Of what there is one value for each; None where there is one value."""
+    bounds: tuple[float, float] = (0.0, 1.0)
+    """Least and greatest possible value; infinite where there is none."""
+    symmetric: bool = True
+    """Whether exchanging the two layers leaves the value as it is."""
+
+
+def evaluate(measure: Measure, evidence: Evidence, parameter: float | None = None) -> float | None:
+    """Return the value of a measure, or None where it is undefined.
+
+    Parameters
+    ----------
+    measure : Measure
+        Which one.
+    evidence : Evidence
+        What is known about the two layers.
+    parameter : float, optional
+        Epsilon, for a measure that has one.
+
+    Raises
+    ------
+    TypeError
+        When `parameter` is missing, or given to a measure that has none.
+    ValueError
+        When `evidence` lacks something that the measure needs; the message says what would give it.
+    """
+    if (parameter is None) != (measure.parameter is None):
+        rule = f"be {measure.parameter}" if measure.parameter else "be left out"
+        remedy = "pass one, such as 0.3" if measure.parameter else "it has one value"
+        raise InputTypeError(
+            f"`parameter` must {rule} for measure {measure.name!r}, got {parameter!r}; {remedy}"
+        )
+    if lacking := sorted(measure.needs - evidence.gives):
+        raise InputValueError(
+            f"`evidence` must give {' and '.join(lacking)} for measure {measure.name!r}, got "
+            f"{', '.join(sorted(evidence.gives))}; it needs {', and '.join(map(PASSES.__getitem__, lacking))}"
+        )
+    value = measure.function(evidence, parameter)
+    return None if math.isnan(value) else float(value)

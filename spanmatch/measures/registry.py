@@ -1,0 +1,50 @@
+"""The measures that there are: studies, reports and documentation name them after this."""
+
+import difflib
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+
+from spanmatch.errors import InputValueError
+from spanmatch.measures.maximum_match import MAXIMUM_MATCH
+from spanmatch.measures.measure import Measure
+
+
+def register(measures: Iterable[Measure]) -> Mapping[str, Measure]:
+    """Return measures by name, in their order.
+
+    Raises
+    ------
+    ValueError
+        When two have one name.
+    """
+    by_name: dict[str, Measure] = {}
+    for measure in measures:
+        if measure.name in by_name:
+            raise InputValueError(
+                f"`measures` must have a name each, got {measure.name!r} for {by_name[measure.name].label} "
+                f"and for {measure.label}; rename one"
+            )
+        by_name[measure.name] = measure
+    return MappingProxyType(by_name)
+
+
+MEASURES = register(
+    [
+        MAXIMUM_MATCH,
+    ]
+)
+
+
+def measure_named(name: str) -> Measure:
+    """Return the measure of a name.
+
+    Raises
+    ------
+    ValueError
+        When there is none.
+    """
+    if name not in MEASURES:
+        near = difflib.get_close_matches(name, MEASURES, n=1)
+        remedy = f"; did you mean {near[0]!r}?" if near else "; docs/measures.md describes them"
+        raise InputValueError(f"`measure` must be one of: {', '.join(MEASURES)}; got {name!r}{remedy}")
+    return MEASURES[name]

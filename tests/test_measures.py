@@ -1,0 +1,175 @@
+"""The registry of measures, and what holds for each of them."""
+
+import dataclasses
+import math
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from spanmatch import GramMatrix, match_profile
+from spanmatch.measures import MEASURES, PASSES, Evidence, Measure, evaluate, measure_named, register
+
+REPOSITORY = Path(__file__).parent.parent
+MAXIMUM_MATCH = MEASURES["maximum-match"]
+
+# Drawn layers are small, and one neuron near its own mean is a tenth of them.
+pytestmark = pytest.mark.filterwarnings("ignore::spanmatch.OffsetWarning")
+
+
+def evidence_of(x, y):
+    gram = GramMatrix.from_activations(x, y)
+    return Evidence(gram, match_profile(gram))
+
+
+def value_of(measure, x, y):
+    return evaluate(measure, evidence_of(x, y), 0.5 if measure.parameter else None)
+
+
+@st.composite
+def random_layers(draw):
+    """Two shifted layers that share some directions, with critical epsilons that are no round numbers."""
+    seed, n_x, n_y = draw(st.integers(0, 2**32 - 1)), draw(st.integers(1, 6)), draw(st.integers(1, 6))
+    rng = np.random.default_rng(seed)
+    shared, noise = rng.standard_normal((60, 3)), draw(st.sampled_from([0.01, 0.3, 10.0]))
+    x, y = (
+        shared @ rng.standard_normal((3, count))
+        + noise * rng.standard_normal((60, count))
+        + rng.standard_normal(count)
+        for count in (n_x, n_y)
+    )
+    return x, y, rng
+
+
+def test_measures_are_named_by_their_names():
+    assert all(name == measure.name for name, measure in MEASURES.items())
+    assert all(re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", name) for name in MEASURES)
+    assert all(measure_named(name) is measure for name, measure in MEASURES.items())
+
+
+def test_a_name_is_not_registered_twice():
+    other = dataclasses.replace(MAXIMUM_MATCH, label="another one")
+    with pytest.raises(
+        ValueError,
+        match=r"^`measures` must have a name each, got 'maximum-match' for maximum match similarity and for "
+        "another one; rename one$",
+    ):
+        register([MAXIMUM_MATCH, other])
+
+
+def test_the_registry_takes_no_further_measure():
+    with pytest.raises(TypeError):
+        MEASURES["other"] = MAXIMUM_MATCH
+
+
+def test_an_unknown_name_is_answered_with_the_nearest():
+    known = re.escape(", ".join(MEASURES))
+    with pytest.raises(
+        ValueError, match=f"^`measure` must be one of: {known}; got 'maximum_match'; did you "
+    ):
+        measure_named("maximum_match")
+    with pytest.raises(ValueError, match=r"got 'xyz'; docs/measures\.md describes them$"):
+        measure_named("xyz")
+
+
+def test_what_the_evidence_does_not_give_is_named_with_the_pass_that_does():
+    gram = GramMatrix.from_activations(*np.random.default_rng(0).standard_normal((2, 20, 3)))
+    with pytest.raises(
+        ValueError,
+        match=r"^`evidence` must give profile for measure 'maximum-match', got comoments; it needs a search "
+        r"in the Gram matrix, match_profile\(gram\)$",
+    ):
+        evaluate(MAXIMUM_MATCH, Evidence(gram), 0.3)
+    further = dataclasses.replace(MAXIMUM_MATCH, name="other", needs=frozenset({"comoments", "row-norms"}))
+    with pytest.raises(
+        ValueError,
+        match=r"^`evidence` must give row-norms for measure 'other', got comoments, profile; it needs a "
+        r"further pass over the activations, for Σ\|x\|²\|y\|²$",
+    ):
+        evaluate(further, Evidence(gram, match_profile(gram)), 0.3)
+
+
+def test_a_parameter_is_given_where_there_is_one():
+    evidence = evidence_of(*np.random.default_rng(0).standard_normal((2, 20, 3)))
+    without = dataclasses.replace(MAXIMUM_MATCH, parameter=None)
+    with pytest.raises(
+        TypeError, match=r"^`parameter` must be epsilon for measure 'maximum-match', got None;"
+    ):
+        evaluate(MAXIMUM_MATCH, evidence)
+    with pytest.raises(
+        TypeError, match=r"^`parameter` must be left out for measure 'maximum-match', got 0.3;"
+    ):
+        evaluate(without, evidence, 0.3)
+
+
+def test_a_value_that_means_nothing_is_none():
+    evidence = Evidence(GramMatrix.zeros(2, 3))
+    nothing = Measure("nothing", 1, frozenset({"comoments"}), lambda *_: math.nan, "", "", "")
+    assert evaluate(nothing, evidence) is None
+    assert evaluate(dataclasses.replace(nothing, function=lambda *_: np.float64(0.5)), evidence) == 0.5
+
+
+@settings(deadline=None, max_examples=40)
+@given(drawn=random_layers())
+def test_centred_evidence_is_that_of_centred_activations(drawn):
+    x, y, _ = drawn
+    centred = Evidence(GramMatrix.from_activations(x, y)).centred
+    expected = GramMatrix.from_activations(x - x.mean(axis=0), y - y.mean(axis=0))
+    scale = np.outer(expected.norms, expected.norms)
+    np.testing.assert_allclose(centred.matrix / scale, expected.matrix / scale, rtol=0, atol=1e-11)
+    assert (centred.n_samples, centred.n_x, centred.n_y) == (60, x.shape[1], y.shape[1])
+
+
+@pytest.mark.parametrize("constant", [0.0, 0.1, -1e8, 1e-8])
+def test_a_constant_neuron_is_dead_when_centred(constant):
+    x, y = np.random.default_rng(0).standard_normal((2, 5000, 3))
+    x[:, 1] = constant
+    dead = Evidence(GramMatrix.from_activations(x, y)).centred.dead
+    assert (dead.x.tolist(), dead.y.tolist()) == ([1], [])
+
+
+@pytest.mark.parametrize("measure", MEASURES.values(), ids=list(MEASURES))
+def test_a_measure_says_what_it_is(measure):
+    assert measure.version >= 1
+    assert measure.needs <= PASSES.keys()
+    assert measure.bounds[0] < measure.bounds[1]
+    assert re.search(r"arXiv \d{4}\.\d{4,5}", measure.reference)
+    assert measure.definition.endswith(".")
+    assert measure.label
+
+
+@pytest.mark.parametrize("measure", MEASURES.values(), ids=list(MEASURES))
+@settings(deadline=None, max_examples=40)
+@given(drawn=random_layers())
+def test_a_value_is_within_bounds_whatever_the_order_of_neurons_samples_and_sides(measure, drawn):
+    x, y, rng = drawn
+    value = value_of(measure, x, y)
+    low, high = measure.bounds
+    assert low <= value <= high
+    assert low <= value_of(measure, x, x) <= high  # at an end, where rounding might go beyond
+    samples, neurons = rng.permutation(len(x)), rng.permutation(x.shape[1])
+    for other in (
+        (x[samples], y[samples]),
+        (x[:, neurons], y[:, ::-1]),
+        *([(y, x)] if measure.symmetric else []),
+    ):
+        assert value_of(measure, *other) == pytest.approx(value, abs=1e-9)
+
+
+@pytest.mark.parametrize("measure", MEASURES.values(), ids=list(MEASURES))
+def test_a_measure_of_layers_without_variance_is_none_or_within_bounds(measure):
+    x, y = np.random.default_rng(0).standard_normal((2, 40, 3))
+    for constant in (0.0, 0.1):
+        value = value_of(measure, np.full_like(x, constant), y)
+        assert value is None or measure.bounds[0] <= value <= measure.bounds[1]
+
+
+def test_every_measure_is_documented():
+    rows = (REPOSITORY / "docs/measures.md").read_text(encoding="utf-8").splitlines()
+    for name, measure in MEASURES.items():
+        (row,) = [row for row in rows if row.startswith(f"| `{name}` ")]
+        (number,) = re.findall(r"arXiv (\d{4}\.\d{4,5})", measure.reference)
+        assert f"https://arxiv.org/abs/{number}" in row
