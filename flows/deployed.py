@@ -13,6 +13,7 @@ from pydantic import Field
 
 from flows.run.execute import execute
 from flows.run.page import explain, run_name
+from flows.run.prepared import Prepared
 from flows.study.growth import grown
 from flows.study.kept import find_study, joined
 from flows.study.model import Study
@@ -36,6 +37,16 @@ _OPTIONS: dict[str, Any] = {
 
 Where = Annotated[str, Field(min_length=1)]
 Count = Annotated[int, Field(ge=1)]
+
+
+def run_prepared(prepared: Prepared) -> StudyResults:
+    """Run a study that is prepared already, for whoever waits at a terminal and ends it as they like."""
+
+    @flow(name="study", **_OPTIONS)
+    def run(study: Study) -> StudyResults:  # noqa: ARG001 - shown as the run's parameter
+        return execute(prepared)
+
+    return run(prepared.study)
 
 
 @flow(name="study", timeout_seconds=_DAY_SECONDS, **_OPTIONS)

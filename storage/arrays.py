@@ -1,13 +1,10 @@
 """Published Zarr groups of named arrays in which every block of rows carries its digest.
 
-One place for activations, Gram matrices and critical epsilons: a group is written block by block, its
-manifest last, and a block that is read back is compared with the manifest, the manifest with the digest
-that the cached result holds. So no byte that is used can differ from what was written.
+A block that is read is compared with the group's manifest, and that with the digest that a record holds.
 """
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -21,20 +18,11 @@ from zarr.abc.codec import BytesBytesCodec
 from storage.digests import array_digest, json_digest
 from storage.layout import Layout
 from storage.loop import finished
-from storage.root import DamagedArtefactError, Root, Stage
+from storage.root import Artefact, DamagedArtefactError, Root
 
 # Raw, because compressing costs more time than it saves: docs/benchmarks.md has the rates, and the sizes.
 COMPRESSORS: tuple[BytesBytesCodec, ...] = ()
 _MANIFEST = "manifest.json"
-
-
-@dataclass(frozen=True)
-class Artefact:
-    """A published group: where it lies (stage and key) and the digest of its manifest."""
-
-    stage: Stage
-    key: str
-    digest: str
 
 
 class GroupWriter:
@@ -149,7 +137,7 @@ class GroupReader:
     def __init__(self, root: Root, artefact: Artefact) -> None:
         self._root = root
         self._artefact = artefact
-        self._name = root.artefact(artefact.stage, artefact.key)
+        self._name = artefact.name
         try:
             manifest = json.loads(root.read(f"{self._name}/{_MANIFEST}"))
             digest = _manifest_digest(manifest)
@@ -162,6 +150,11 @@ class GroupReader:
         self.attributes: dict[str, Any] = manifest["attributes"]
         self._arrays: dict[str, dict[str, Any]] = manifest["arrays"]
         self._opened: dict[str, zarr.Array[Any]] = {}
+        self._latest: tuple[str, int, NDArray[Any]] | None = None
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        """Return the shape of an array."""
+        return tuple(self._arrays[name]["shape"])
 
     def blocks(self, name: str) -> int:
         """Return the number of blocks of an array."""
@@ -185,6 +178,20 @@ class GroupReader:
             raise self._damaged(f"{where} is not what was written (a missing or changed chunk)")
         return values
 
+    def read_rows(self, name: str, start: int, stop: int) -> NDArray[Any]:
+        """Read and verify the rows of an array from `start` to `stop`.
+
+        The last block stays in memory: whoever reads an array from its start to its end reads each once.
+        """
+        rows = self._arrays[name]["rows"]
+        parts = []
+        for block in range(start // rows, -(-stop // rows)):
+            if self._latest is None or self._latest[:2] != (name, block):
+                self._latest = name, block, self.read_block(name, block)
+            first = block * rows
+            parts.append(self._latest[2][max(start - first, 0) : stop - first])
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
     def read(self, name: str) -> NDArray[Any]:
         """Read and verify a whole array."""
         entry = self._arrays[name]
@@ -200,7 +207,7 @@ class GroupReader:
         return self._opened[name]
 
     def _damaged(self, reason: str) -> DamagedArtefactError:
-        return DamagedArtefactError(self._artefact.stage, self._artefact.key, reason)
+        return DamagedArtefactError(self._artefact, reason)
 
 
 def _manifest_digest(manifest: Mapping[str, Any]) -> str:

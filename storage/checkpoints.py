@@ -1,7 +1,4 @@
-"""A trained network's checkpoints: one safetensors file each, with accuracy and recipe inside.
-
-Apart because weights are files of another format than arrays of samples, read whole and by other people.
-"""
+"""A trained network's checkpoints: one safetensors file each, with accuracy and recipe inside."""
 
 import json
 from collections.abc import Mapping
@@ -13,7 +10,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save_file
 
 from storage.digests import bytes_digest, file_digest
-from storage.root import DamagedArtefactError, Root
+from storage.root import Artefact, DamagedArtefactError, Root
 
 # One metadata entry: safetensors keeps several in no fixed order, and the file's bytes must be a function
 # of what is in it.
@@ -21,17 +18,17 @@ _METADATA = "spanmatch"
 
 
 def write_checkpoint(
-    root: Root, key: str, name: str, weights: Mapping[str, NDArray[Any]], metadata: Mapping[str, Any]
+    root: Root, folder: str, name: str, weights: Mapping[str, NDArray[Any]], metadata: Mapping[str, Any]
 ) -> str:
-    """Publish one checkpoint of network `key` as ``<name>.safetensors``; return the file's digest."""
+    """Publish one checkpoint as ``<name>.safetensors`` in a network's folder; return the file's digest."""
     arrays = {key: np.ascontiguousarray(values) for key, values in weights.items()}
-    with root.publish(f"{root.artefact('networks', key)}/{name}.safetensors") as file:
+    with root.publish(f"{folder}/{name}.safetensors") as file:
         save_file(arrays, file, metadata={_METADATA: json.dumps(dict(metadata), sort_keys=True)})
         return file_digest(file)
 
 
-def read_checkpoint(root: Root, key: str, name: str, digest: str) -> dict[str, NDArray[Any]]:
-    """Read the weights of one checkpoint of network `key`.
+def read_checkpoint(root: Root, network: Artefact, name: str) -> dict[str, NDArray[Any]]:
+    """Read the weights of one checkpoint of a network, given the digest of its file.
 
     Raises
     ------
@@ -40,12 +37,12 @@ def read_checkpoint(root: Root, key: str, name: str, digest: str) -> dict[str, N
     """
     file = f"{name}.safetensors"
     try:
-        content = root.read(f"{root.artefact('networks', key)}/{file}")
-        if bytes_digest(content) != digest:
-            raise DamagedArtefactError("networks", key, f"{file} is not what was written")
+        content = root.read(f"{network.name}/{file}")
+        if bytes_digest(content) != network.digest:
+            raise DamagedArtefactError(network, f"{file} is not what was written")
         weights: dict[str, NDArray[Any]] = load(content)
     except FileNotFoundError:
-        raise DamagedArtefactError("networks", key, f"{file} is missing") from None
+        raise DamagedArtefactError(network, f"{file} is missing") from None
     except SafetensorError as error:
-        raise DamagedArtefactError("networks", key, f"{file} cannot be read ({error})") from error
+        raise DamagedArtefactError(network, f"{file} cannot be read ({error})") from error
     return weights

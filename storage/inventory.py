@@ -1,37 +1,45 @@
-"""What lies under a root, item by item, with sizes: for those who clear away what nothing refers to.
-
-Apart because running a study never lists what is there; it knows the names of what it wants.
-"""
+"""What lies under a root, item by item, with sizes: for those who clear away what nothing refers to."""
 
 import re
 import shutil
-from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
-from typing import Literal
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
 
-from typing_extensions import TypeIs
-
+from storage.packs import pack_of, repack
 from storage.places import File, abandoned
-from storage.root import STAGES, Root, Stage
-
-Kind = Stage | Literal["training", "settings", "staging"]
-# In the order in which they are cleared: what stands on others first, so that a kill leaves a root that a run
-# could have left.
-KINDS: tuple[Kind, ...] = ("staging", "settings", "training", *reversed(STAGES))
+from storage.records import Records, name_of
+from storage.root import Root
 
 _KEY = re.compile(r"[0-9a-f]{64}")
-# What spanmatch writes inside an artefact's folder; anything else there is somebody's own.
-_WEIGHTS = re.compile(r"[^/]+\.safetensors")
-_GROUP = re.compile(r"manifest\.json|(.+/)?zarr\.json|.+/c(/\d+)*")
 
-# What is one file, and has no cached result beside it.
-_LONE: dict[Kind, str] = {"training": "training/{}.safetensors", "settings": "cache/settings/{}"}
+
+@dataclass(frozen=True)
+class Kind:
+    """Something that is kept by key, such as the artefacts of a stage.
+
+    Attributes
+    ----------
+    name
+        What people call it; of a stage, its name.
+    files
+        Where an item lies by its key, each with what may be in it, as a regular expression; of one file "".
+    packed
+        Whether the items of several keys share a file, named after all of them.
+    recorded
+        Whether each has a record, which is removed before it.
+    """
+
+    name: str
+    files: tuple[tuple[str, str], ...]
+    packed: bool = False
+    recorded: bool = False
 
 
 @dataclass(frozen=True)
 class Item:
-    """An artefact with its cached result, a training state, what was looked up, or what a kill left.
+    """An artefact with its record, several in one file, a training's state, or what a kill left.
 
     Attributes
     ----------
@@ -43,6 +51,8 @@ class Item:
         When the newest of them was written, as Unix time.
     foreign
         A file among them that spanmatch does not write, or None.
+    keys
+        Of all units whose result it is: one, or those that share a file.
     """
 
     kind: Kind
@@ -50,19 +60,14 @@ class Item:
     size: int
     modified: float
     foreign: str | None = None
-
-    def discard(self, root: Root) -> None:
-        """Remove it, the cached result before the artefact that this vouches for."""
-        if self.kind == "staging":
-            shutil.rmtree(self.key, ignore_errors=True)
-        elif _is_stage(self.kind):
-            root.forget(self.kind, self.key)
-        else:
-            root.place.remove(_LONE[self.kind].format(self.key))
+    keys: frozenset[str] = field(default_factory=frozenset)
 
 
-def inventory(root: Root) -> list[Item]:
-    """List all that spanmatch keeps below a root, but for the results that people read.
+STAGING = Kind("staging", ())
+
+
+def inventory(root: Root, kinds: Sequence[Kind]) -> list[Item]:
+    """List all that is kept below a root, but for the results that people read.
 
     Files that have no name of spanmatch's are passed over.
 
@@ -71,51 +76,83 @@ def inventory(root: Root) -> list[Item]:
     UnusableRootError
         If an object store does not answer.
     """
-    found: dict[tuple[Kind, str], list[File]] = {}
-    for kind, key, file in _named(root):
-        found.setdefault((kind, key), []).append(file)
-    items = [_item(root, kind, key, files) for (kind, key), files in found.items()]
-    return [*items, *(_left(folder) for folder in abandoned(root.place.staging))]
+    return [
+        *(item for kind in kinds for item in _items(root, kind)),
+        *map(_left, abandoned(root.place.staging)),
+    ]
 
 
-def _named(root: Root) -> Iterator[tuple[Kind, str, File]]:
-    """Yield every file that has a key in its name, with the kind and the key."""
-    for stage in STAGES:
-        suffix = PurePosixPath(root.artefact(stage, "key")).suffix
-        for folder, ending in ((stage, suffix), (f"cache/{stage}", "")):
-            yield from _keyed(root, stage, folder, ending)
-    yield from _keyed(root, "training", "training", ".safetensors")
-    yield from _keyed(root, "settings", "cache/settings", "")
+def discard(root: Root, items: Sequence[Item]) -> None:
+    """Remove items, the records of a kind before the artefacts that these vouch for."""
+    by_kind: dict[Kind, list[Item]] = defaultdict(list)
+    for item in items:
+        by_kind[item.kind].append(item)
+    for kind, several in by_kind.items():
+        if kind.recorded:
+            Records(root).forget(kind.name, {key for item in several for key in item.keys})
+        for item in several:
+            if kind is STAGING:
+                shutil.rmtree(item.key, ignore_errors=True)
+            for pattern, _ in kind.files:
+                root.place.remove(pattern.format(item.key))
 
 
-def _keyed(root: Root, kind: Kind, folder: str, ending: str) -> Iterator[tuple[Kind, str, File]]:
-    for file in root.place.files(folder):
-        top = file.name.removeprefix(f"{folder}/").partition("/")[0]
-        key = top.removesuffix(ending)
-        if key + ending == top and _KEY.fullmatch(key):
-            yield kind, key, file
+def keep_only(root: Root, item: Item, keys: set[str]) -> None:
+    """Make what is packed together smaller: publish what stays anew, then remove the whole."""
+    records, stage = Records(root), item.kind.name
+    staying = {key: found.record for key, found in records.find(stage, keys & item.keys).items()}
+    if item.kind.files:
+        repack(root, stage, item.key, staying, name_of(staying))
+    records.keep(stage, staying)
+    records.drop(stage, item.key)
+    if item.kind.files:
+        root.place.remove(pack_of(stage, item.key))
 
 
-def _item(root: Root, kind: Kind, key: str, files: list[File]) -> Item:
-    strange = (file.name for file in files if not _is_ours(root, kind, key, file.name))
-    return Item(
-        kind, key, sum(file.size for file in files), max(file.modified for file in files), next(strange, None)
-    )
+def _items(root: Root, kind: Kind) -> Iterator[Item]:
+    files: dict[str, list[File]] = defaultdict(list)
+    for pattern, _ in kind.files:
+        for key, file in _keyed(root, pattern):
+            files[key].append(file)
+    kept = Records(root).kept(kind.name) if kind.recorded else {}
+    for key, own in _records(root, kind, kept):
+        files[key].append(own)
+    for key, all_of_it in files.items():
+        strange = (file.name for file in all_of_it if not _is_ours(kind, key, file.name))
+        units = kept.get(key, {key}) if kind.packed else {key}
+        size, newest = sum(file.size for file in all_of_it), max(file.modified for file in all_of_it)
+        yield Item(kind, key, size, newest, next(strange, None), frozenset(units))
 
 
-def _is_ours(root: Root, kind: Kind, key: str, name: str) -> bool:
-    if not _is_stage(kind):
-        return name == _LONE[kind].format(key)
-    artefact = root.artefact(kind, key)
-    inside = _WEIGHTS if kind == "networks" else _GROUP
-    below = name.removeprefix(f"{artefact}/")
-    return name in (artefact, root.record(kind, key)) or (below != name and bool(inside.fullmatch(below)))
+def _records(root: Root, kind: Kind, kept: Mapping[str, set[str]]) -> Iterator[tuple[str, File]]:
+    """Yield the file of every record with the key of its item; of several in one, the first has its bytes."""
+    for pattern in (f"cache/{kind.name}/{{}}.json", f"cache/{kind.name}/{{}}") if kind.recorded else ():
+        for name, file in _keyed(root, pattern):
+            for place, key in enumerate([name] if kind.packed else sorted(kept.get(name, {name}))):
+                yield key, file._replace(size=0 if place else file.size)
 
 
-def _is_stage(kind: Kind) -> TypeIs[Stage]:
-    return kind in STAGES
+def _keyed(root: Root, pattern: str) -> Iterator[tuple[str, File]]:
+    """Yield every file that has a key in its name where a pattern has it."""
+    before, after = pattern.split("{}")
+    for file in root.place.files(before.rstrip("/")):
+        top = file.name.removeprefix(before).partition("/")[0]
+        key = top.removesuffix(after)
+        if key + after == top and _KEY.fullmatch(key):
+            yield key, file
+
+
+def _is_ours(kind: Kind, key: str, name: str) -> bool:
+    if name.startswith(f"cache/{kind.name}/"):
+        return True
+    for pattern, inside in kind.files:
+        artefact = pattern.format(key)
+        below = name.removeprefix(f"{artefact}/")
+        if name == artefact or (below != name and inside and re.fullmatch(inside, below)):
+            return True
+    return False
 
 
 def _left(folder: Path) -> Item:
     files = [path for path in folder.rglob("*") if path.is_file()]
-    return Item("staging", str(folder), sum(path.lstat().st_size for path in files), 0.0)
+    return Item(STAGING, str(folder), sum(path.lstat().st_size for path in files), 0.0)

@@ -1,7 +1,4 @@
-"""The results that people read, at the top of a study's root: tables, critical epsilons, ledger, report.
-
-Apart from artefacts because they have fixed names and are written anew, each whole, by every run.
-"""
+"""The results that people read, at the top of a study's root: tables, critical epsilons, ledger, report."""
 
 import csv
 import io
@@ -19,6 +16,7 @@ from storage.root import Root
 SIMILARITY = "similarity.csv"
 SIMPLE_MATCHES = "simple_matches.jsonl"
 CRITICAL_EPSILONS = "critical_epsilons.zarr"
+MEASURES = "measures.csv"
 NETWORKS = "networks.json"
 TRAINING = "training.jsonl"
 LEDGER = "ledger.json"

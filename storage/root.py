@@ -1,37 +1,43 @@
-"""A study's root: what lies where, and how an artefact appears whole or not at all.
-
-Apart because every kind of artefact is published, found and forgotten in the same way, in a folder as in an
-object store.
-"""
+"""A study's root: a folder or a prefix of an object store, in which files appear whole or not at all."""
 
 import json
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, get_args
 
 from storage.bucket import Bucket
 from storage.folder import Folder
 from storage.places import Place, UnusableRootError, discard_abandoned, is_full, staged_in
 
-Stage = Literal["networks", "segments", "grams", "profiles", "matches"]
-STAGES: tuple[Stage, ...] = get_args(Stage)
-
-# Format 1 had all layers of a segment in one group; those of its artefacts that are still used read the same.
-FORMAT = 2
+# Format 1 had all layers of a segment in one group; format 2 a file for each record, Gram matrix, profile and
+# match. Networks and activations of both read the same.
+FORMAT = 3
 _OLDEST_FORMAT = 1
-_SUFFIX: dict[Stage, str] = {
-    "networks": "",
-    "segments": ".zarr",
-    "grams": ".zarr",
-    "profiles": ".zarr",
-    "matches": ".json",
-}
 _FORMAT_FILE = "spanmatch.json"
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+
+
+@dataclass(frozen=True)
+class Artefact:
+    """Something published: what names it, and the digest that the record of its making holds.
+
+    Attributes
+    ----------
+    stage, key
+        Of the unit whose result it is.
+    name
+        Where it lies below the root; several small ones may share a file.
+    digest
+        Of its content.
+    """
+
+    stage: str
+    key: str
+    name: str
+    digest: str
 
 
 class DamagedArtefactError(Exception):
@@ -40,19 +46,39 @@ class DamagedArtefactError(Exception):
     Attributes
     ----------
     stage, key
-        Which artefact: together they name it under the root.
+        Of the unit whose result it is.
+    name
+        Where it lies below the root.
     reason
         What was found, in words.
     """
 
-    def __init__(self, stage: Stage, key: str, reason: str) -> None:
-        super().__init__(stage, key, reason)
-        self.stage: Stage = stage
-        self.key = key
+    def __init__(self, artefact: Artefact, reason: str) -> None:
+        super().__init__(artefact, reason)
+        self.stage = artefact.stage
+        self.key = artefact.key
+        self.name = artefact.name
         self.reason = reason
 
     def __str__(self) -> str:
-        return f"{self.stage}/{self.key}: {self.reason}"
+        return f"{self.name}: {self.reason}"
+
+
+class DamagedArtefactsError(Exception):
+    """Several stored artefacts that one job stands on are damaged.
+
+    Attributes
+    ----------
+    damages
+        One error for each.
+    """
+
+    def __init__(self, damages: Sequence[DamagedArtefactError]) -> None:
+        super().__init__(damages)
+        self.damages = tuple(damages)
+
+    def __str__(self) -> str:
+        return "; ".join(map(str, self.damages))
 
 
 def is_url(where: str) -> bool:
@@ -64,9 +90,9 @@ def is_url(where: str) -> bool:
 class Root:
     """A study's root, a folder or a URL.
 
-    ``<stage>/<key>.<kind>`` holds an artefact, ``cache/<stage>/<key>`` the cached result of the task that
-    made it, ``cache/settings`` what was looked up, and the top level the results that people read. Files are
-    named by their place below the root, with slashes.
+    ``<stage>/…`` holds artefacts, ``cache/<stage>/…`` the records of the units that made them,
+    ``cache/settings`` what was looked up, and the top level the results that people read. Files are named by
+    their place below the root, with slashes.
     """
 
     place: Place
@@ -116,19 +142,29 @@ class Root:
             If not.
         """
         self.place.check()
-        try:
-            found = json.loads(self.place.read(_FORMAT_FILE))["format"]
-        except FileNotFoundError:
-            return
-        except (ValueError, KeyError, TypeError):
-            found = "an unreadable one"
-        if isinstance(found, int) and _OLDEST_FORMAT <= found <= FORMAT:
+        found = self._written_format()
+        if found is None or (isinstance(found, int) and _OLDEST_FORMAT <= found <= FORMAT):
             return
         message = (
             f"`root` must have storage format {FORMAT} or older, got {found} in "
             f"{self.where(_FORMAT_FILE)!r}; use the version of spanmatch that wrote it, or another root"
         )
         raise UnusableRootError(message)
+
+    @property
+    def is_older(self) -> bool:
+        """Whether an earlier version wrote the root, in another form."""
+        found = self._written_format()
+        return isinstance(found, int) and found < FORMAT
+
+    def _written_format(self) -> int | str | None:
+        try:
+            found = json.loads(self.place.read(_FORMAT_FILE))["format"]
+        except FileNotFoundError:
+            return None
+        except (ValueError, KeyError, TypeError):
+            return "an unreadable one"
+        return found if isinstance(found, int) else "an unreadable one"
 
     @property
     def exists(self) -> bool:
@@ -138,20 +174,6 @@ class Root:
     def where(self, name: str = "") -> str:
         """Return the path or URL of a name, for people."""
         return self.place.locate(name)
-
-    @staticmethod
-    def artefact(stage: Stage, key: str) -> str:
-        """Name of an artefact once it is published."""
-        return f"{stage}/{key}{_SUFFIX[stage]}"
-
-    @staticmethod
-    def record(stage: Stage, key: str) -> str:
-        """Name of the cached result of the task that makes an artefact."""
-        return f"cache/{stage}/{key}"
-
-    def recorded(self, stage: Stage) -> set[str]:
-        """Return the keys of all artefacts of a stage that have a cached result."""
-        return self.place.names(f"cache/{stage}")
 
     @contextmanager
     def publish(self, name: str, *, replace: bool = False) -> Iterator[Path]:
@@ -197,11 +219,6 @@ class Root:
         """Write a text file so that a reader sees the old one or the new one, never a part."""
         with self.publish(name) as staged:
             staged.write_text(text, encoding="utf-8")
-
-    def forget(self, stage: Stage, key: str) -> None:
-        """Remove an artefact and the cached result that vouches for it; the result first."""
-        self.place.remove(self.record(stage, key))
-        self.place.remove(self.artefact(stage, key))
 
     def _is_ours(self, error: OSError) -> bool:
         """Tell whether an error is of a file of the root, and not of one that is read for it."""

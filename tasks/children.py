@@ -38,7 +38,7 @@ def light_workers() -> Iterator[None]:
         server: Any = multiprocessing.forkserver._forkserver
         before = server._preload_modules
         with _safe_path(), dask.config.set({"distributed.worker.multiprocessing-method": "forkserver"}):
-            get_mp_context().set_forkserver_preload(["distributed.worker", "tasks.matches"])
+            get_mp_context().set_forkserver_preload(["distributed.worker", "tasks.work"])
             try:
                 yield
             finally:

@@ -245,7 +245,7 @@ def cluster_at(scheduler: str | None) -> Iterator[Cluster]:
 
 def _warm_up(cluster: Cluster) -> None:
     with suppress(Exception):  # the run may be over, or interrupted, before the workers are up
-        cluster.client.run(importlib.import_module, "tasks.matches")
+        cluster.client.run(importlib.import_module, "tasks.work")
 
 
 def check_scheduler(address: str) -> None:
@@ -278,4 +278,5 @@ async def _identify(address: str) -> None:
 
 def _pass_on(event: tuple[float, dict[str, Any]]) -> None:
     _, message = event
-    listener().advanced(message["stage"], message["part"], message["done"])
+    for part, done in message["done"].items():
+        listener().advanced(message["stage"], part, done)

@@ -1,25 +1,25 @@
-"""Stage *matches*: maximum match and simple matches of one layer in two networks at one tolerance."""
+"""Stage *matches*: maximum match and simple matches of a pair of layers at one tolerance."""
 
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, cast
 
 from typing_extensions import TypedDict
 
 from spanmatch import OffsetWarning, TooFewSamplesWarning, offset_neurons, simple_matches
-from storage.arrays import Artefact
-from storage.documents import publish_document, read_document
-from storage.root import Root, Stage
-from tasks.grams import read_gram
+from storage.packs import Packs, array_document, content_digest, document_array
+from storage.root import Artefact, Root
 from tasks.profiles import read_profile
-from tasks.progress import advance
+from tasks.stage import Form, Result, Stage
+from tasks.statistic import Reading, Statistic
 from tasks.unit import Unit
+from tasks.wanted import Complete, LayerPair, Wanted
 
 
 class MatchRecord(TypedDict):
-    """Stored matches: the cached result of the stage."""
+    """Stored matches."""
 
-    path: str
     digest: str
 
 
@@ -50,25 +50,47 @@ class MatchDocument(TypedDict):
 
 @dataclass(frozen=True)
 class MatchUnit(Unit):
-    """The matches of one Gram matrix at one ε."""
+    """The matches of a pair of layers at one ε."""
 
-    stage: ClassVar[Stage] = "matches"
-    version: ClassVar[int] = 3
+    stage: ClassVar[str] = "matches"
+    version: ClassVar[int] = 4
 
-    gram: Artefact
+    statistic: Statistic
     profile: Artefact
     epsilon: float
+    neurons: int
+
+    @property
+    def seconds(self) -> float:
+        """By what simple matches take where layers are entangled; seldom so long."""
+        return 5e-3 + 1e-4 * self.neurons + 4e-9 * self.neurons**3
 
     def identity(self) -> dict[str, Any]:
-        """Return the Gram matrix's and the profile's content, and ε."""
-        return {"gram": self.gram.digest, "profile": self.profile.digest, "epsilon": self.epsilon}
+        """Return the content of the statistic and of the profile, and ε."""
+        return {**self.statistic.identity(), "profile": self.profile.digest, "epsilon": self.epsilon}
 
 
-def find_matches(root: Root, unit: MatchUnit) -> MatchRecord:
-    """Find and publish the maximum match and its simple matches."""
-    profile = read_profile(root, unit.profile)
+def plan(wanted: Wanted, done: Complete) -> dict[tuple[LayerPair, float], MatchUnit]:
+    """Matches for each profile and ε, those of one pair after each other."""
+    return {
+        (pair, epsilon): MatchUnit(
+            label=f"{wanted.shown(pair)} · ε {epsilon:g}",
+            statistic=profile.unit.statistic,
+            profile=profile.artefact,
+            epsilon=epsilon,
+            neurons=profile.unit.neurons,
+        )
+        for pair, profile in done["profiles"].items()
+        for epsilon in wanted.epsilons
+    }
+
+
+def compute(root: Root, units: Sequence[MatchUnit], reading: Reading) -> list[Result]:  # noqa: ARG001
+    """Find the maximum match and its simple matches."""
+    (unit,) = units
+    profile = read_profile(reading.packs, unit.profile)
     maximum = profile.maximum_match(unit.epsilon)
-    gram = read_gram(root, unit.gram)
+    gram = reading.gram(unit.statistic)
     with warnings.catch_warnings():
         for category in (TooFewSamplesWarning, OffsetWarning):
             warnings.simplefilter("ignore", category)  # the run says so once for each layer
@@ -91,12 +113,11 @@ def find_matches(root: Root, unit: MatchUnit) -> MatchRecord:
             for simple in found
         ],
     }
-    digest = publish_document(root, "matches", unit.key, cast("dict[str, Any]", document))
-    advance("matches", unit.key, 1)
-    return {"path": root.artefact("matches", unit.key), "digest": digest}
+    content = {"document": document_array(document)}
+    return [Result(unit, {"digest": content_digest(content)}, content)]
 
 
-def read_matches(root: Root, key: str, digest: str) -> MatchDocument:
+def read_matches(packs: Packs, artefact: Artefact) -> MatchDocument:
     """Read stored matches.
 
     Raises
@@ -104,4 +125,17 @@ def read_matches(root: Root, key: str, digest: str) -> MatchDocument:
     DamagedArtefactError
         If they are not what was written.
     """
-    return cast("MatchDocument", read_document(root, "matches", key, digest))
+    return cast("MatchDocument", array_document(packs.read(artefact)["document"]))
+
+
+STAGE = Stage(
+    name="matches",
+    verb="match",
+    bar=lambda _: "find matches (layers of pairs at each ε)",
+    record=MatchRecord,
+    form=Form.PACK,
+    plan=plan,
+    compute=compute,
+    count=lambda wanted: len(wanted.pairs) * len(wanted.epsilons),
+    earlier=(("matches/{}.json", ""),),
+)

@@ -1,6 +1,8 @@
 """Stage *networks*: train one network from one seed, or take over one that is trained; keep checkpoints."""
 
-from dataclasses import asdict, dataclass
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
@@ -11,12 +13,16 @@ from spanmatch.networks.datasource import DataSource
 from spanmatch.networks.recipe import Recipe, epochs_needed
 from storage.checkpoints import write_checkpoint
 from storage.digests import json_digest
-from storage.root import Root, Stage
+from storage.records import Records
+from storage.root import Root
 from storage.training_state import TrainingState
 from tasks.datasets import load_planned
 from tasks.devices import device_of_this_worker
 from tasks.progress import advance
+from tasks.stage import Form, Result, Stage
+from tasks.statistic import Reading
 from tasks.unit import Unit
+from tasks.wanted import Complete, Wanted, WantedNetwork
 
 if TYPE_CHECKING:
     from spanmatch.networks.outcome import Checkpoint, Trained
@@ -42,7 +48,7 @@ class EpochRecord(TypedDict):
 
 
 class NetworkRecord(TypedDict):
-    """A network: the cached result of the stage. ``history`` is empty where it was not trained here."""
+    """A stored network. ``history`` is empty where it was not trained here."""
 
     path: str
     digest: str
@@ -62,7 +68,7 @@ class NetworkUnit(Unit):
         Checkpoints that are wanted. Not part of the identity: others may be kept beside them.
     """
 
-    stage: ClassVar[Stage] = "networks"
+    stage: ClassVar[str] = "networks"
     version: ClassVar[int] = 3
 
     architecture: str
@@ -77,6 +83,11 @@ class NetworkUnit(Unit):
     weights_digest: str | None
     keep: tuple[str, ...]
     device: str
+
+    @property
+    def seconds(self) -> float:
+        """A second for an epoch: only where there are hundreds of networks do several share a job."""
+        return 0.2 + self.steps
 
     @property
     def steps(self) -> int:
@@ -101,8 +112,27 @@ class NetworkUnit(Unit):
         return set(self.keep) <= record["checkpoints"].keys()
 
 
-def make_network(root: Root, unit: NetworkUnit) -> NetworkRecord:
-    """Train the network, or read its weights, and publish its checkpoints.
+def plan(wanted: Wanted, done: Complete) -> dict[str, NetworkUnit]:  # noqa: ARG001
+    """One network for each that is compared."""
+    moments: dict[str, set[str]] = defaultdict(set)
+    for checkpoint in wanted.checkpoints:
+        moments[checkpoint.network].add(checkpoint.moment)
+    units = {
+        name: _unit(wanted.networks[name], tuple(sorted(moments[name])), wanted.device) for name in moments
+    }
+    keep: dict[str, set[str]] = defaultdict(set)  # of networks that are one under several names, all moments
+    for unit in units.values():
+        keep[unit.key].update(unit.keep)
+    return {name: replace(unit, keep=tuple(sorted(keep[unit.key]))) for name, unit in units.items()}
+
+
+def _unit(network: WantedNetwork, keep: tuple[str, ...], device: str) -> NetworkUnit:
+    known = {name: getattr(network, name) for name in WantedNetwork.__dataclass_fields__ if name != "shown"}
+    return NetworkUnit(label=network.shown, keep=keep, device=device, **known)
+
+
+def compute(root: Root, units: Sequence[NetworkUnit], reading: Reading) -> list[Result]:  # noqa: ARG001
+    """Train the network, or read its weights, and publish its checkpoints; keep what earlier runs kept too.
 
     A training that was killed goes on after its last finished epoch.
 
@@ -111,17 +141,22 @@ def make_network(root: Root, unit: NetworkUnit) -> NetworkRecord:
     SpanmatchError
         If the training diverges, an image file is damaged, or weights do not fit.
     """
+    (unit,) = units
+    earlier = Records(root).find(STAGE.name, [unit.key]).get(unit.key)
+    if earlier is not None:
+        unit = replace(unit, keep=tuple(sorted({*unit.keep, *earlier.record["checkpoints"]})))
     trained = _taken_over(unit) if unit.recipe is None else _trained(root, unit, unit.recipe)
     records = {
         name: _published(root, unit, name, checkpoint) for name, checkpoint in trained.checkpoints.items()
     }
     TrainingState(root, unit.key).discard()
-    return {
-        "path": root.artefact("networks", unit.key),
+    record: NetworkRecord = {
+        "path": STAGE.place(unit.key, unit.key),
         "digest": json_digest({name: record["digest"] for name, record in records.items()}),
         "checkpoints": records,
         "history": [cast("EpochRecord", asdict(epoch)) for epoch in trained.history],
     }
+    return [Result(unit, cast("dict[str, Any]", record))]
 
 
 def _trained(root: Root, unit: NetworkUnit, recipe: Recipe) -> "Trained":
@@ -189,5 +224,27 @@ def _published(root: Root, unit: NetworkUnit, name: str, checkpoint: "Checkpoint
         "loss": loss,
         **unit.identity(),
     }
-    digest = write_checkpoint(root, unit.key, name, checkpoint.weights, metadata)
+    digest = write_checkpoint(root, STAGE.place(unit.key, unit.key), name, checkpoint.weights, metadata)
     return {"digest": digest, "epoch": epoch, "accuracy": accuracy, "loss": loss}
+
+
+def _bar(wanted: Wanted) -> str:
+    given = any(network.recipe is None for network in wanted.networks.values())
+    if not given:
+        return "train networks (epochs)"
+    if any(network.recipe is not None for network in wanted.networks.values()):
+        return "train networks, take over others (epochs, files)"
+    return "take networks over (files)"
+
+
+STAGE = Stage(
+    name="networks",
+    verb="train",
+    bar=_bar,
+    record=NetworkRecord,
+    form=Form.FOLDER,
+    plan=plan,
+    compute=compute,
+    count=lambda wanted: len({checkpoint.network for checkpoint in wanted.checkpoints}),
+    inside=r"[^/]+\.safetensors",
+)

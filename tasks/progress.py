@@ -3,15 +3,18 @@
 Apart because the pieces that count know neither Dask's client nor the command line that draws the bars.
 """
 
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, Protocol
 
 from distributed import get_worker
 
-from storage.root import DamagedArtefactError, Stage
+from storage.root import DamagedArtefactError, DamagedArtefactsError
 from tasks.mendable import explained
+
+_TOLD_SECONDS = 0.2
 
 _topic: ContextVar[str | None] = ContextVar("spanmatch_progress_topic", default=None)
 
@@ -19,13 +22,13 @@ _topic: ContextVar[str | None] = ContextVar("spanmatch_progress_topic", default=
 class Listener(Protocol):
     """Whoever wants to know how far the run is."""
 
-    def planned(self, stage: Stage, steps: int, units: int) -> None:
+    def planned(self, stage: str, steps: int, units: int) -> None:
         """Take note that a stage has units to compute, of so many steps in all; may come again."""
 
-    def advanced(self, stage: Stage, part: str, done: int) -> None:
+    def advanced(self, stage: str, part: str, done: int) -> None:
         """Take note that so many steps of a part of a stage are done by now; may come again."""
 
-    def finished(self, stage: Stage) -> None:
+    def finished(self, stage: str) -> None:
         """Take note that all of a stage is done."""
 
     def noticed(self, message: str) -> None:
@@ -33,13 +36,13 @@ class Listener(Protocol):
 
 
 class _Nobody:
-    def planned(self, stage: Stage, steps: int, units: int) -> None:
+    def planned(self, stage: str, steps: int, units: int) -> None:
         pass
 
-    def advanced(self, stage: Stage, part: str, done: int) -> None:
+    def advanced(self, stage: str, part: str, done: int) -> None:
         pass
 
-    def finished(self, stage: Stage) -> None:
+    def finished(self, stage: str) -> None:
         pass
 
     def noticed(self, message: str) -> None:
@@ -82,14 +85,38 @@ def listening(to: Listener) -> Iterator[None]:
         _listener = before
 
 
-def advance(stage: Stage, part: str, done: int) -> None:
+def advance(stage: str, part: str, done: int) -> None:
     """Tell how many steps of a part of a stage are done by now; callable from a piece on a Dask worker.
 
     A part has the same name, and counts from the same start, whenever it is computed.
     """
+    _tell(stage, {part: done})
+
+
+class Progress:
+    """Counts parts of a stage that are done soon after each other, and tells of them now and then."""
+
+    def __init__(self, stage: str) -> None:
+        self._stage = stage
+        self._done: dict[str, int] = {}
+        self._told = time.monotonic()
+
+    def add(self, part: str, done: int) -> None:
+        """Note how many steps of a part are done by now."""
+        self._done[part] = done
+        if time.monotonic() - self._told > _TOLD_SECONDS:
+            self.send()
+
+    def send(self) -> None:
+        """Tell what was not yet told."""
+        _tell(self._stage, self._done)
+        self._done, self._told = {}, time.monotonic()
+
+
+def _tell(stage: str, done: Mapping[str, int]) -> None:
     topic = _topic.get()
-    if topic is not None:
-        get_worker().log_event(topic, {"stage": stage, "part": part, "done": done})
+    if topic is not None and done:
+        get_worker().log_event(topic, {"stage": stage, "done": dict(done)})
 
 
 def call_with_topic(topic: str, function: Callable[..., Any], *args: Any) -> Any:  # noqa: ANN401 - any piece
@@ -97,7 +124,7 @@ def call_with_topic(topic: str, function: Callable[..., Any], *args: Any) -> Any
     token = _topic.set(topic)
     try:
         return function(*args)
-    except (DamagedArtefactError, ConnectionError, TimeoutError) as error:
+    except (DamagedArtefactError, DamagedArtefactsError, ConnectionError, TimeoutError) as error:
         raise _alone(error) from None
     except Exception as error:
         if (told := explained(error)) is None:

@@ -46,6 +46,7 @@ def publish(results: StudyResults, root: Root, asked: Sequence[str]) -> None:
 def write_results(results: StudyResults, root: Root) -> None:
     """Write the tables, critical epsilons, networks and ledger, each whole."""
     files.write_table(root, files.SIMILARITY, [asdict(row) for row in results.similarity])
+    files.write_table(root, files.MEASURES, [asdict(row) for row in results.measures])
     files.write_lines(root, files.SIMPLE_MATCHES, (asdict(row) for row in results.simple_matches))
     files.write_critical_epsilons(
         root,

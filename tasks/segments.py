@@ -1,11 +1,12 @@
 """Stage *segments*: one layer's activations of one checkpoint for one range of images, as a Zarr group."""
 
 import gc
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import product
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, NamedTuple, cast
 
 from typing_extensions import TypedDict
 
@@ -14,19 +15,20 @@ from spanmatch.networks.datasource import DataSource
 from storage.arrays import GroupWriter
 from storage.checkpoints import read_checkpoint
 from storage.digests import json_digest
-from storage.root import Root, Stage
+from storage.root import Artefact, Root
 from tasks.datasets import load_planned
 from tasks.devices import device_of_this_worker
+from tasks.networks import NetworkUnit
 from tasks.progress import advance
-from tasks.unit import Unit
+from tasks.stage import GROUP, Form, Result, Stage
+from tasks.statistic import Reading
+from tasks.unit import Done, Unit
+from tasks.wanted import Checkpoint, Complete, Wanted
 from tasks.writing import BackgroundWriter, LayerWriter
 
 
 class SegmentRecord(TypedDict):
-    """A stored segment: the cached result of the stage.
-
-    ``content`` digests the activations alone, and ``blocks`` counts their chunks.
-    """
+    """A stored segment. ``content`` digests the activations alone, and ``blocks`` counts their chunks."""
 
     path: str
     digest: str
@@ -34,19 +36,26 @@ class SegmentRecord(TypedDict):
     blocks: int
 
 
+class SegmentName(NamedTuple):
+    """What a segment stands for: one layer of a network at a moment, for the images from `start` on."""
+
+    layer: str
+    checkpoint: Checkpoint
+    start: int
+
+
 @dataclass(frozen=True)
 class SegmentUnit(Unit):
     """One layer's activations, for one range of images through one checkpoint.
 
-    A forward pass gives all layers: the units of one pass are one job.
+    A forward pass gives all layers: the units of one pass are one group.
     """
 
-    stage: ClassVar[Stage] = "segments"
+    stage: ClassVar[str] = "segments"
     version: ClassVar[int] = 4
 
-    network_key: str
+    network: Artefact
     checkpoint: str
-    checkpoint_digest: str
     architecture: str
     code: str
     width: float
@@ -67,12 +76,22 @@ class SegmentUnit(Unit):
         return self.stop - self.start
 
     @property
-    def job(self) -> str:
-        """Digest of what the layers of one forward pass have in common."""
-        return json_digest({"network": self.network_key, **self._pass_identity()})
+    def seconds(self) -> float:
+        """Most of it is the forward pass, of which the network alone would know more."""
+        return 0.05 + 2e-4 * self.steps
 
     @property
-    def job_label(self) -> str:
+    def group(self) -> str:
+        """Digest of what the layers of one forward pass have in common."""
+        return json_digest({"network": self.network.key, **self._pass_identity()})
+
+    @property
+    def counted(self) -> str:
+        """The forward pass."""
+        return self.group
+
+    @property
+    def group_label(self) -> str:
         """What people call the forward pass."""
         return self.label.removesuffix(f" · {self.layer}")
 
@@ -84,7 +103,7 @@ class SegmentUnit(Unit):
     def _pass_identity(self) -> dict[str, Any]:
         sampled = isinstance(self.positions, int)
         return {
-            "checkpoint": self.checkpoint_digest,
+            "checkpoint": self.network.digest,
             "architecture": self.architecture,
             "code": self.code,
             "width": self.width,
@@ -95,7 +114,39 @@ class SegmentUnit(Unit):
         }
 
 
-def extract_segments(root: Root, units: Sequence[SegmentUnit]) -> list[SegmentRecord]:
+def plan(wanted: Wanted, done: Complete) -> dict[SegmentName, SegmentUnit]:
+    """One segment for each checkpoint, range of images and layer."""
+    units: dict[SegmentName, SegmentUnit] = {}
+    networks: Mapping[str, Done] = done["networks"]
+    for checkpoint in wanted.checkpoints:
+        if (network := networks.get(checkpoint.network)) is None:
+            continue
+        unit = cast("NetworkUnit", network.unit)
+        digest = network.record["checkpoints"][checkpoint.moment]["digest"]
+        for (start, stop), layer in product(wanted.segments, wanted.layers):
+            forward = f"{unit.label} · {checkpoint.moment} · images {start}-{stop - 1}"
+            units[SegmentName(layer.name, checkpoint, start)] = SegmentUnit(
+                label=f"{forward} · {layer.name}",
+                network=replace(network.artefact, digest=digest),
+                checkpoint=checkpoint.moment,
+                architecture=unit.architecture,
+                code=unit.code,
+                width=unit.width,
+                source=wanted.source,
+                dataset_digest=wanted.held_out_digest,
+                layer=layer.name,
+                neurons=layer.said,
+                start=start,
+                stop=stop,
+                positions=wanted.positions,
+                positions_seed=wanted.positions_seed,
+                dtype=wanted.dtype,
+                device=wanted.device,
+            )
+    return units
+
+
+def compute(root: Root, units: Sequence[SegmentUnit], reading: Reading) -> list[Result]:  # noqa: ARG001
     """Pass the images through the network once, and publish the activations of each unit's layer.
 
     Raises
@@ -118,13 +169,13 @@ def extract_segments(root: Root, units: Sequence[SegmentUnit]) -> list[SegmentRe
             gc.collect()  # what watches a network refers to itself, and Python counts objects, not megabytes
         except NonFiniteActivationsError as error:
             message = (
-                f"the activations of {one.job_label} must be finite, but {error}; lower "
+                f"the activations of {one.group_label} must be finite, but {error}; lower "
                 "`training.learning_rate`, or leave that network out"
             )
             raise SpanmatchError(message) from None
         except (Float16OverflowError, UnreadableImageError) as error:
-            raise SpanmatchError(f"{one.job_label}: {error}") from None
-        return [_record(root, unit, writers[unit.layer]) for unit in units]
+            raise SpanmatchError(f"{one.group_label}: {error}") from None
+        return [_result(unit, writers[unit.layer]) for unit in units]
 
 
 def _passed(root: Root, units: Sequence[SegmentUnit], publishing: ExitStack) -> dict[str, LayerWriter]:
@@ -137,7 +188,7 @@ def _passed(root: Root, units: Sequence[SegmentUnit], publishing: ExitStack) -> 
     require_same_code(one.architecture, one.code)
     dataset = load_planned(one.source, one.dataset_digest, "held-out")
     network = build(one.architecture, dataset.held_out.shape, dataset.classes, one.width)
-    fit_weights(network, read_checkpoint(root, one.network_key, one.checkpoint, one.checkpoint_digest))
+    fit_weights(network, read_checkpoint(root, one.network, one.checkpoint))
     images = dataset.held_out.slice(one.start, one.stop)
     writers = {
         unit.layer: LayerWriter(
@@ -163,12 +214,12 @@ def _passed(root: Root, units: Sequence[SegmentUnit], publishing: ExitStack) -> 
         done = 0
         for batch in passes:
             done += len(batch[one.layer])
-            advance("segments", one.job, done)
+            advance("segments", one.group, done)
     return writers
 
 
 def _published(root: Root, unit: SegmentUnit) -> AbstractContextManager[Path]:
-    return root.publish(root.artefact("segments", unit.key))
+    return root.publish(STAGE.place(unit.key, unit.key))
 
 
 def _attributes(unit: SegmentUnit, image_ids: Sequence[str]) -> dict[str, Any]:
@@ -177,7 +228,7 @@ def _attributes(unit: SegmentUnit, image_ids: Sequence[str]) -> dict[str, Any]:
     return {
         "layer": unit.layer,
         "dtype": unit.dtype,
-        "checkpoint": unit.checkpoint_digest,
+        "checkpoint": unit.network.digest,
         "architecture": unit.architecture,
         "positions": unit.positions,
         "image_ids": ids,
@@ -185,10 +236,26 @@ def _attributes(unit: SegmentUnit, image_ids: Sequence[str]) -> dict[str, Any]:
     }
 
 
-def _record(root: Root, unit: SegmentUnit, writer: LayerWriter) -> SegmentRecord:
-    return {
-        "path": root.artefact("segments", unit.key),
+def _result(unit: SegmentUnit, writer: LayerWriter) -> Result:
+    record: SegmentRecord = {
+        "path": STAGE.place(unit.key, unit.key),
         "digest": writer.group.finish(),
         "content": writer.group.array_digests()[unit.layer],
         "blocks": writer.blocks,
     }
+    return Result(unit, cast("dict[str, Any]", record))
+
+
+STAGE = Stage(
+    name="segments",
+    verb="extract",
+    bar=lambda _: "extract activations (images)",
+    record=SegmentRecord,
+    form=Form.FOLDER,
+    plan=plan,
+    compute=compute,
+    count=lambda wanted: len(wanted.checkpoints) * len(wanted.segments),
+    counts_as=lambda name: (name.checkpoint, name.start),
+    suffix=".zarr",
+    inside=GROUP,
+)

@@ -15,7 +15,6 @@ from prefect.artifacts import create_progress_artifact, update_progress_artifact
 from prefect.client.schemas.objects import State
 from prefect.futures import PrefectConcurrentFuture, PrefectFuture
 
-from storage.root import Stage
 from tasks.progress import Listener, Tally, listener, listening
 
 # Work that is done sooner is not worth an artefact; one that is not is told of so often, and ever less.
@@ -28,21 +27,21 @@ class StepCounter:
 
     def __init__(self, inner: Listener) -> None:
         self._inner = inner
-        self._stage: Stage | None = None
+        self._stage: str | None = None
         self._tally = Tally()
 
-    def planned(self, stage: Stage, steps: int, units: int) -> None:
+    def planned(self, stage: str, steps: int, units: int) -> None:
         """Start counting anew."""
         self._stage, self._tally = stage, Tally(steps)
         self._inner.planned(stage, steps, units)
 
-    def advanced(self, stage: Stage, part: str, done: int) -> None:
+    def advanced(self, stage: str, part: str, done: int) -> None:
         """Count steps; those of an earlier stage come late."""
         if stage == self._stage:
             self._tally.note(part, done)
         self._inner.advanced(stage, part, done)
 
-    def finished(self, stage: Stage) -> None:
+    def finished(self, stage: str) -> None:
         """Pass it on."""
         self._inner.finished(stage)
 
@@ -65,7 +64,7 @@ def counting() -> Iterator[StepCounter]:
 
 
 def wait_with_progress(
-    futures: Sequence[PrefectFuture[Any]], counter: StepCounter, study: str, stage: Stage
+    futures: Sequence[PrefectFuture[Any]], counter: StepCounter, study: str, stage: str
 ) -> None:
     """Wait for tasks, and show in the Prefect UI how far they are; call it from the flow."""
     shown: UUID | None = None

@@ -1,20 +1,16 @@
-"""A unit of work: what is computed once, cached, counted in the ledger, and seen in the Prefect UI.
+"""A unit of work: what is computed once, kept, counted in the ledger, and repaired by itself.
 
-Apart because every stage's unit has its identity in the same way: a digest of the content digests of its
-inputs, the parameters that matter, and the version of the stage's computation.
+Its key digests the content of its inputs, the parameters that matter, and the version of its stage.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, NamedTuple
 
-from storage.arrays import Artefact
 from storage.digests import json_digest
-from storage.root import Stage
-
-AnyUnit = TypeVar("AnyUnit", bound="Unit")
+from storage.records import Found
+from storage.root import Artefact
 
 
 @dataclass(frozen=True)
@@ -27,7 +23,7 @@ class Unit(ABC):
         What people call it; not part of its identity.
     """
 
-    stage: ClassVar[Stage]
+    stage: ClassVar[str]
     version: ClassVar[int]
 
     label: str
@@ -38,42 +34,45 @@ class Unit(ABC):
 
     @cached_property
     def key(self) -> str:
-        """The unit's name in the cache and on disk."""
+        """The unit's name in records and on disk."""
         return json_digest({"stage": self.stage, "version": self.version, **self.identity()})
 
     @property
-    def job(self) -> str:
-        """What the units that are computed together have in common; by default each is a job of its own."""
+    def group(self) -> str:
+        """What is computed in one go: the units of one group are not split among jobs."""
         return self.key
 
     @property
-    def job_label(self) -> str:
-        """What people call the job."""
+    def counted(self) -> str:
+        """What the ledger and `status` count: units that have this in common count as one."""
+        return self.key
+
+    @property
+    def group_label(self) -> str:
+        """What people call the group."""
         return self.label
 
-    def accepts(self, record: Any) -> bool:  # noqa: ANN401, ARG002 - the stage's record
-        """Tell whether a cached record is all that this unit needs; if not, it is computed anew."""
-        return True
+    @property
+    def seconds(self) -> float:
+        """Roughly how long the unit takes on one core: jobs are sized by it."""
+        return 1.0
 
     @property
     def steps(self) -> int:
-        """How many steps of progress the unit counts while its job is computed."""
+        """How many steps of progress its group counts."""
         return 1
 
-    def artefact(self, digest: str) -> Artefact:
-        """Return the unit's published group, given the digest out of its record."""
-        return Artefact(self.stage, self.key, digest)
+    def accepts(self, record: Any) -> bool:  # noqa: ANN401, ARG002 - the stage's record
+        """Tell whether a record that was kept is all that this unit needs; if not, it is computed anew."""
+        return True
 
 
-def jobs(units: Iterable[AnyUnit]) -> list[tuple[AnyUnit, ...]]:
-    """Gather the units that are computed together, in their order.
+class Done(NamedTuple):
+    """A unit with its record, and where its artefact lies."""
 
-    Units of one key have one result: the first of them is computed, for all.
-    """
-    different: dict[str, AnyUnit] = {}
-    for unit in units:
-        different.setdefault(unit.key, unit)
-    gathered: dict[str, list[AnyUnit]] = {}
-    for unit in different.values():
-        gathered.setdefault(unit.job, []).append(unit)
-    return [tuple(together) for together in gathered.values()]
+    unit: Unit
+    record: Any
+    artefact: Artefact
+
+
+__all__ = ["Artefact", "Done", "Found", "Unit"]

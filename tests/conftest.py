@@ -19,6 +19,8 @@ import pytest
 import shared
 import yaml
 
+from tasks.registry import STAGES
+
 REPOSITORY = Path(__file__).parent.parent
 DIGITS = REPOSITORY / "studies" / "digits.yaml"
 COMMAND = [str(Path(sys.executable).with_name("spanmatch"))]
@@ -40,7 +42,7 @@ TINY: dict[str, Any] = {
     "epsilons": [0.3, 0.5],
 }
 
-NOTHING = {"networks": 0, "segments": 0, "grams": 0, "profiles": 0, "matches": 0}
+NOTHING = dict.fromkeys(STAGES, 0)
 
 Environment = dict[str, str]
 

@@ -23,7 +23,7 @@ from flows.study.kept import keep
 from flows.study.resolved import Resolved
 from spanmatch.errors import InputValueError
 from spanmatch.reporting import (
-    Comparison,
+    ComparisonRow,
     CriticalEpsilons,
     EpochRow,
     NetworkRow,
@@ -99,7 +99,7 @@ def remembered(folder: Path) -> None:
 ROWS = StudyResults(
     study="tiny",
     layers=("relu",),
-    comparisons=(Comparison("a-final", "b-final", "final"),),
+    comparisons=(ComparisonRow("a-final", "b-final", "final"),),
     networks=(NetworkRow("a", "final", 0.5), NetworkRow("b", "final", 0.5, 0.1, 1)),
     similarity=(SimilarityRow("relu", "a-final", "b-final", 0.3, 0.5, 1, 1, 2, 2, 0, 0, 50),),
     simple_matches=(SimpleMatchRow("relu", "a-final", "b-final", 0.3, ("x", 0), (0,), (1,)),),

@@ -16,15 +16,16 @@ from distributed import LocalCluster
 
 from flows.run import plan
 from flows.run.collect import collect
-from flows.run.plan import Done
+from flows.run.prepared import prepare
 from flows.study.model import Study
-from flows.study.resolve import resolve
 from spanmatch.reporting import StudyResults
-from storage.root import Root, Stage
+from storage.records import Records
+from storage.root import Root
 from tasks.cluster import Cluster
-from tasks.records import Cache
-from tasks.stages import TASKS
-from tasks.unit import Unit, jobs
+from tasks.running import compute
+from tasks.stage import Stage
+from tasks.unit import Done, Unit
+from tasks.work import Job, counted, jobs
 
 QUICK: dict[str, Any] = {
     "training": {**TINY["training"], "epochs": 1, "images": 128},
@@ -66,22 +67,29 @@ def in_this_process() -> Iterator[Cluster]:
 
 
 def carried_out(
-    study: Study, cluster: Cluster, before: Callable[[Root, Stage, list[Any]], None] = lambda *_: None
-) -> tuple[StudyResults, Counter[Stage]]:
-    """Compute what a study lacks; return its results, and how many jobs of each stage were computed.
+    study: Study,
+    cluster: Cluster,
+    before: Callable[[Root, Stage, list[Job]], None] = lambda *_: None,
+) -> tuple[StudyResults, Counter[str]]:
+    """Compute what a study lacks; return its results, and how many results of each stage were computed.
 
     Whatever is to happen `before` is given the root, a stage and the jobs that it lacks.
     """
-    root, computed = Root.prepare(study.root), Counter[Stage]()
-    resolved = resolve(study, root)
+    prepared, computed = prepare(study), Counter[str]()
+    root = prepared.root
 
     def complete(stage: Stage, units: Mapping[Any, Unit]) -> dict[Any, Done]:
-        records = Cache(root).look_up_all(units.values())
-        missing = jobs(unit for unit in units.values() if records[unit.key] is None)
-        before(root, stage, missing)
-        for job in missing:
-            records |= TASKS[stage].fn(units=job, root=root, cluster=cluster)
-            computed[stage] += 1
-        return {name: Done(unit, records[unit.key]) for name, unit in units.items()}
+        different = {unit.key: unit for unit in units.values()}
+        found = Records(root).find(stage.name, different)
+        missing = [unit for key, unit in different.items() if not stage.accepted(unit, found.get(key))]
+        cut = jobs(missing)
+        before(root, stage, cut)
+        for job in cut:
+            found |= compute(stage, job, root, cluster)
+        computed[stage.name] = counted(missing)
+        return {
+            name: Done(unit, found[unit.key].record, stage.artefact(unit.key, found[unit.key]))
+            for name, unit in units.items()
+        }
 
-    return collect(root, study.name, plan.walk(study, resolved, complete), {}, resolved.left_out), computed
+    return collect(prepared, plan.walk(prepared.wanted, complete), {}), computed

@@ -13,7 +13,7 @@ from matplotlib.text import Text
 
 from spanmatch.measures import MEASURES
 from spanmatch.reporting import (
-    Comparison,
+    ComparisonRow,
     CriticalEpsilons,
     EpochRow,
     MeasureRow,
@@ -55,7 +55,7 @@ def make_results(
     """Results that are consistent with themselves: similarity and matches follow from critical epsilons."""
     rng = np.random.default_rng(0)
     comparisons = [
-        Comparison(f"seed{a}-{group}", f"seed{b}-{group}", group)
+        ComparisonRow(f"seed{a}-{group}", f"seed{b}-{group}", group)
         for group in groups
         for a, b in ((0, 1), (0, 2), (1, 2))
     ]
@@ -133,7 +133,7 @@ def make_general():
 
     return dataclasses.replace(
         plain,
-        comparisons=tuple(Comparison(*pair) for pair in pairs),
+        comparisons=tuple(ComparisonRow(*pair) for pair in pairs),
         networks=(
             NetworkRow("seed0", "initial", 0.1, 2.3026, 0),
             NetworkRow("seed0", "epoch5", 0.8, 0.5, 5),

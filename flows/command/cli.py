@@ -90,10 +90,9 @@ def status(study: _Study, epsilon: _Epsilons = None, root: _Root = None) -> None
         wanted = read_study(study).with_options(epsilon or (), root=root)
         from flows.command.screen import show_status
         from flows.command.status import status as status_of
-        from flows.study.resolve import check_names
+        from flows.run.prepared import look
 
-        check_names(wanted)
-        show_status(console, wanted, status_of(wanted))
+        show_status(console, wanted, status_of(look(wanted)))
 
 
 @app.command()
@@ -163,7 +162,7 @@ def prune(
         found = survey(wanted, older_than)
         show_survey(console, kept, found)
         if yes:
-            remove(kept, found.unused)
+            remove(kept, found)
             console.print(f"deleted: {len(found.unused)} unused", highlight=False)
         else:
             console.print("nothing was deleted; --yes deletes what is unused", highlight=False)

@@ -1,21 +1,19 @@
-"""What lies under a root and is referred to by no study of it, and its removal.
-
-Apart from status because it looks from the other side: at what is there, not at what is wanted.
-"""
+"""What lies under a root and is referred to by no study of it, and its removal."""
 
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from flows.command.status import Planned, planned
+from flows.command.status import planned_stages
+from flows.run.prepared import look
 from flows.study.kept import read_kept
 from flows.study.model import Study
-from flows.study.resolve import check_names, remembered_as, resolve
+from flows.study.resolve import remembered_as
 from spanmatch.errors import InputTypeError, InputValueError
-from storage.inventory import KINDS, Item, Kind, inventory
+from storage.inventory import Item, discard, inventory, keep_only
 from storage.result_files import STUDY
-from storage.root import STAGES, Root
-from tasks.grams import GramUnit, prefixes
+from storage.root import Root
+from tasks.registry import KINDS, SETTINGS, STAGES, TRAINING
 
 # What nothing refers to is left alone for so long: a run of another study may have written it.
 HOURS = 24.0
@@ -33,8 +31,8 @@ class References:
         Stages of which a study refers to more than can be told, because it lacks what they stand on.
     """
 
-    keys: dict[Kind, set[str]]
-    undecided: set[Kind]
+    keys: dict[str, set[str]]
+    undecided: set[str]
 
 
 @dataclass(frozen=True)
@@ -47,19 +45,25 @@ class Survey:
         Nothing refers to it: what `prune` removes, in this order.
     used
         A study refers to it.
+    shared
+        Files of several results of which studies refer to some: `prune` keeps these alone.
     recent
         Nothing refers to it, but it was written lately, perhaps by a run that is still at work.
     foreign
         Nothing refers to it, but somebody has put a file of their own into it.
     undecided
         It belongs to a stage that cannot be decided before the studies are run.
+    wanted
+        The keys of what studies refer to.
     """
 
     unused: tuple[Item, ...]
     used: tuple[Item, ...]
+    shared: tuple[Item, ...]
     recent: tuple[Item, ...]
     foreign: tuple[Item, ...]
     undecided: tuple[Item, ...]
+    wanted: frozenset[str]
 
 
 def survey(studies: Sequence[Study], hours: float = HOURS) -> Survey:
@@ -81,17 +85,19 @@ def survey(studies: Sequence[Study], hours: float = HOURS) -> Survey:
     root = common_root(studies)
     references = refer(studies, root)
     since = time.time() - 3600 * hours
-    sorted_out: dict[str, list[Item]] = {name: [] for name in Survey.__dataclass_fields__}
-    for item in inventory(root):
+    sorted_out: dict[str, list[Item]] = {name: [] for name in Survey.__dataclass_fields__ if name != "wanted"}
+    for item in inventory(root, KINDS):
         sorted_out[_verdict(item, references, since)].append(item)
     sorted_out["unused"].sort(key=lambda item: (KINDS.index(item.kind), item.key))
-    return Survey(**{name: tuple(items) for name, items in sorted_out.items()})
+    wanted = frozenset(key for keys in references.keys.values() for key in keys)
+    return Survey(**{name: tuple(items) for name, items in sorted_out.items()}, wanted=wanted)
 
 
-def remove(root: Root, items: Sequence[Item]) -> None:
-    """Remove items one by one, each whole; a kill or an error leaves the rest as it is."""
-    for item in items:
-        item.discard(root)
+def remove(root: Root, found: Survey) -> None:
+    """Remove what is unused, each item whole; a kill or an error leaves the rest as it is."""
+    discard(root, found.unused)
+    for item in found.shared:
+        keep_only(root, item, set(found.wanted))
 
 
 def common_root(studies: Sequence[Study]) -> Root:
@@ -126,48 +132,39 @@ def refer(studies: Sequence[Study], root: Root) -> References:
     ValueError, TypeError
         If one asks for what there is not any more, so that it cannot be told.
     """
-    references = References({kind: set() for kind in KINDS}, set())
+    references = References({kind.name: set() for kind in KINDS}, set())
     for study in studies:
-        check_names(study)
-        _add(references, study, root)
+        _add(references, study)
     if (kept := read_kept(root)) is not None:
         try:
-            _add(references, kept.study, root)
+            _add(references, kept.study.model_copy(update={"root": studies[0].root}))
         except (InputValueError, InputTypeError) as error:
             where = root.where(STUDY)
             raise InputValueError(f"{error} (asked for by what the last run compared, {where!r})") from None
     return references
 
 
-def _add(references: References, study: Study, root: Root) -> None:
+def _add(references: References, study: Study) -> None:
     """Walk the plan of a study with the records that are there."""
-    keys = references.keys
-    stages = planned(study, resolve(study, root), root)
-    for number, stage in enumerate(STAGES):
-        keys[stage] |= {unit.key for unit in stages[stage].units}
-        if stages[stage].missing:
-            references.undecided.update(STAGES[number + 1 :])
-    keys["grams"] |= _starting_points(stages["grams"])
-    keys["training"] |= stages["networks"].missing
-    keys["settings"].add(remembered_as(study))
-
-
-def _starting_points(grams: Planned) -> set[str]:
-    """Keys of the sums over fewer segments from which the missing Gram matrices would be reduced."""
-    return {
-        prefix.key
-        for unit in grams.units
-        if unit.key in grams.missing and isinstance(unit, GramUnit)
-        for prefix in prefixes(unit)
-    }
+    keys, names = references.keys, list(STAGES)
+    stages = planned_stages(look(study))
+    for number, name in enumerate(names):
+        keys[name] |= {unit.key for unit in stages[name].units}
+        if stages[name].missing:
+            references.undecided.update(names[number + 1 :])
+    keys[TRAINING.name] |= stages["networks"].missing
+    keys[SETTINGS.name].add(remembered_as(study))
 
 
 def _verdict(item: Item, references: References, since: float) -> str:
     """Name the field of `Survey` that an item belongs to."""
-    if item.key in references.keys[item.kind]:
+    wanted = item.keys & references.keys.get(item.kind.name, set())
+    if wanted == item.keys:
         return "used"
-    if item.kind in references.undecided:
-        return "undecided"
+    if item.kind.name in references.undecided:
+        return "used" if wanted else "undecided"
     if item.foreign is not None:
-        return "foreign"
-    return "recent" if item.modified > since else "unused"
+        return "used" if wanted else "foreign"
+    if item.modified > since:
+        return "used" if wanted else "recent"
+    return "shared" if wanted else "unused"

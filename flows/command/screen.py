@@ -1,7 +1,4 @@
-"""What a person sees in the terminal: progress bars, then a table by layer, the ledger, and where to look.
-
-Apart from the commands because it only draws.
-"""
+"""What a person sees in the terminal: progress bars, then a table by layer, the ledger, and where to look."""
 
 from collections.abc import Collection, Iterable, Sequence
 from types import TracebackType
@@ -24,41 +21,25 @@ from spanmatch.reporting import (
     shown_network,
     summary_rows,
 )
-from storage.inventory import KINDS
 from storage.result_files import REPORT
-from storage.root import Root, Stage
+from storage.root import Root
 from tasks.progress import Tally
+from tasks.registry import KINDS, STAGES
+from tasks.wanted import Wanted
 
 if TYPE_CHECKING:
     from flows.command.prune import Survey
     from spanmatch.networks.layers import Layer
     from storage.inventory import Item
 
-_WORK: dict[Stage, str] = {
-    "segments": "extract activations (images)",
-    "grams": "reduce to Gram matrices (segments)",
-    "profiles": "find match profiles (layers of pairs)",
-    "matches": "find matches (layers of pairs at each ε)",
-}
-
-
 _WIDEST = 10_000  # more columns than any table has
-
-
-def _network_work(study: Study) -> str:
-    """Say what becomes of networks: those of other studies are trained as well."""
-    if not study.weights:
-        return "train networks (epochs)"
-    if study.seeds or study.others:
-        return "train networks, take over others (epochs, files)"
-    return "take networks over (files)"
 
 
 class Bars:
     """A progress bar for each stage that has something to compute."""
 
-    def __init__(self, console: Console, study: Study) -> None:
-        self._work = {**_WORK, "networks": _network_work(study)}
+    def __init__(self, console: Console, wanted: Wanted) -> None:
+        self._work = {name: stage.bar(wanted) for name, stage in STAGES.items()}
         self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -66,8 +47,8 @@ class Bars:
             TimeElapsedColumn(),
             console=console,
         )
-        self._tasks: dict[Stage, TaskID] = {}
-        self._tallies: dict[Stage, Tally] = {}
+        self._tasks: dict[str, TaskID] = {}
+        self._tallies: dict[str, Tally] = {}
 
     def __enter__(self) -> "Bars":
         self._progress.start()
@@ -78,7 +59,7 @@ class Bars:
     ) -> None:
         self._progress.stop()
 
-    def planned(self, stage: Stage, steps: int, units: int) -> None:
+    def planned(self, stage: str, steps: int, units: int) -> None:
         """Draw a bar for the stage, or start it again after a repair."""
         if not units:
             return
@@ -88,14 +69,14 @@ class Bars:
         else:
             self._tasks[stage] = self._progress.add_task(self._work[stage], total=steps)
 
-    def advanced(self, stage: Stage, part: str, done: int) -> None:
+    def advanced(self, stage: str, part: str, done: int) -> None:
         """Move the stage's bar, forwards alone: what is finished stays so when a count comes late."""
         if stage in self._tasks:
             tally, task = self._tallies[stage], self._progress.tasks[self._tasks[stage]]
             tally.note(part, done)
             self._progress.update(task.id, completed=max(task.completed, tally.steps))
 
-    def finished(self, stage: Stage) -> None:
+    def finished(self, stage: str) -> None:
         """Fill the stage's bar: events that count steps may come late."""
         if stage in self._tasks:
             task = self._progress.tasks[self._tasks[stage]]
@@ -136,7 +117,7 @@ def show_status(console: Console, study: Study, status: Status) -> None:
     for stage in status.stages:
         table.add_row(stage.stage, str(stage.done), str(stage.total - stage.done))
     _show_table(console, table)
-    _warn(console, left_out_sentences(status.left_out))
+    _warn(console, [*status.notices, *left_out_sentences(status.left_out)])
 
 
 def show_survey(console: Console, root: Root, found: "Survey") -> None:
@@ -145,11 +126,18 @@ def show_survey(console: Console, root: Root, found: "Survey") -> None:
     for column in ("kind", "referred to", "size", "unused", "size"):
         table.add_column(column, justify="left" if column == "kind" else "right")
     for kind in reversed(KINDS):
-        used, unused = ([item for item in items if item.kind == kind] for items in (found.used, found.unused))
-        table.add_row(kind, str(len(used)), _size(used), str(len(unused)), _size(unused))
+        used, unused = (
+            [item for item in items if item.kind == kind]
+            for items in ((*found.used, *found.shared), found.unused)
+        )
+        table.add_row(kind.name, str(len(used)), _size(used), str(len(unused)), _size(unused))
     table.add_section()
-    table.add_row("all", str(len(found.used)), _size(found.used), str(len(found.unused)), _size(found.unused))
+    all_used = (*found.used, *found.shared)
+    table.add_row("all", str(len(all_used)), _size(all_used), str(len(found.unused)), _size(found.unused))
     _show_table(console, table)
+    if found.shared:
+        say = f"{len(found.shared)} files of {_size(found.shared)} also hold results that nothing refers to"
+        console.print(say, markup=False, highlight=False, soft_wrap=True)
     for items, reason in (
         (found.recent, "nothing refers to them, but a run may have just written them; see --older-than"),
         (found.foreign, f"they hold files that are not spanmatch's, such as {_foreign(found.foreign)}"),

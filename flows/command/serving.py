@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from flows.command.session import check_beforehand
+from flows.run.prepared import prepare
 from flows.study.allowed import allow
 from flows.study.model import Study
 from spanmatch.errors import InputValueError
@@ -47,7 +47,7 @@ def serve_session(study: Study, console: Console, *, cron: str | None, every: st
     os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
     schedule = _schedule(cron, None if every is None else _duration(every))
     _require_no_namesake(Path.cwd())
-    check_beforehand(study)
+    prepare(study)
     allow(study)
     from flows.command.server import PrefectServer
 

@@ -5,84 +5,81 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from flows.run import plan
-from flows.run.plan import Done
-from flows.study.model import Study
-from flows.study.resolve import resolve
-from flows.study.resolved import Resolved
-from storage.root import STAGES, Root, Stage
-from tasks.records import Cache
-from tasks.unit import Unit, jobs
+from flows.run.prepared import Prepared
+from storage.records import Records
+from tasks.registry import STAGES
+from tasks.stage import Stage
+from tasks.unit import Done, Unit
+from tasks.work import counted
 
 
 @dataclass(frozen=True)
 class StageStatus:
-    """How many jobs of a stage have all their records, out of how many."""
+    """How many results of a stage are there, out of how many."""
 
-    stage: Stage
+    stage: str
     done: int
     total: int
 
 
-class Planned(NamedTuple):
-    """The units of a stage that can be planned from what is recorded.
+class PlannedStage(NamedTuple):
+    """The units of a stage that can be planned from what is recorded, and the keys of those without a record.
 
     Attributes
     ----------
-    missing
-        The keys of those that have no record.
-    names
-        How many jobs they would be if none were the same as another.
+    planned
+        How many results they would be if none were the same as another.
     """
 
     units: list[Unit]
     missing: set[str]
-    names: int
+    planned: int
 
 
 @dataclass(frozen=True)
 class Status:
-    """What is done of each stage, and why layers that the study asks for are left out."""
+    """What is done of each stage, and what a person should know: layers left out, an older root."""
 
     stages: list[StageStatus]
     left_out: Mapping[str, str]
+    notices: tuple[str, ...] = ()
 
 
-def status(study: Study) -> Status:
+def status(prepared: Prepared) -> Status:
     """Look up the records of every unit of the study.
 
     Artefacts are not read: a damaged one is found by the run that needs it.
     """
-    root = Root.at(study.root)
-    root.check()
-    resolved = resolve(study, root)
-    stages = planned(study, resolved, root)
-    totals = plan.totals(study, resolved)
-    return Status([_status(stage, stages[stage], totals[stage]) for stage in STAGES], resolved.left_out)
+    planned = planned_stages(prepared)
+    stages = [_status(stage, planned[name], prepared) for name, stage in STAGES.items()]
+    return Status(stages, prepared.resolved.left_out, prepared.notices)
 
 
-def _status(stage: Stage, planned: "Planned", most: int) -> StageStatus:
-    together = jobs(planned.units)
-    done = sum(planned.missing.isdisjoint(unit.key for unit in job) for job in together)
-    return StageStatus(stage, done, most - (planned.names - len(together)))
+def _status(stage: Stage, planned: PlannedStage, prepared: Prepared) -> StageStatus:
+    undone = {unit.counted for unit in planned.units if unit.key in planned.missing}
+    there = counted(planned.units)
+    return StageStatus(
+        stage.name, there - len(undone), stage.count(prepared.wanted) - (planned.planned - there)
+    )
 
 
-def planned(study: Study, resolved: Resolved, root: Root) -> dict[Stage, Planned]:
+def planned_stages(prepared: Prepared) -> dict[str, PlannedStage]:
     """Walk the plan with the records that are there; a stage misses what stands on records that are not."""
-    cache = Cache(root)
-    stages: dict[Stage, Planned] = {}
+    records = Records(prepared.root)
+    stages: dict[str, PlannedStage] = {}
 
     def found(stage: Stage, units: Mapping[Any, Unit]) -> dict[Any, Done]:
-        records = cache.look_up_all(units.values())
-        stages[stage] = Planned(
-            list(units.values()),
-            {key for key, record in records.items() if record is None},
-            len({plan.job_name(name) for name in units}),
-        )
-        return {
-            name: Done(unit, records[unit.key])
+        kept = records.find(stage.name, {unit.key for unit in units.values()})
+        done = {
+            name: Done(unit, kept[unit.key].record, stage.artefact(unit.key, kept[unit.key]))
             for name, unit in units.items()
-            if records[unit.key] is not None
+            if stage.accepted(unit, kept.get(unit.key))
         }
+        there = {one.unit.key for one in done.values()}
+        missing = {unit.key for unit in units.values()} - there
+        together = {stage.counts_as(name) for name in units}
+        stages[stage.name] = PlannedStage(list(units.values()), missing, len(together))
+        return done
 
-    plan.walk(study, resolved, found)
+    plan.walk(prepared.wanted, found)
     return stages

@@ -1,88 +1,105 @@
-"""From the records of a finished plan to what a report shows, and back from the result files.
+"""From the finished units of a plan to what a report shows, and back from the result files."""
 
-Apart from running because `spanmatch report` needs no run.
-"""
-
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields, is_dataclass
 from typing import Any, TypeVar, cast, get_args
 
 from pydantic import TypeAdapter, ValidationError
 
-from flows.run.plan import Outcome, Pair
+from flows.run.plan import Finished
+from flows.run.prepared import Prepared
 from flows.run.row_rules import miscounted, nonsense, place
-from flows.study import comparisons
-from flows.study.comparisons import Checkpoint
 from flows.study.kept import read_kept
+from spanmatch import MatchProfile
 from spanmatch.errors import InputValueError
 from spanmatch.reporting import (
-    Comparison,
+    ComparisonRow,
     CriticalEpsilons,
     EpochRow,
+    MeasureRow,
     NetworkRow,
     SimilarityRow,
     SimpleMatchRow,
     StudyResults,
 )
 from storage import result_files as files
-from storage.root import Root
+from storage.packs import Packs
+from storage.root import Artefact, DamagedArtefactError, DamagedArtefactsError, Root
 from tasks.matches import MatchDocument, read_matches
+from tasks.measures import MeasureName
 from tasks.profiles import read_profile
 from tasks.report import pair_name
+from tasks.unit import Done
+from tasks.wanted import Checkpoint, Comparison, LayerPair
 
 Rows = TypeVar("Rows")
+Read = TypeVar("Read")
+
+_AT_ONCE = 8  # packs that are read at a time: an object store answers each late
 
 
-def collect(
-    root: Root,
-    study: str,
-    outcome: Outcome,
-    ledger: Mapping[str, Mapping[str, int]],
-    left_out: Mapping[str, str],
-) -> StudyResults:
+def collect(prepared: Prepared, finished: Finished, ledger: Mapping[str, Mapping[str, int]]) -> StudyResults:
     """Read all profiles and matches of a finished plan.
 
     Raises
     ------
-    DamagedArtefactError
-        If one is not what was written.
+    DamagedArtefactsError
+        If some are not what was written.
     """
-    similarity: list[SimilarityRow] = []
-    simple: list[SimpleMatchRow] = []
-    for (pair, _), done in outcome.matches.items():
-        document = read_matches(root, done.unit.key, done.record["digest"])
-        similarity.append(_similarity_row(pair, document))
-        simple += _simple_match_rows(pair, document)
-    critical = []
-    for pair, done in outcome.profiles.items():
-        profile = read_profile(root, done.artefact)
-        x, y = (checkpoint.label for checkpoint in pair.compared)
-        critical.append(CriticalEpsilons(pair.layer, x, y, profile.x, profile.y))
-    return StudyResults(
-        study=study,
-        layers=tuple(dict.fromkeys(pair.layer for pair in outcome.grams)),
-        comparisons=tuple(
-            _comparison(*compared) for compared in {pair.compared: None for pair in outcome.grams}
-        ),
-        networks=tuple(_network_rows(outcome)),
-        training=tuple(
-            EpochRow(
-                network=name,
-                epoch=epoch["epoch"],
-                learning_rate=epoch["learning_rate"],
-                training_loss=epoch["training_loss"],
-                held_out_loss=epoch["held_out_loss"],
-                accuracy=epoch["held_out_accuracy"],
-            )
-            for name, done in outcome.networks.items()
-            for epoch in done.record["history"]
-        ),
-        similarity=tuple(similarity),
-        simple_matches=tuple(simple),
-        critical_epsilons=tuple(critical),
-        ledger=ledger,
-        left_out=left_out,
+    packs = Packs(prepared.root)
+    profiles: dict[LayerPair, MatchProfile] = _read_all(packs, read_profile, finished["profiles"])
+    matches: dict[tuple[LayerPair, float], MatchDocument] = _read_all(
+        packs, read_matches, finished["matches"]
     )
+    compared = dict.fromkeys(pair.compared for pair in profiles)
+    return StudyResults(
+        study=prepared.study.name,
+        layers=tuple(dict.fromkeys(pair.layer_x for pair in profiles)),
+        comparisons=tuple(map(_comparison, compared)),
+        networks=tuple(_network_rows(finished["networks"], {one for pair in compared for one in pair})),
+        training=tuple(_epoch_rows(finished["networks"])),
+        similarity=tuple(_similarity_row(pair, document) for (pair, _), document in matches.items()),
+        simple_matches=tuple(
+            row for (pair, _), document in matches.items() for row in _simple_match_rows(pair, document)
+        ),
+        critical_epsilons=tuple(
+            CriticalEpsilons(pair.layer_x, *_labels(pair), profile.x, profile.y)
+            for pair, profile in profiles.items()
+        ),
+        measures=tuple(_measure_row(name, done) for name, done in finished["measures"].items()),
+        ledger=ledger,
+        left_out=prepared.resolved.left_out,
+    )
+
+
+def _read_all(
+    packs: Packs, read: Callable[[Packs, Artefact], Read], finished: Mapping[Any, Done]
+) -> dict[Any, Read]:
+    """Read units' results, those of a pack after each other, and find out all that are damaged."""
+    by_pack: dict[str, list[Any]] = {}
+    for name, done in finished.items():
+        by_pack.setdefault(done.artefact.name, []).append(name)
+    damages: list[DamagedArtefactError] = []
+
+    def read_pack(names: Sequence[Any]) -> dict[Any, Read]:
+        found = {}
+        for name in names:
+            try:
+                found[name] = read(packs, finished[name].artefact)
+            except DamagedArtefactError as damage:
+                damages.append(damage)
+        return found
+
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        found = {
+            name: result
+            for several in pool.map(read_pack, by_pack.values())
+            for name, result in several.items()
+        }
+    if damages:
+        raise DamagedArtefactsError(damages)
+    return {name: found[name] for name in finished}
 
 
 def read_results(root: Root, study: str) -> StudyResults:
@@ -106,12 +123,13 @@ def read_results(root: Root, study: str) -> StudyResults:
     return StudyResults(
         study=study,
         layers=layers,
-        comparisons=tuple(_comparison(*map(Checkpoint.of_label, pair)) for pair in pairs),
+        comparisons=tuple(_comparison(Comparison(*map(Checkpoint.of_label, pair))) for pair in pairs),
         networks=tuple(networks),
         training=tuple(training),
         similarity=tuple(similarity),
         simple_matches=tuple(_rows(root, files.SIMPLE_MATCHES, list[SimpleMatchRow], simple)),
         critical_epsilons=tuple(_read_critical_epsilons(root, layers, pairs)),
+        measures=tuple(_read_measures(root)),
         ledger=_read_ledger(root),
         left_out=_read_left_out(root),
     )
@@ -155,6 +173,15 @@ def _read_critical_epsilons(
             yield CriticalEpsilons(layer, *pair, x[place], y[place])
 
 
+def _read_measures(root: Root) -> list[MeasureRow]:
+    """Read the measures' values; versions that had none wrote no such file."""
+    if files.MEASURES not in root.place.names(""):
+        return []
+    table = files.read_table(root, files.MEASURES)
+    values = [{column: value or None for column, value in row.items()} for row in table]
+    return _rows(root, files.MEASURES, list[MeasureRow], values)
+
+
 def _read_left_out(root: Root) -> dict[str, str]:
     """Read which layers were left out; versions that did not say it wrote no such file."""
     if files.LEFT_OUT not in root.place.names(""):
@@ -192,26 +219,51 @@ def _first_of(error: ValidationError, of_rows: bool) -> str:
     return f"{where}: {first['msg']}, got {first['input']!r}"
 
 
-def _comparison(x: Checkpoint, y: Checkpoint) -> Comparison:
-    return Comparison(x.label, y.label, comparisons.Comparison(x, y).group)
+def _comparison(compared: Comparison) -> ComparisonRow:
+    return ComparisonRow(compared.x.label, compared.y.label, compared.group)
 
 
-def _network_rows(outcome: Outcome) -> list[NetworkRow]:
-    """Return the checkpoints that were compared, in the order of the networks."""
-    compared = {checkpoint for pair in outcome.grams for checkpoint in pair.compared}
-    return [
-        NetworkRow(name, moment, checkpoint["accuracy"], checkpoint["loss"], checkpoint["epoch"])
-        for name, done in outcome.networks.items()
-        for moment, checkpoint in sorted(
-            done.record["checkpoints"].items(), key=lambda item: item[1]["epoch"]
-        )
-        if Checkpoint(name, moment) in compared
-    ]
+def _labels(pair: LayerPair) -> tuple[str, str]:
+    return pair.compared.x.label, pair.compared.y.label
 
 
-def _similarity_row(pair: Pair, document: MatchDocument) -> SimilarityRow:
+def _network_rows(networks: Mapping[str, Done], compared: Collection[Checkpoint]) -> Iterator[NetworkRow]:
+    """Yield the checkpoints that were compared, in the order of the networks."""
+    for name, done in networks.items():
+        for moment, one in sorted(done.record["checkpoints"].items(), key=lambda item: item[1]["epoch"]):
+            if Checkpoint(name, moment) in compared:
+                yield NetworkRow(name, moment, one["accuracy"], one["loss"], one["epoch"])
+
+
+def _epoch_rows(networks: Mapping[str, Done]) -> Iterator[EpochRow]:
+    for name, done in networks.items():
+        for epoch in done.record["history"]:
+            yield EpochRow(
+                network=name,
+                epoch=epoch["epoch"],
+                learning_rate=epoch["learning_rate"],
+                training_loss=epoch["training_loss"],
+                held_out_loss=epoch["held_out_loss"],
+                accuracy=epoch["held_out_accuracy"],
+            )
+
+
+def _measure_row(name: MeasureName, done: Done) -> MeasureRow:
+    return MeasureRow(
+        layer_x=name.pair.layer_x,
+        layer_y=name.pair.layer_y,
+        checkpoint_x=name.pair.compared.x.label,
+        checkpoint_y=name.pair.compared.y.label,
+        measure=name.measure,
+        parameter=name.parameter,
+        value=done.record["value"],
+        samples=done.record["samples"],
+    )
+
+
+def _similarity_row(pair: LayerPair, document: MatchDocument) -> SimilarityRow:
     return SimilarityRow(
-        layer=pair.layer,
+        layer=pair.layer_x,
         checkpoint_x=pair.compared.x.label,
         checkpoint_y=pair.compared.y.label,
         epsilon=document["epsilon"],
@@ -228,10 +280,10 @@ def _similarity_row(pair: Pair, document: MatchDocument) -> SimilarityRow:
     )
 
 
-def _simple_match_rows(pair: Pair, document: MatchDocument) -> list[SimpleMatchRow]:
+def _simple_match_rows(pair: LayerPair, document: MatchDocument) -> list[SimpleMatchRow]:
     return [
         SimpleMatchRow(
-            layer=pair.layer,
+            layer=pair.layer_x,
             checkpoint_x=pair.compared.x.label,
             checkpoint_y=pair.compared.y.label,
             epsilon=document["epsilon"],

@@ -1,7 +1,4 @@
-"""What a flow does: every stage in order, only what is missing, and again what was damaged.
-
-Apart from the plan because this is where Prefect, Dask and the disk come in.
-"""
+"""What a flow does: every stage in order, only what is missing, and again what was damaged."""
 
 import logging
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -15,33 +12,37 @@ from prefect.utilities.annotations import quote
 from flows.run import plan
 from flows.run.collect import collect
 from flows.run.page import is_deployed, open_page
-from flows.run.plan import Done
+from flows.run.prepared import Prepared, prepare
 from flows.study.allowed import check_allowed
-from flows.study.kept import Kept, keep, require_same_data
+from flows.study.kept import Kept, keep
 from flows.study.model import Study
-from flows.study.resolve import check_names, remember, resolve
-from flows.study.resolved import Resolved
 from spanmatch.errors import SpanmatchError
 from spanmatch.reporting import StudyResults, left_out_sentences
-from storage.root import DamagedArtefactError, Root, Stage
-from tasks.cluster import Cluster, check_scheduler, cluster_at
+from storage.records import Found, Records
+from storage.root import DamagedArtefactError, DamagedArtefactsError
+from tasks.cluster import Cluster, cluster_at
 from tasks.progress import listener
-from tasks.records import Cache
+from tasks.registry import STAGES
 from tasks.report import publish
-from tasks.stages import TASKS, reuse
+from tasks.running import TASKS, reuse
+from tasks.stage import Stage
 from tasks.ui_progress import StepCounter, counting, is_completed, wait_with_progress
-from tasks.unit import Unit, jobs
+from tasks.unit import Done, Unit
+from tasks.work import Job, counted, jobs
 
 _NAMED = 5  # units that a refusal names; of more it says how many
 
 
-def execute(study: Study, kept: Kept | None = None, *, never: Collection[Stage] = ()) -> StudyResults:
+def execute(
+    study: Study | Prepared, kept: Kept | None = None, *, never: Collection[str] = ()
+) -> StudyResults:
     """Compute what a study lacks, and write its results and report; call it from a flow.
 
     Parameters
     ----------
     study
-        What to compare. Everything is kept below its root, so that the next run reuses it.
+        What to compare; one that is prepared is not looked up again. Everything is kept below its root, so
+        that the next run reuses it.
     kept
         What the last run stood on, where this one must stand on the same.
     never
@@ -53,58 +54,45 @@ def execute(study: Study, kept: Kept | None = None, *, never: Collection[Stage] 
         If the study names what does not exist or is not allowed here, the root cannot be written, the
         scheduler does not answer, or something is missing that may not be computed: before any work starts.
     """
-    with open_page(study) as page:
+    asked = study.study if isinstance(study, Prepared) else study
+    with open_page(asked) as page:
         if is_deployed():
-            check_allowed(study)
-        resolved = _checked(study, kept)
-        root = Root.prepare(study.root)
-        remember(study, root, resolved)
-        with _quiet_task_log(), cluster_at(study.scheduler) as cluster, counting() as counter:
-            _tell_left_out(resolved)
-            run = _Run(study.name, root, cluster, counter, never)
+            check_allowed(asked)
+        prepared = study if isinstance(study, Prepared) else prepare(study, kept)
+        with _quiet_task_log(), cluster_at(asked.scheduler) as cluster, counting() as counter:
+            _say([*prepared.notices, *left_out_sentences(prepared.resolved.left_out)])
+            run = _Run(prepared, cluster, counter, never)
             page.ledger = run.ledger
-            results = _complete(study, resolved, run, root)
+            results = _complete(run)
             with cluster.closing():
                 quoted = cast("StudyResults", quote(results))  # Prefect would look into every row for futures
                 # in a thread: an interrupt in the midst of matplotlib's callbacks would be lost
-                publish.submit(quoted, root, page.asked).result()
-        keep(root, study, resolved)
+                publish.submit(quoted, prepared.root, page.asked).result()
+        keep(prepared.root, asked, prepared.resolved)
     return results
 
 
-def _checked(study: Study, kept: Kept | None) -> Resolved:
-    """See that a run can begin; change nothing."""
-    check_names(study)
-    root = Root.at(study.root)
-    root.check()
-    resolved = resolve(study, root)
-    if kept is not None:
-        require_same_data(kept, resolved)
-    if study.scheduler is not None:
-        check_scheduler(study.scheduler)
-    return resolved
-
-
-def _tell_left_out(resolved: Resolved) -> None:
-    for sentence in left_out_sentences(resolved.left_out):
+def _say(sentences: Sequence[str]) -> None:
+    for sentence in sentences:
         get_run_logger().warning(sentence)
         listener().noticed(sentence)
 
 
-def _complete(study: Study, resolved: Resolved, run: "_Run", root: Root) -> StudyResults:
+def _complete(run: "_Run") -> StudyResults:
     """Walk the plan, again after each repair, until everything is there."""
+    prepared = run.prepared
     while True:
         try:
-            outcome = plan.walk(study, resolved, run.complete)
-            return collect(root, study.name, outcome, run.ledger(), resolved.left_out)
-        except* DamagedArtefactError as found:
-            damages = cast("Sequence[DamagedArtefactError]", found.exceptions)
-        run.repair(damages)  # out here: what is raised in there becomes a group
+            finished = plan.walk(prepared.wanted, run.complete)
+            return collect(prepared, finished, run.ledger())
+        except DamagedArtefactsError as found:
+            damages = found.damages
+        run.repair(damages)
 
 
 @contextmanager
 def _quiet_task_log() -> Iterator[None]:
-    """Keep the log to what a person reads: one that each of some thousand tasks has finished is none."""
+    """Keep the log to what a person reads: one that each of some hundred tasks has finished is none."""
     logger = logging.getLogger("prefect.task_runs")
     before = logger.level
     logger.setLevel(logging.WARNING)
@@ -118,43 +106,46 @@ class _Run:
     """One run: what it has computed, reused and repaired so far."""
 
     def __init__(
-        self, study: str, root: Root, cluster: Cluster, counter: StepCounter, never: Collection[Stage]
+        self, prepared: Prepared, cluster: Cluster, counter: StepCounter, never: Collection[str]
     ) -> None:
-        self._study = study
+        self.prepared = prepared
+        self._root = prepared.root
         self._never = never
-        self._lacking: dict[Stage, list[str]] = {}
         self._counter = counter
-        self._root = root
         self._cluster = cluster
-        self._cache = Cache(root)
-        self._labels: dict[str, str] = {}
-        self._jobs: dict[Stage, list[list[str]]] = {}
-        self._under_way: list[tuple[Sequence[Unit], PrefectFuture[dict[str, Any]]]] = []
+        self._records = Records(prepared.root)
+        self._lacking: dict[str, list[str]] = {}
+        self._units: dict[str, dict[str, Unit]] = {}
+        self._under_way: list[tuple[Job, PrefectFuture[dict[str, Found]]]] = []
         self._computed: set[str] = set()
         self._undone: set[str] = set()
         self._repaired: set[str] = set()
 
     def complete(self, stage: Stage, units: Mapping[Any, Unit]) -> dict[Any, Done]:
         """Return every unit with its record, computing those that have none."""
-        self._labels.update({unit.key: unit.label for unit in units.values()})
-        together = jobs(units.values())
-        self._jobs[stage] = [[unit.key for unit in job] for job in together]
-        records = self._cache.look_up_all(units.values())
-        missing = jobs(unit for job in together for unit in job if records[unit.key] is None)
-        reused = len(together) - len(missing)
-        get_run_logger().info("%s: %d to compute, %d reused", stage, len(missing), reused)
+        different = {unit.key: unit for unit in units.values()}
+        self._units[stage.name] = different
+        found = self._found(stage, different)
+        missing = [unit for key, unit in different.items() if key not in found]
+        reused = counted(different.values()) - counted(missing)
+        get_run_logger().info("%s: %d to compute, %d reused", stage.name, counted(missing), reused)
         if reused:
-            reuse(stage, reused)
-        if stage in self._never:
-            self._lacking[stage] = [job[0].job_label for job in missing]
-            self._undone |= {unit.key for job in missing for unit in job}
-            return {name: Done(unit, record) for name, unit in units.items() if (record := records[unit.key])}
+            reuse(stage.name, reused)
+        if stage.name in self._never:
+            self._lacking[stage.name] = [job.label for job in jobs(missing)]
+            self._undone |= {unit.key for unit in missing}
+            return _done(stage, units, found)
         self._refuse_lacking()
-        listener().planned(stage, sum(job[0].steps for job in missing), len(missing))
+        cut = jobs(missing)
+        listener().planned(stage.name, sum(job.steps for job in cut), len(missing))
         if missing:
-            records |= self._compute(stage, missing)
-        listener().finished(stage)
-        return {name: Done(unit, records[unit.key]) for name, unit in units.items()}
+            found |= self._compute(stage, cut)
+        listener().finished(stage.name)
+        return _done(stage, units, found)
+
+    def _found(self, stage: Stage, units: Mapping[str, Unit]) -> dict[str, Found]:
+        found = self._records.find(stage.name, units)
+        return {key: record for key, record in found.items() if stage.accepted(units[key], record)}
 
     def _refuse_lacking(self) -> None:
         lacking = {stage: labels for stage, labels in self._lacking.items() if labels}
@@ -166,28 +157,30 @@ class _Run:
             )
             raise SpanmatchError(message)
 
-    def _compute(self, stage: Stage, missing: Sequence[Sequence[Unit]]) -> dict[str, Any]:
-        futures: list[PrefectFuture[dict[str, Any]]] = [
-            TASKS[stage].submit(units=job, root=self._root, cluster=self._cluster) for job in missing
+    def _compute(self, stage: Stage, cut: Sequence[Job]) -> dict[str, Found]:
+        futures: list[PrefectFuture[dict[str, Found]]] = [
+            TASKS[stage.name].submit(job=quote(job), root=self._root, cluster=self._cluster) for job in cut
         ]
-        self._under_way = list(zip(missing, futures, strict=True))
-        wait_with_progress(futures, self._counter, self._study, stage)
+        self._under_way = list(zip(cut, futures, strict=True))
+        wait_with_progress(futures, self._counter, self.prepared.study.name, stage.name)
         self._settle()
-        records: dict[str, Any] = {}
-        damages = []
+        found: dict[str, Found] = {}
+        damages: list[DamagedArtefactError] = []
         for future in futures:
             try:
-                records |= future.result()
-            except DamagedArtefactError as damage:
-                damages.append(damage)
+                found |= future.result()
+            except DamagedArtefactsError as several:
+                damages += several.damages
         if damages:
-            raise ExceptionGroup(f"damaged {stage} were needed", damages)
-        return records
+            for job in cut:  # what jobs that met damage could compute is kept all the same
+                self._computed |= self._found(stage, {unit.key: unit for unit in job.units}).keys()
+            raise DamagedArtefactsError(damages)
+        return found
 
     def _settle(self) -> None:
         """Note which of the jobs under way are done, and which are not."""
         for job, future in self._under_way:
-            keys = {unit.key for unit in job}
+            keys = {unit.key for unit in job.units}
             if is_completed(future):
                 self._computed |= keys
                 self._undone -= keys
@@ -203,31 +196,43 @@ class _Run:
         SpanmatchError
             If one was damaged before in this run: the disk does not keep what is written.
         """
-        for damage in {found.key: found for found in damages}.values():
-            place = self._root.where(self._root.artefact(damage.stage, damage.key))
-            message = f"{place} ({self._labels[damage.key]}) is damaged: {damage.reason}"
-            if damage.key in self._repaired:
+        by_place: dict[tuple[str, str], dict[str, DamagedArtefactError]] = {}
+        for damage in damages:
+            by_place.setdefault((damage.stage, damage.name), {})[damage.key] = damage
+        for (stage, name), several in by_place.items():
+            first = next(iter(several.values()))
+            label = self._units[stage][first.key].label
+            more = f" and {len(several) - 1} more in it" if len(several) > 1 else ""
+            message = f"{self._root.where(name)} ({label}{more}) is damaged: {first.reason}"
+            if not several.keys().isdisjoint(self._repaired):
                 raise SpanmatchError(f"{message}; it was written in this very run, check the disk")
-            self._repaired.add(damage.key)
-            get_run_logger().warning("%s; computing it again", message)
-            listener().noticed(f"{message}; computing it again")
-            self._root.forget(damage.stage, damage.key)
+            self._repaired |= several.keys()
+            _say([f"{message}; computing it again"])
+            STAGES[stage].forget(self._root, several)
 
     def ledger(self) -> dict[str, dict[str, int]]:
-        """Return how many jobs of each stage were computed in this run, in part at least, and reused.
+        """Return how many results of each stage were computed in this run, in part at least, and reused.
 
         If it has ended early, also how many were not done, and only the stages that it came to.
         """
         self._settle()
         ledger: dict[str, dict[str, int]] = {}
-        for stage, together in self._jobs.items():
-            others = [job for job in together if self._computed.isdisjoint(job)]
-            computed = len(together) - len(others)
-            undone = sum(not self._undone.isdisjoint(job) for job in others)
-            ledger[stage] = {"computed": computed, "reused": len(others) - undone}
+        for stage, units in self._units.items():
+            computed = {unit.counted for key, unit in units.items() if key in self._computed}
+            undone = {unit.counted for key, unit in units.items() if key in self._undone} - computed
+            reused = counted(units.values()) - len(computed) - len(undone)
+            ledger[stage] = {"computed": len(computed), "reused": reused}
             if undone:
-                ledger[stage]["undone"] = undone
+                ledger[stage]["undone"] = len(undone)
         return ledger
+
+
+def _done(stage: Stage, units: Mapping[Any, Unit], found: Mapping[str, Found]) -> dict[Any, Done]:
+    return {
+        name: Done(unit, found[unit.key].record, stage.artefact(unit.key, found[unit.key]))
+        for name, unit in units.items()
+        if unit.key in found
+    }
 
 
 def _listed(labels: Sequence[str]) -> str:

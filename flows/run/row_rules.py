@@ -8,7 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from spanmatch.reporting import EpochRow, NetworkRow, SimilarityRow, SimpleMatchRow
+from spanmatch.measures import MEASURES
+from spanmatch.reporting import EpochRow, MeasureRow, NetworkRow, SimilarityRow, SimpleMatchRow
 
 Rule: TypeAlias = tuple[str, str, Callable[[Any], bool]]
 
@@ -45,6 +46,17 @@ def _is_neuron(side: str, index: int) -> bool:
     return side in ("x", "y") and index >= 0
 
 
+def _has_its_parameter(row: MeasureRow) -> bool:
+    known = MEASURES.get(row.measure)
+    in_range = row.parameter is None or 0 <= row.parameter < 1
+    return in_range and (known is None or (known.parameter is None) == (row.parameter is None))
+
+
+def _is_in_bounds(row: MeasureRow) -> bool:
+    low, high = MEASURES[row.measure].bounds if row.measure in MEASURES else (-math.inf, math.inf)
+    return row.value is None or (math.isfinite(row.value) and low <= row.value <= high)
+
+
 _EPSILON: Rule = ("epsilon", "in [0, 1)", lambda row: 0 <= row.epsilon < 1)
 _RULES: dict[type[object], _Rules] = {
     SimilarityRow: _Rules(
@@ -64,6 +76,18 @@ _RULES: dict[type[object], _Rules] = {
             _EPSILON,
             ("neuron", "a side, x or y, and an index from 0", lambda row: _is_neuron(*row.neuron)),
             *map(_indices, "xy"),
+        ),
+    ),
+    MeasureRow: _Rules(
+        ("layer_x", "layer_y", "checkpoint_x", "checkpoint_y", "measure", "parameter"),
+        (
+            (
+                "parameter",
+                "an ε in [0, 1) for a measure that has one, and empty otherwise",
+                _has_its_parameter,
+            ),
+            ("value", "within the measure's bounds, or empty", _is_in_bounds),
+            _at_least("samples", 0),
         ),
     ),
     NetworkRow: _Rules(

@@ -1,16 +1,13 @@
-"""Which networks a study has, and which of their checkpoints it compares: pure functions of the study.
-
-Apart from the plan, which turns them into units of work.
-"""
+"""Which networks a study has, and which of their checkpoints it compares: pure functions of the study."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations, product
-from typing import NamedTuple
 
 from flows.study.model import Study
 from spanmatch.errors import InputValueError
 from spanmatch.networks.recipe import require_checkpoints
+from tasks.wanted import Checkpoint, Comparison
 
 
 @dataclass(frozen=True)
@@ -43,46 +40,6 @@ class Network:
     def shown(self) -> str:
         """What people call it."""
         return _shown(self.name)
-
-
-class Checkpoint(NamedTuple):
-    """A network at a moment of its training."""
-
-    network: str
-    moment: str
-
-    @property
-    def label(self) -> str:
-        """What tables and reports call it."""
-        return f"{self.network}-{self.moment}"
-
-    @classmethod
-    def of_label(cls, label: str) -> "Checkpoint":
-        """Return the checkpoint that is called so."""
-        network, _, moment = label.rpartition("-")
-        return cls(network, moment)
-
-
-class Comparison(NamedTuple):
-    """Two checkpoints whose layers are compared."""
-
-    x: Checkpoint
-    y: Checkpoint
-
-    @property
-    def group(self) -> str:
-        """What its results are averaged with: all comparisons of the same moments."""
-        if self.x == self.y:
-            return "itself"
-        return self.x.moment if self.x.moment == self.y.moment else f"{self.x.moment} ~ {self.y.moment}"
-
-    @property
-    def shown(self) -> str:
-        """What people call it."""
-        x, y = (_shown(checkpoint.network) for checkpoint in self)
-        if self.x.moment == self.y.moment:
-            return f"{x} ~ {y} · {self.x.moment}"
-        return f"{x} {self.x.moment} ~ {y} {self.y.moment}"
 
 
 def networks(study: Study, others: Mapping[str, Study]) -> dict[str, Network]:

@@ -51,9 +51,13 @@ class Kept(BaseModel):
 
 def keep(root: Root, study: Study, resolved: Resolved) -> None:
     """Write down what was compared, once its results are written."""
+    write_json(root, STUDY, stands_on(study, resolved).model_dump(mode="json"))
+
+
+def stands_on(study: Study, resolved: Resolved) -> Kept:
+    """Return a study as it is kept, with the digests of what it stands on."""
     lasting = study.model_copy(update={"scheduler": None})  # an address is gone tomorrow
-    kept = Kept(study=lasting, digests=_digests(resolved))
-    write_json(root, STUDY, kept.model_dump(mode="json"))
+    return Kept(study=lasting, digests=_digests(resolved))
 
 
 def read_kept(root: Root) -> Kept | None:
@@ -126,7 +130,7 @@ def joined(study: Study) -> tuple[Study, Kept | None]:
         return study, None
     _require_same(study, kept.study, root)
     values = study.model_dump()
-    for name in ("seeds", "checkpoints", "layers", "compare", "epsilons"):
+    for name in ("seeds", "checkpoints", "layers", "compare", "measures", "epsilons"):
         values[name] = union(getattr(study, name), getattr(kept.study, name))
     for name in ("weights", "others"):
         values[name] = {**getattr(kept.study, name), **values[name]}

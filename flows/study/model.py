@@ -30,6 +30,7 @@ from flows.study.values import (
     refuse_repeats,
 )
 from spanmatch.errors import InputValueError
+from spanmatch.measures import MEASURES, measure_named
 from spanmatch.networks.catalogue import FOLDER_PREFIX
 from spanmatch.networks.datasource import DataSource, HeldOut
 from spanmatch.networks.recipe import require_checkpoints
@@ -108,6 +109,11 @@ class Study(Strict):
     epsilons: list[Epsilon] = Field(
         min_length=1, description="Tolerances ε of the matches, each at least 0 and below 1."
     )
+    measures: list[str] = Field(
+        ["all"],
+        min_length=1,
+        description="Measures of similarity beside the matches, by name; all: every one that there is.",
+    )
     root: str = Field(
         min_length=1,
         description="Folder or URL (s3://bucket/prefix) for everything the study computes.",
@@ -180,6 +186,22 @@ class Study(Strict):
     def _different_layers(cls, layers: list[str | LayerChoice]) -> list[str | LayerChoice]:
         refuse_repeats([layer if isinstance(layer, str) else layer.name for layer in layers])
         return layers
+
+    @field_validator("measures", mode="before")
+    @classmethod
+    def _measures_known(cls, measures: object) -> object:
+        names = [measures] if isinstance(measures, str) else measures
+        if names == ["all"]:
+            return list(MEASURES)
+        for name in names if isinstance(names, list) else []:
+            measure_named(name)
+        return names
+
+    @field_validator("measures")
+    @classmethod
+    def _different_measures(cls, measures: list[str]) -> list[str]:
+        refuse_repeats(measures)
+        return measures
 
     @field_validator("epsilons")
     @classmethod

@@ -17,7 +17,7 @@ import spanmatch.networks
 from flows.study.comparisons import comparisons
 from flows.study.file import read_study
 from flows.study.model import Study
-from flows.study.resolved import OtherStudy, Resolved
+from flows.study.resolved import Resolved, ResolvedOther
 from spanmatch.errors import InputValueError
 from spanmatch.networks.catalogue import (
     HELD_OUT_IMAGES,
@@ -135,6 +135,7 @@ def _looked_up(study: Study, weights: Mapping[str, str]) -> Resolved:
     return Resolved(
         layers=chosen,
         neurons=said,
+        sizes={layer.name: (layer.neurons, _samples(study, layer.positions)) for layer in found.layers},
         dataset_digest=dataset.digest,
         held_out_digest=dataset.held_out.digest,
         held_out=len(dataset.held_out),
@@ -143,6 +144,13 @@ def _looked_up(study: Study, weights: Mapping[str, str]) -> Resolved:
         others={name: other for name, (other, _) in others.items()},
         left_out={**passed_over, **left_out},
     )
+
+
+def _samples(study: Study, positions: int) -> int:
+    """Return how many of a layer's positions are samples of an image."""
+    if study.positions == "mean":
+        return 1
+    return positions if study.positions == "all" else min(positions, study.positions)
 
 
 def _layers(study: Study, dataset: "Dataset") -> "tuple[Layer, ...]":
@@ -167,7 +175,7 @@ def _layers(study: Study, dataset: "Dataset") -> "tuple[Layer, ...]":
     return list_layers(network, dataset.held_out)
 
 
-def _other(name: str, path: str, dataset: "Dataset") -> "tuple[OtherStudy, tuple[Layer, ...]]":
+def _other(name: str, path: str, dataset: "Dataset") -> "tuple[ResolvedOther, tuple[Layer, ...]]":
     from spanmatch.networks.data import load_source
 
     study = read_study(Path(path))
@@ -179,13 +187,13 @@ def _other(name: str, path: str, dataset: "Dataset") -> "tuple[OtherStudy, tuple
         )
     layers = _layers(study, theirs)
     code, weights = project_digest(study.architecture), _weights_digests(study)
-    return OtherStudy(study, theirs.digest, code, weights), layers
+    return ResolvedOther(study, theirs.digest, code, weights), layers
 
 
 def _shared(
     study: Study,
     found: "Chosen",
-    others: "Mapping[str, tuple[OtherStudy, tuple[Layer, ...]]]",
+    others: "Mapping[str, tuple[ResolvedOther, tuple[Layer, ...]]]",
 ) -> tuple[tuple[str, ...], dict[str, str]]:
     """Return those of the chosen layers that all studies have, and why not the rest; refuse named ones."""
     chosen, positions = found.names, {layer.name: layer.positions for layer in found.layers}
@@ -253,7 +261,8 @@ def _weights_digest(name: str, path: str) -> str:
 def _remembered(root: Root, memory: str) -> Resolved | None:
     try:
         found = json.loads(root.read(memory))
-        return Resolved(**{**found, "layers": tuple(found["layers"])})
+        sizes = {layer: (neurons, positions) for layer, (neurons, positions) in found["sizes"].items()}
+        return Resolved(**{**found, "layers": tuple(found["layers"]), "sizes": sizes})
     except (FileNotFoundError, ValueError, KeyError, TypeError):
         return None
 

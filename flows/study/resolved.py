@@ -1,7 +1,4 @@
-"""What a study refers to by name, looked up.
-
-Apart from the plan so that checks of a study load little.
-"""
+"""What a study refers to by name, looked up."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -26,12 +23,14 @@ class Resolved:
         How many of these there are.
     neurons
         For layers of which the study says it, the dimension of the output that is the neurons.
+    sizes
+        For each layer its neurons, and the positions that are samples.
     code
         Digest of the module that builds the networks where that is the user's own, otherwise empty.
     weights
         For each network that is trained already the digest of its file.
     others
-        The other studies by name, each with its own resolved.
+        The other studies by name, each looked up in the same way.
     left_out
         Layers that the study asks for and that are not compared, each with the reason in words.
     """
@@ -41,14 +40,15 @@ class Resolved:
     held_out_digest: str
     held_out: int
     neurons: Mapping[str, Literal["last"] | int] = field(default_factory=dict)
+    sizes: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     code: str = ""
     weights: Mapping[str, str] = field(default_factory=dict)
-    others: Mapping[str, "OtherStudy"] = field(default_factory=dict)
+    others: Mapping[str, "ResolvedOther"] = field(default_factory=dict)
     left_out: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
-class OtherStudy:
+class ResolvedOther:
     """Another study whose networks are compared, with the same digests."""
 
     study: Study

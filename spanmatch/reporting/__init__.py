@@ -11,7 +11,7 @@ from spanmatch.reporting.names import shown_network
 from spanmatch.reporting.offsets import offset_sentences
 from spanmatch.reporting.page import report_page
 from spanmatch.reporting.results import (
-    Comparison,
+    ComparisonRow,
     CriticalEpsilons,
     EpochRow,
     MeasureRow,
@@ -25,7 +25,7 @@ from spanmatch.reporting.training import training_figure
 from spanmatch.reporting.words import left_out_sentences
 
 __all__ = [
-    "Comparison",
+    "ComparisonRow",
     "CriticalEpsilons",
     "Drawn",
     "EpochRow",

@@ -10,7 +10,7 @@ from numpy import float64
 from numpy.typing import NDArray
 
 __all__ = [
-    "Comparison",
+    "ComparisonRow",
     "CriticalEpsilons",
     "EpochRow",
     "MeasureRow",
@@ -90,7 +90,7 @@ class CriticalEpsilons:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class ComparisonRow:
     """One compared pair; pairs of one group are averaged, groups are drawn apart.
 
     A pair is two networks, one network at two checkpoints, or one checkpoint and itself; a group is called
@@ -139,7 +139,7 @@ class StudyResults:
     study: str
     layers: tuple[str, ...]
     """In network order, input first."""
-    comparisons: tuple[Comparison, ...]
+    comparisons: tuple[ComparisonRow, ...]
     networks: tuple[NetworkRow, ...]
     similarity: tuple[SimilarityRow, ...]
     """One row for every layer, comparison and epsilon."""

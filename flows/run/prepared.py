@@ -1,0 +1,97 @@
+"""A study that a run can begin with: checked, looked up and planned from once, and handed on as one value."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from flows.run import plan
+from flows.study.kept import Kept, read_kept, require_same_data, stands_on
+from flows.study.model import Study
+from flows.study.resolve import check_names, remember, resolve
+from flows.study.resolved import Resolved
+from storage.root import Root
+from tasks.wanted import Wanted
+
+_OLDER = (
+    "the root was written by an earlier version: its networks and activations are used as they are, and Gram "
+    "matrices, profiles and matches are computed anew, now centred and by segment; `spanmatch prune` removes "
+    "the old ones"
+)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A study with its root and all that it refers to.
+
+    Attributes
+    ----------
+    notices
+        What a person should know before it runs, in sentences.
+    """
+
+    study: Study
+    root: Root
+    resolved: Resolved
+    notices: tuple[str, ...] = ()
+
+    @cached_property
+    def wanted(self) -> Wanted:
+        """What stages plan from."""
+        return plan.wanted(self.study, self.resolved)
+
+
+def check_quickly(study: Study) -> Root:
+    """See what can be seen of a study without loading torch or data; return its root.
+
+    Raises
+    ------
+    ValueError
+        If it names what there is not, or the root or the scheduler does not answer.
+    """
+    check_names(study)
+    root = Root.at(study.root)
+    root.check()
+    if study.scheduler is not None:
+        from tasks.cluster import check_scheduler  # Dask takes a second to import
+
+        check_scheduler(study.scheduler)
+    return root
+
+
+def look(study: Study, kept: Kept | None = None) -> Prepared:
+    """See that a run can begin, and look up what the study refers to; change nothing.
+
+    Parameters
+    ----------
+    kept
+        What the last run stood on, where this one must stand on the same.
+
+    Raises
+    ------
+    ValueError
+        If the study asks for what there is not, or the root or the scheduler does not answer.
+    """
+    root = check_quickly(study)
+    resolved = resolve(study, root)
+    if kept is not None:
+        require_same_data(kept, resolved)
+    return Prepared(study, root, resolved, (_OLDER,) if root.is_older else ())
+
+
+def prepare(study: Study, kept: Kept | None = None) -> Prepared:
+    """Look at the study, and make its root ready to be written.
+
+    Raises
+    ------
+    ValueError
+        As `look`, or if the root cannot be written.
+    """
+    prepared = look(study, kept)
+    Root.prepare(study.root)
+    remember(study, prepared.root, prepared.resolved)
+    return prepared
+
+
+def is_finished(prepared: Prepared) -> bool:
+    """Tell whether the last run under the root was of this very study, so that nothing is left to compute."""
+    kept = read_kept(prepared.root)
+    return kept is not None and kept == stands_on(prepared.study, prepared.resolved)

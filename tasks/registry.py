@@ -1,0 +1,45 @@
+"""All stages, in the order in which they stand on each other: a further one is a module and a line here."""
+
+from collections.abc import Iterable, Mapping
+
+from spanmatch.errors import InputValueError
+from storage.inventory import STAGING, Kind
+from tasks import comoments, matches, measures, networks, profiles, segments
+from tasks.stage import GROUP, Stage
+
+
+def registered(stages: Iterable[Stage]) -> Mapping[str, Stage]:
+    """Return stages by name.
+
+    Raises
+    ------
+    InputValueError
+        If two have one name.
+    """
+    found: dict[str, Stage] = {}
+    for stage in stages:
+        if stage.name in found:
+            raise InputValueError(
+                f"`STAGES` must hold each stage once, got {stage.name!r} twice; give one of them another name"
+            )
+        found[stage.name] = stage
+    return found
+
+
+STAGES = registered(
+    (
+        networks.STAGE,
+        segments.STAGE,
+        comoments.STAGE,
+        profiles.STAGE,
+        matches.STAGE,
+        measures.STAGE,
+    )
+)
+
+SETTINGS = Kind("settings", (("cache/settings/{}", ""),))
+TRAINING = Kind("training", (("training/{}.safetensors", ""),))
+_GRAMS = Kind("grams", (("grams/{}.zarr", GROUP),), recorded=True)  # of earlier versions
+
+KINDS = (STAGING, SETTINGS, TRAINING, *(stage.kind for stage in reversed(tuple(STAGES.values()))), _GRAMS)
+"""All that is kept by key, in the order in which it is cleared: what stands on others first."""

@@ -1,0 +1,129 @@
+"""What a stage is: how its units are planned, computed, kept, shown and pruned, declared in one place."""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from functools import cached_property
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from pydantic import TypeAdapter, ValidationError
+
+from storage.inventory import Kind
+from storage.packs import Content, pack_of
+from storage.records import Found, Records
+from storage.root import Artefact, Root
+from tasks.unit import Unit
+from tasks.wanted import Complete, Wanted
+
+if TYPE_CHECKING:
+    from tasks.statistic import Reading
+
+
+GROUP = r"manifest\.json|(.+/)?zarr\.json|.+/c(/\d+)*"
+"""What is in the folder of a Zarr group."""
+
+
+class Form(Enum):
+    """How the results of a stage's units are kept beside their records."""
+
+    FOLDER = "a folder for each unit"
+    PACK = "a file for the units that were kept together"
+    RECORD = "in the record itself"
+
+
+class Result(NamedTuple):
+    """What a unit came to: its record, and the arrays that are kept in a pack."""
+
+    unit: Unit
+    record: dict[str, Any]
+    content: Content = MappingProxyType({})
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A stage, as its module declares it.
+
+    Attributes
+    ----------
+    name
+        Of its folder under the root and in the ledger.
+    verb
+        What its Prefect tasks are called.
+    bar
+        What its progress bar says that it does, with the unit of its steps in brackets.
+    record
+        The type (a TypedDict) of its units' records.
+    form
+        How results are kept.
+    plan
+        From what is wanted, and the finished units of the stages before, to its units, each under what it
+        stands for; it skips what stands on units that are not finished.
+    compute
+        Computes the units of one group on a worker; see `tasks.work`.
+    count
+        How many groups there are at most, finished or not.
+    counts_as
+        What the ledger counts the name of a unit as.
+    suffix
+        Of a unit's folder.
+    inside
+        Regular expression of the files in it; anything else there is somebody's own.
+    earlier
+        Where earlier versions kept results, and what may be in there, for `prune` to remove.
+    """
+
+    name: str
+    verb: str
+    bar: Callable[[Wanted], str]
+    record: type
+    form: Form
+    plan: Callable[[Wanted, Complete], Mapping[Any, Unit]]
+    compute: Callable[[Root, Sequence[Any], "Reading"], Sequence[Result]]
+    count: Callable[[Wanted], int]
+    counts_as: Callable[[Any], object] = lambda name: name
+    suffix: str = ""
+    inside: str = ""
+    earlier: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def kind(self) -> Kind:
+        """What `prune` finds of the stage under a root."""
+        own = {
+            Form.FOLDER: ((f"{self.name}/{{}}{self.suffix}", self.inside),),
+            Form.PACK: ((pack_of(self.name, "{}"), ""),),
+            Form.RECORD: (),
+        }[self.form]
+        return Kind(self.name, (*own, *self.earlier), packed=self.form is not Form.FOLDER, recorded=True)
+
+    @cached_property
+    def _records(self) -> TypeAdapter[Any]:
+        return TypeAdapter(self.record)
+
+    def accepted(self, unit: Unit, found: Found | None) -> bool:
+        """Tell whether a record that was found is one of this stage, and all that the unit needs."""
+        if found is None:
+            return False
+        try:
+            record = self._records.validate_python(found.record, strict=True)
+        except ValidationError:
+            return False
+        return unit.accepts(record)
+
+    def artefact(self, key: str, found: Found) -> Artefact:
+        """Return the published result that a record vouches for."""
+        return Artefact(self.name, key, self.place(key, found.together), found.record.get("digest", ""))
+
+    def forget(self, root: Root, keys: Collection[str]) -> None:
+        """Remove the records of units, then what these vouched for and no other does."""
+        gone = Records(root).forget(self.name, keys)
+        if self.form is Form.FOLDER:
+            for key in keys:
+                root.place.remove(self.place(key, key))
+        elif self.form is Form.PACK:
+            for together in gone:
+                root.place.remove(pack_of(self.name, together))
+
+    def place(self, key: str, together: str) -> str:
+        """Return where under the root a unit's result lies."""
+        return pack_of(self.name, together) if self.form is Form.PACK else f"{self.name}/{key}{self.suffix}"

@@ -1,0 +1,70 @@
+"""The sufficient statistic of two layers, from the parts that are kept by network, pair and segment."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import reduce
+from operator import add
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from spanmatch.matching.comoments import CoMoments
+
+from spanmatch import GramMatrix
+from storage.packs import Content, Packs
+from storage.root import Artefact, Root
+
+
+@dataclass(frozen=True)
+class Statistic:
+    """The parts of a pair of layers, one for each segment: its own of either side, and the cross part."""
+
+    x: tuple[Artefact, ...]
+    y: tuple[Artefact, ...]
+    xy: tuple[Artefact, ...]
+
+    def identity(self) -> dict[str, Any]:
+        """Return the content of all parts, as JSON."""
+        return {side: [part.digest for part in getattr(self, side)] for side in ("x", "y", "xy")}
+
+
+class Reading:
+    """Reads what units stand on, and keeps what the next unit may need again."""
+
+    def __init__(self, root: Root) -> None:
+        self.packs = Packs(root)
+        self._statistic: Statistic | None = None
+        self._gram: GramMatrix | None = None
+
+    def gram(self, statistic: Statistic) -> GramMatrix:
+        """Return the Gram matrix of a pair of layers, over all segments.
+
+        Raises
+        ------
+        DamagedArtefactError
+            If a part is not what was written.
+        """
+        if self._gram is None or statistic != self._statistic:
+            x, y, xy = (self._sum(parts) for parts in (statistic.x, statistic.y, statistic.xy))
+            self._statistic, self._gram = statistic, GramMatrix.from_comoments(x, y, xy)
+        return self._gram
+
+    def _sum(self, parts: Sequence[Artefact]) -> CoMoments:
+        return reduce(add, (comoments_of(self.packs.read(part)) for part in parts))
+
+
+def content_of(comoments: CoMoments) -> Content:
+    """Return co-moments as arrays."""
+    counts = np.array([comoments.n_samples, comoments.roundings], dtype=np.int64)
+    return {
+        "products": comoments.products,
+        "mean_x": comoments.mean_x,
+        "mean_y": comoments.mean_y,
+        "counts": counts,
+    }
+
+
+def comoments_of(content: Mapping[str, NDArray[Any]]) -> CoMoments:
+    """Return the co-moments that `content_of` made arrays of."""
+    samples, roundings = content["counts"].tolist()
+    return CoMoments.from_parts(content["products"], content["mean_x"], content["mean_y"], samples, roundings)
