@@ -15,6 +15,8 @@ from safetensors.numpy import save_file
 
 from flows.command.prune import survey
 from flows.command.status import status
+from flows.run.prepared import look
+from spanmatch.measures import MEASURES
 from spanmatch.networks.architectures import build
 from spanmatch.networks.resume import weights_of
 
@@ -50,7 +52,7 @@ def nothing_to_prepare(folder: Path) -> None:
 def shared(
     *jobs: int, alike: int, prepare: Callable[[Path], None] = nothing_to_prepare, **changes: Any
 ) -> Callable[[Path], None]:
-    """Check how many jobs each stage has, and how many rows of similarity 1 the results."""
+    """Check how many results each stage has but the measures, and how many rows of similarity 1 there are."""
 
     def check(folder: Path) -> None:
         prepare(folder)
@@ -60,14 +62,14 @@ def shared(
             study = quick(folder, **changes)
             results, computed = carried_out(study, cluster)
             again, nothing = carried_out(study, cluster)
-            counts = [(stage.done, stage.total) for stage in status(study).stages]
+            counts = [(stage.done, stage.total) for stage in status(look(study)).stages]
             left = survey([study], hours=0)
-        assert tuple(computed.values()) == jobs
-        assert not nothing
+        assert tuple(computed.values()) == (*jobs, jobs[-1] * len(MEASURES))
+        assert not +nothing
         assert again.similarity == results.similarity
         assert len(results.similarity) == len(results.layers) * len(results.comparisons)
         assert sum(row.similarity == 1 for row in results.similarity) == alike
-        assert counts == [(count, count) for count in jobs]
+        assert counts == [(count, count) for count in computed.values()]
         assert not left.unused + left.undecided
 
     return check
@@ -81,15 +83,15 @@ EQUAL = [
         7,
         "Flatten after a pooling to one position",
         UNPACK,
-        "both layers share one Gram matrix, profile and search",
-        shared(2, 4, 1, 1, 1, alike=2, images=40, layers=["block3.pool", "classifier.flatten"]),
+        "both layers share one statistic, profile and search",
+        shared(2, 4, 6, 1, 1, alike=2, images=40, layers=["block3.pool", "classifier.flatten"]),
     ),
     Fault(
         7,
         "Dropout and Identity in evaluation",
         UNPACK,
-        "all three layers share one Gram matrix, profile and search",
-        shared(2, 4, 1, 1, 1, alike=0, prepare=write_dropping, architecture="dropping:network",
+        "all three layers share one statistic, profile and search",
+        shared(2, 4, 6, 1, 1, alike=0, prepare=write_dropping, architecture="dropping:network",
             layers=["[234]"]),
     ),
     Fault(
@@ -97,16 +99,16 @@ EQUAL = [
         "one file of weights under two names",
         UNPACK,
         "one network, one pass of its images",
-        shared(1, 2, 1, 1, 1, alike=1, prepare=write_weights, seeds=[],
+        shared(1, 2, 2, 1, 1, alike=1, prepare=write_weights, seeds=[],
             weights=dict.fromkeys("cd", "a.safetensors"), **LAYER),
     ),
     Fault(
         7,
         "two files of the same weights, each compared with a third network",
         UNPACK,
-        "both pairs share one Gram matrix",
+        "both pairs share one statistic",
         shared(
-            3, 6, 2, 2, 2,
+            3, 6, 8, 2, 2,
             alike=1,
             prepare=write_weights,
             seeds=[0],
@@ -120,7 +122,7 @@ EQUAL = [
         "a checkpoint compared with itself",
         "worked",
         "works",
-        shared(1, 2, 1, 1, 1, alike=1, seeds=[0], compare=["seed0-final ~ seed0-final"], **LAYER),
+        shared(1, 2, 2, 1, 1, alike=1, seeds=[0], compare=["seed0-final ~ seed0-final"], **LAYER),
     ),
     Fault(
         7,
@@ -128,7 +130,7 @@ EQUAL = [
         UNPACK,
         "each network is trained once, and keeps what either name wants",
         shared(
-            2, 6, 5, 5, 5,
+            2, 6, 16, 5, 5,
             alike=2,
             prepare=write_itself,
             compare=["others", "seed0-final ~ itself/seed0-initial"],

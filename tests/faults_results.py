@@ -17,7 +17,8 @@ from rich.console import Console
 from flows.command.screen import Bars, show_status, show_summary
 from flows.command.status import status
 from flows.run.collect import read_results
-from flows.run.execute import _tell_left_out
+from flows.run.execute import _say
+from flows.run.prepared import look
 from flows.study import resolve as checks
 from flows.study.kept import keep
 from flows.study.resolved import Resolved
@@ -30,6 +31,7 @@ from spanmatch.reporting import (
     SimilarityRow,
     SimpleMatchRow,
     StudyResults,
+    left_out_sentences,
     report_markdown,
     report_page,
 )
@@ -63,8 +65,8 @@ def left_out_layers(folder: Path) -> None:
             folder, compare=["others"], others={"wide": str(file)}, layers=["block3.*", "classifier.relu*"]
         )
         results, _ = carried_out(study, cluster)
-        state = status(study)
-        resolved = checks.resolve(study)
+        prepared = look(study)
+        state, resolved = status(prepared), prepared.resolved
     assert list(results.left_out) == ["block3.relu2", "classifier.relu1"]
     assert state.left_out == resolved.left_out == results.left_out
     sentence = (
@@ -75,8 +77,8 @@ def left_out_layers(folder: Path) -> None:
     assert read_results(root, study.name).left_out == results.left_out
 
     def begin(console: Console) -> None:
-        with Bars(console, study) as bars, listening(bars), disable_run_logger():
-            _tell_left_out(resolved)
+        with Bars(console, prepared.wanted) as bars, listening(bars), disable_run_logger():
+            _say(left_out_sentences(resolved.left_out))
 
     for shown in (
         report_page(results).replace("&#x27;", "'"),

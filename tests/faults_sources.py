@@ -21,7 +21,8 @@ from spanmatch.networks.datasource import DataSource
 from spanmatch.networks.factories import require_same_code
 from spanmatch.networks.project import project_digest, project_modules
 from storage.root import Root
-from tasks.networks import make_network
+from tasks import networks
+from tasks.statistic import Reading
 
 NET = """from torch import nn
 def net():
@@ -238,15 +239,15 @@ def _run(folder: Path) -> None:
     with project(folder, {"f_one.py": f"from f_helper import width\n{NET}", "f_helper.py": width(10)}):
         resolved = checks.resolve(study)
         assert resolved.code == project_digest("f_one:net")
-        unit = plan.network_units(study, resolved)["seed0"]
+        unit = networks.plan(plan.wanted(study, resolved), {})["seed0"]
         other = replace(unit, source=DataSource("f_data:data"), recipe=None, weights="none.pt")
         write(folder, {"f_data.py": DATA})
         with pytest.raises(SpanmatchError, match="`dataset` must give the same images whenever"):
-            make_network(Root.prepare(study.root), other)
+            networks.compute(Root.prepare(study.root), [other], Reading(Root.at(study.root)))
         write(folder, {"f_helper.py": "# longer\n" + width(12)})
         assert project_digest("f_one:net") != resolved.code
         with pytest.raises(SpanmatchError, match="`architecture` must stand on the same sources"):
-            make_network(Root.prepare(study.root), unit)
+            networks.compute(Root.prepare(study.root), [unit], Reading(Root.at(study.root)))
 
 
 FAULTS += [

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tasks.registry import STAGES
+
 REPOSITORY = Path(__file__).parent.parent
 OURS = ("spanmatch", "storage", "tasks", "flows", "tests", "benchmarks")
 
@@ -45,6 +47,8 @@ RULES = {
     },
     "tasks": {"flows", "zarr", "typer", "rich"},
     "flows": {"zarr", "dask", "distributed"},
+    "flows/study": {"flows.run", "flows.command", "prefect"},
+    "flows/run": {"flows.command"},
 }
 
 
@@ -85,6 +89,16 @@ def test_only_storage_imports_zarr_and_only_tasks_and_flows_import_prefect() -> 
         assert "prefect" not in roots or folder in {"tasks", "flows", "tests", "benchmarks"}, path
 
 
+def test_storage_knows_no_stage() -> None:
+    for path in (REPOSITORY / "storage").glob("*.py"):
+        words = {
+            node.value
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+            if isinstance(node, ast.Constant) and isinstance(node.value, str)
+        }
+        assert not words & STAGES.keys(), path
+
+
 def test_nothing_is_unpickled() -> None:
     for path in REPOSITORY.glob("*/**/*.py"):
         if path.relative_to(REPOSITORY).parts[0] in OURS:
@@ -118,7 +132,7 @@ def test_importing_the_library_loads_the_mathematics_alone() -> None:
 
 def test_dask_workers_load_neither_prefect_nor_torch_to_match() -> None:
     # a worker's process imports the command line's module, then the piece's
-    assert not loaded_by("import flows.command.cli, tasks.matches") & {"torch", "prefect", "matplotlib"}
+    assert not loaded_by("import flows.command.cli, tasks.work") & {"torch", "prefect", "matplotlib"}
 
 
 def test_a_clusters_workers_do_not_load_the_program_that_starts_them(tmp_path: Path) -> None:

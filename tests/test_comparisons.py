@@ -8,14 +8,16 @@ import pytest
 import torch
 import yaml
 
-from flows.run.plan import network_units
-from flows.study.comparisons import Checkpoint, comparisons
+from flows.run.plan import wanted
+from flows.study.comparisons import comparisons
 from flows.study.file import read_study
 from flows.study.model import Study
 from flows.study.resolve import resolve
 from spanmatch.networks.architectures import build
 from spanmatch.networks.catalogue import check_architecture, require_dataset
 from storage.digests import file_digest
+from tasks import networks
+from tasks.wanted import Checkpoint
 
 STUDIES = sorted((Path(__file__).parent.parent / "studies").glob("*.yaml"))
 
@@ -99,7 +101,7 @@ def test_weights_of_another_study_are_looked_up_and_planned(tmp_path):
     other = a_study(seeds=[], weights=weights, checkpoints=["final"], compare=["alice-final ~ alice-final"])
     (tmp_path / "w.yaml").write_text(yaml.safe_dump(other.model_dump(mode="json")))
     study = a_study(seeds=[0], compare="others", others={"w": str(tmp_path / "w.yaml")})
-    unit = network_units(study, resolve(study))["w/alice"]
+    unit = networks.plan(wanted(study, resolve(study)), {})["w/alice"]
     assert unit.weights == weights["alice"]
     assert unit.weights_digest == file_digest(tmp_path / "alice.pt")
 

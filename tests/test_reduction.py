@@ -1,8 +1,7 @@
-"""Gram matrices on Dask: a fold over segments, to the same bits whatever was there before."""
+"""The stage of co-moments: sums of the same bits whatever is computed beside them, each chunk read once."""
 
-import shutil
-from collections.abc import Iterator
-from pathlib import Path
+from collections import Counter
+from itertools import combinations
 
 import numpy as np
 import pytest
@@ -11,122 +10,144 @@ from hypothesis import strategies as st
 from test_writing import extracted
 
 from spanmatch import GramMatrix, match_profile
-from storage.arrays import Artefact, GroupReader, GroupWriter
-from storage.root import Root
-from tasks.cluster import Cluster
-from tasks.grams import GramUnit, SegmentLayer, pieces, prefixes, publish_gram, read_gram
-from tasks.records import Cache
-from tasks.stages import reduce
-from tasks.unit import Unit, jobs
+from spanmatch.errors import SpanmatchError
+from storage.arrays import GroupReader
+from storage.packs import publish_pack
+from storage.root import Artefact, Root
+from tasks import comoments
+from tasks.comoments import CoMomentsUnit, SegmentLayer
+from tasks.statistic import Reading, Statistic
 
-# Images of 9,000 samples: each is a chunk, so that a segment of 20 is more than two pieces.
-IMAGES, POSITIONS, NEURONS = 20, 9000, 3
-
-
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[Cluster]:
-    with Cluster() as running:
-        yield running
+NEURONS = 3
 
 
 @pytest.fixture
-def root(tmp_path: Path) -> Root:
+def root(tmp_path) -> Root:
     return Root.prepare(tmp_path / "root")
 
 
-def side(
-    root: Root, name: str, seed: int, dtype: str = "float32"
-) -> tuple[np.ndarray, tuple[SegmentLayer, ...]]:
-    """Store three segments of one layer of one network."""
-    rng = np.random.default_rng(seed)
-    values = np.maximum(rng.normal(size=(3 * IMAGES, POSITIONS, NEURONS)), 0).astype(np.float32)
-    parts = []
-    for segment in range(3):
-        key = f"{name}{segment}"
-        artefact = extracted(root, key, values[segment * IMAGES :][:IMAGES], 7, dtype)
-        parts.append(SegmentLayer(artefact, f"content of {key}", GroupReader(root, artefact).blocks("layer")))
-    return values.reshape(-1, NEURONS), tuple(parts)
-
-
-def reduced(unit: GramUnit, root: Root, cluster: Cluster) -> Artefact:
-    record = reduce.fn(units=[unit], root=root, cluster=cluster)[unit.key]
-    assert Cache(root).look_up(unit) == record
-    return unit.artefact(record["digest"])
-
-
-def forget(root: Root, unit: Unit) -> None:
-    root.forget(unit.stage, unit.key)
-
-
-@pytest.mark.timeout(120)
-def test_from_scratch_and_from_a_sum_over_fewer_segments_gives_the_same_bits(
-    root: Root, cluster: Cluster
-) -> None:
-    (x, x_parts), (y, y_parts) = side(root, "x", 0), side(root, "y", 1)
-    assert len(pieces(x_parts[0].blocks)) == 3
-    whole = GramUnit("whole", "layer", x_parts, y_parts)
-    two, one = prefixes(whole)
-    assert [len(unit.x) for unit in (two, one)] == [2, 1]
-    scratch = reduced(whole, root, cluster)
-    np.testing.assert_allclose(
-        read_gram(root, scratch).matrix, GramMatrix.from_activations(x, y).matrix, rtol=1e-12
+def stored(root: Root, name: str, shape: tuple[int, ...], dtype: str = "float32", offset: float = 0.0):
+    """Store a layer of a network as the extraction does; return its values as they were kept."""
+    rng = np.random.default_rng(abs(hash(name)) % 2**32)
+    values = (np.maximum(rng.normal(size=shape), 0) + offset).astype(np.float32)
+    artefact = extracted(root, name, values, 7, dtype)
+    return values.astype(dtype).astype(np.float64).reshape(-1, shape[-1]), SegmentLayer(
+        "layer", artefact, name
     )
-    for start in (two, one):
-        forget(root, whole)
-        reduced(start, root, cluster)
-        hidden = [Path(root.where(root.artefact("segments", part.segment.key))) for part in start.x]
-        for path in hidden:
-            path.rename(path.with_suffix(".hidden"))  # whoever reads these fails
-        assert reduced(whole, root, cluster) == scratch
-        for path in hidden:
-            path.with_suffix(".hidden").rename(path)
-        forget(root, start)
-    # a damaged sum is passed over for a shorter one, and left to whoever needs it
-    reduced(one, root, cluster)
-    damaged = Path(root.where(root.artefact("grams", reduced(two, root, cluster).key)))
-    shutil.rmtree(damaged / "matrix")
-    forget(root, whole)
-    assert reduced(whole, root, cluster) == scratch
-    assert damaged.exists()
 
 
-def test_what_is_kept_as_float16_is_summed_as_it_was_kept(root: Root, cluster: Cluster) -> None:
-    (x, x_parts), (y, y_parts) = side(root, "x", 0, "float16"), side(root, "y", 1, "float16")
-    gram = read_gram(root, reduced(GramUnit("half", "layer", x_parts, y_parts), root, cluster))
-    kept = [values.astype(np.float16).astype(np.float32) for values in (x, y)]
-    np.testing.assert_allclose(gram.matrix, GramMatrix.from_activations(*kept).matrix, rtol=1e-12)
+def unit_of(x: SegmentLayer, y: SegmentLayer) -> CoMomentsUnit:
+    return CoMomentsUnit(f"{x.content} ~ {y.content}", x, y, tile="tile", tile_label="tile", estimate=1.0)
 
 
-def test_a_stored_gram_matrix_is_certified_as_before_and_an_older_one_safely(root: Root) -> None:
+def computed(root: Root, units: list[CoMomentsUnit]) -> dict[str, Artefact]:
+    """Compute units in one pass, and keep each in a pack of its own."""
+    artefacts = {}
+    for result in comoments.compute(root, units, Reading(root)):
+        key = result.unit.key
+        publish_pack(root, "comoments", key, {key: result.content})
+        artefacts[result.unit.label] = Artefact(
+            "comoments", key, f"comoments/{key}.safetensors", result.record["digest"]
+        )
+    return artefacts
+
+
+def gram_of(root: Root, parts: dict[str, Artefact], x: str, y: str) -> GramMatrix:
+    statistic = Statistic((parts[f"{x} ~ {x}"],), (parts[f"{y} ~ {y}"],), (parts[f"{x} ~ {y}"],))
+    return Reading(root).gram(statistic)
+
+
+# 9,000 positions: each image is a chunk and several blocks; 100 positions: 81 images to a chunk
+@pytest.mark.parametrize(
+    ("shape", "dtype"), [((7, 9000, NEURONS), "float32"), ((200, 100, NEURONS), "float16")]
+)
+def test_it_is_the_statistic_of_the_stored_activations(root: Root, shape, dtype) -> None:
+    (x, layer_x), (y, layer_y) = stored(root, "x", shape, dtype), stored(root, "y", shape, dtype, offset=1.0)
+    parts = computed(
+        root, [unit_of(*pair) for pair in ((layer_x, layer_x), (layer_y, layer_y), (layer_x, layer_y))]
+    )
+    gram, whole = gram_of(root, parts, "x", "y"), GramMatrix.from_activations(x, y)
+    assert gram.n_samples == len(x)
+    np.testing.assert_allclose(gram.matrix, whole.matrix, rtol=1e-12)
+    np.testing.assert_allclose(gram.centred.matrix, whole.centred.matrix, rtol=1e-10, atol=1e-8)
+
+
+def test_a_part_has_the_same_bits_whatever_is_computed_beside_it(root: Root) -> None:
+    layers = [stored(root, name, (5, 3000, 2 + number))[1] for number, name in enumerate("abcde")]
+    units = [unit_of(x, y) for x in layers for y in layers if x.content <= y.content]
+    together = computed(root, units)
+    alone = {label: one for unit in units for label, one in computed(root, [unit]).items()}
+    assert {label: one.digest for label, one in together.items()} == {
+        label: one.digest for label, one in alone.items()
+    }
+
+
+def test_each_chunk_is_read_once_for_all_networks(root: Root, monkeypatch: pytest.MonkeyPatch) -> None:
+    layers = [stored(root, name, (200, 100, NEURONS))[1] for name in "abcd"]
+    read, reads = GroupReader.read_block, Counter()
+
+    def counted(self: GroupReader, name: str, block: int):
+        reads[self._artefact.key, block] += 1
+        return read(self, name, block)
+
+    monkeypatch.setattr(GroupReader, "read_block", counted)
+    own = [unit_of(layer, layer) for layer in layers]
+    comoments.compute(root, [*own, *(unit_of(x, y) for x, y in combinations(layers, 2))], Reading(root))
+    chunks = -(-200 // 81)
+    assert reads == {(name, block): 1 for name in "abcd" for block in range(chunks)}
+
+
+def test_segments_add_up_to_the_whole(root: Root) -> None:
+    names = ("x", "y")
+    values, parts = {}, []
+    for segment in range(3):
+        layers = {}
+        for name in names:
+            values[name, segment], layers[name] = stored(root, f"{name}{segment}", (11, 40, NEURONS))
+        x, y = layers["x"], layers["y"]
+        parts.append(tuple(computed(root, [unit_of(x, x), unit_of(y, y), unit_of(x, y)]).values()))
+    gram = Reading(root).gram(Statistic(*zip(*parts, strict=True)))
+    whole = [np.concatenate([values[name, segment] for segment in range(3)]) for name in names]
+    np.testing.assert_allclose(gram.matrix, GramMatrix.from_activations(*whole).matrix, rtol=1e-12)
+    assert gram.roundings >= GramMatrix.from_activations(*whole).roundings
+
+
+def test_an_offset_of_a_million_costs_the_centred_statistic_nothing(root: Root) -> None:
     rng = np.random.default_rng(0)
-    gram = GramMatrix.from_activations(*rng.standard_normal((2, 500, 3)))
-    unit = GramUnit("new", "layer", (), ())
-    read = read_gram(root, unit.artefact(publish_gram(root, unit, gram)["digest"]))
-    assert read.roundings == gram.roundings
-    np.testing.assert_array_equal(match_profile(read).x_bounds, match_profile(gram).x_bounds)
-    target = root.artefact("grams", "old")
-    with root.publish(target) as folder:  # as written before roundings were kept
-        writer = GroupWriter(folder, {"samples": 500, "neurons_x": 3, "neurons_y": 3})
-        writer.write("matrix", gram.matrix)
-        writer.write("sums", gram.sums)
-        digest = writer.finish()
-    old = read_gram(root, Artefact("grams", "old", digest))
-    assert old.roundings == 500 > gram.roundings
+    causes = rng.standard_normal((4096, 3))
+    x, y = (causes @ rng.standard_normal((3, 4)) + 0.3 * rng.standard_normal((4096, 4)) for _ in "xy")
+    layers = []
+    for name, values in (("x", x), ("y", y)):
+        moved = (values + 1e6).reshape(64, 64, 4)
+        artefact = extracted(root, name, moved, 7, "float64")
+        layers.append(SegmentLayer("layer", artefact, name))
+    x_layer, y_layer = layers
+    parts = computed(
+        root, [unit_of(a, b) for a, b in ((x_layer, x_layer), (y_layer, y_layer), (x_layer, y_layer))]
+    )
+    found = match_profile(gram_of(root, parts, "x", "y").centred)
+    expected = match_profile(GramMatrix.from_activations(x - x.mean(axis=0), y - y.mean(axis=0)))
+    np.testing.assert_allclose(found.x, expected.x, atol=1e-6)
+    np.testing.assert_allclose(found.y, expected.y, atol=1e-6)
 
 
-@given(st.lists(st.sampled_from("abc")))
-def test_units_are_gathered_to_jobs_in_their_order(names: list[str]) -> None:
-    class One(GramUnit):
-        @property
-        def job(self) -> str:
-            return self.layer
+def test_layers_of_other_positions_and_of_other_padding_are_refused(root: Root) -> None:
+    (_, few), (_, many) = stored(root, "few", (5, 20, NEURONS)), stored(root, "many", (5, 30, NEURONS))
+    with pytest.raises(
+        SpanmatchError, match=r"`layers` must have as many images and positions .* got \(5, 20\)"
+    ):
+        computed(root, [unit_of(few, many)])
+    padded = np.ones((5, 20, NEURONS), np.float32)
+    padded[:, 15:] = np.nan
+    layer = SegmentLayer("layer", extracted(root, "padded", padded, 7, "float32"), "padded")
+    with pytest.raises(SpanmatchError, match="`layers` must have the same padding in both networks"):
+        computed(root, [unit_of(few, layer)])
 
-    def segment(number: int) -> SegmentLayer:
-        return SegmentLayer(Artefact("segments", "key", "digest"), f"content {number}", 1)
 
-    units = [One(str(number), name, (segment(number),), ()) for number, name in enumerate(names)]
-    again = [One("of the same key", name, (segment(number),), ()) for number, name in enumerate(names)]
-    gathered = jobs([*units, *again])
-    assert [job[0].layer for job in gathered] == list(dict.fromkeys(names))
-    for job in gathered:
-        assert list(job) == [unit for unit in units if unit.layer == job[0].layer]
+@given(networks=st.integers(1, 40), neurons=st.integers(1, 20_000))
+def test_the_sums_of_a_tile_fit_into_memory(networks: int, neurons: int) -> None:
+    sides = dict.fromkeys(range(networks))
+    tiles = comoments._Tiles("shown", sides, neurons, 1)
+    sizes = Counter(tiles._blocks.values())
+    assert list(tiles._blocks) == list(sides)
+    assert max(sizes.values()) == 1 or (max(sizes.values()) * neurons) ** 2 * 8 <= comoments._TILE_BYTES

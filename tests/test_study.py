@@ -16,15 +16,18 @@ from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey, FlowRunFilter, FlowRunFilterId
 from safetensors import safe_open
 
-from flows.run.plan import Done, Outcome, walk
+from flows.run.plan import Finished, walk
+from flows.run.prepared import look
 from flows.study.file import read_study
-from flows.study.resolve import resolve
 from spanmatch import GramMatrix, Match, is_match, match_profile, simple_matches
+from spanmatch.measures import MEASURES
 from storage.arrays import GroupReader
+from storage.records import Records
 from storage.result_files import read_critical_epsilons
 from storage.root import Root
-from tasks.grams import read_gram
-from tasks.records import Cache
+from tasks.statistic import Reading
+from tasks.unit import Done
+from tasks.wanted import LayerPair
 
 LAYERS = [
     *(f"block{block}.relu{number}" for block in (1, 2, 3) for number in (1, 2)),
@@ -45,14 +48,18 @@ def simple(digits_root: Path) -> list[dict]:
 
 
 @pytest.fixture(scope="module")
-def outcome(digits_root: Path) -> Outcome:
-    """Every record of the finished study, looked up as a run looks them up."""
-    study = read_study(DIGITS)
-    cache = Cache(Root.at(digits_root))
-    resolved = resolve(study)
-    return walk(
-        study, resolved, lambda _, units: {name: Done(u, cache.look_up(u)) for name, u in units.items()}
-    )
+def finished(digits_root: Path) -> Finished:
+    """Every unit of the finished study, looked up as a run looks them up."""
+    prepared = look(read_study(DIGITS).with_options(root=str(digits_root)))
+
+    def complete(stage, units):
+        found = Records(prepared.root).find(stage.name, {unit.key for unit in units.values()})
+        return {
+            name: Done(unit, found[unit.key].record, stage.artefact(unit.key, found[unit.key]))
+            for name, unit in units.items()
+        }
+
+    return walk(prepared.wanted, complete)
 
 
 def test_similarity_has_a_row_for_every_layer_pair_and_epsilon(similarity: list[dict[str, str]]) -> None:
@@ -89,9 +96,10 @@ def test_a_run_from_scratch_computes_everything(digits_root: Path) -> None:
     assert ledger(digits_root) == {
         "networks": {"computed": 3, "reused": 0},
         "segments": {"computed": 18, "reused": 0},
-        "grams": {"computed": 48, "reused": 0},
+        "comoments": {"computed": 288, "reused": 0},
         "profiles": {"computed": 48, "reused": 0},
         "matches": {"computed": 240, "reused": 0},
+        "measures": {"computed": 240 + 48 * (len(MEASURES) - 1), "reused": 0},
     }
 
 
@@ -119,9 +127,10 @@ def test_status_tells_what_is_done_and_what_a_run_would_compute(digits_root: Pat
     assert {stage: [int(n) for n in row.split("│")] for stage, row in rows.items()} == {
         "networks": [3, 0],
         "segments": [18, 0],
-        "grams": [48, 0],
+        "comoments": [288, 0],
         "profiles": [48, 0],
         "matches": [240, 48],
+        "measures": [240 + 48 * (len(MEASURES) - 1), 48],
     }
 
 
@@ -155,23 +164,22 @@ def test_the_rows_are_those_of_the_critical_epsilons(
             assert np.count_nonzero(np.isinf(critical)) == int(row[f"dead_{side}"])
 
 
-def grams(digits_root: Path, outcome: Outcome) -> Iterator[tuple[tuple[str, str, str], GramMatrix]]:
-    for pair, done in outcome.grams.items():
-        yield (
-            (pair.layer, pair.compared.x.label, pair.compared.y.label),
-            read_gram(Root.at(digits_root), done.artefact),
-        )
+def grams(digits_root: Path, finished: Finished) -> Iterator[tuple[LayerPair, GramMatrix]]:
+    reading = Reading(Root.at(digits_root))
+    for pair, done in finished["profiles"].items():
+        yield pair, reading.gram(done.unit.statistic)
 
 
 @pytest.mark.filterwarnings("ignore::spanmatch.OffsetWarning")  # of untrained layers
 def test_every_simple_match_is_a_match_and_together_they_are_the_maximum_match(
-    digits_root: Path, outcome: Outcome, simple: list[dict]
+    digits_root: Path, finished: Finished, simple: list[dict]
 ) -> None:
     found: dict[tuple[str, str, str], list[dict]] = defaultdict(list)
     for row in simple:
         found[row["layer"], row["checkpoint_x"], row["checkpoint_y"]].append(row)
     checked = 0
-    for name, gram in grams(digits_root, outcome):
+    for pair, gram in grams(digits_root, finished):
+        name = pair.layer_x, pair.compared.x.label, pair.compared.y.label
         profile = match_profile(gram)
         for epsilon in EPSILONS:
             union = Match([], [])
@@ -187,8 +195,8 @@ def test_every_simple_match_is_a_match_and_together_they_are_the_maximum_match(
 
 
 @pytest.mark.filterwarnings("ignore::spanmatch.OffsetWarning")  # of untrained layers
-def test_a_network_matches_itself_fully_neuron_by_neuron(digits_root: Path, outcome: Outcome) -> None:
-    for _, gram in grams(digits_root, outcome):
+def test_a_network_matches_itself_fully_neuron_by_neuron(digits_root: Path, finished: Finished) -> None:
+    for _, gram in grams(digits_root, finished):
         own = np.block([[gram.xx, gram.xx], [gram.xx, gram.xx]])
         itself = GramMatrix.from_parts(own, np.tile(gram.sums[: gram.n_x], 2), gram.n_samples, gram.n_x)
         live = gram.n_x - len(gram.dead_x)
@@ -197,20 +205,19 @@ def test_a_network_matches_itself_fully_neuron_by_neuron(digits_root: Path, outc
         assert match_profile(itself).similarity(0.15) == live / gram.n_x
 
 
-def test_gram_matrices_are_those_of_the_stored_activations(digits_root: Path, outcome: Outcome) -> None:
+def test_gram_matrices_are_those_of_the_stored_activations(digits_root: Path, finished: Finished) -> None:
     root = Root.at(digits_root)
-    for pair, done in list(outcome.grams.items())[::11]:
+    for pair, gram in list(grams(digits_root, finished))[::11]:
         sides = []
         for checkpoint in pair.compared:
             parts = [
-                GroupReader(root, segment.artefact).read(pair.layer)
-                for name, segment in outcome.segments.items()
-                if (name.layer, name.checkpoint) == (pair.layer, checkpoint)
+                GroupReader(root, segment.artefact).read(pair.layer_x)
+                for name, segment in finished["segments"].items()
+                if (name.layer, name.checkpoint) == (pair.layer_x, checkpoint)
             ]
             activations = np.concatenate(parts).astype(np.float64)
             sides.append(activations.reshape(-1, activations.shape[-1]))
         joint = np.hstack(sides)
-        gram = read_gram(root, done.artefact)
         assert gram.n_samples == len(joint)
         np.testing.assert_allclose(gram.matrix, joint.T @ joint, rtol=1e-12, atol=1e-9)
 
@@ -251,14 +258,13 @@ def test_the_prefect_ui_has_a_table_and_a_report_with_its_figure(digits_root: Pa
 
 
 def test_simple_matches_are_reproduced_from_the_gram_matrix(
-    digits_root: Path, outcome: Outcome, simple: list[dict]
+    digits_root: Path, finished: Finished, simple: list[dict]
 ) -> None:
-    pair, done = next(iter(outcome.grams.items()))
-    gram = read_gram(Root.at(digits_root), done.artefact)
+    pair, gram = next(grams(digits_root, finished))
     stored = [
         (row["x"], row["y"])
         for row in simple
-        if (row["layer"], row["checkpoint_x"], row["epsilon"]) == (pair.layer, pair.compared.x.label, 0.5)
+        if (row["layer"], row["checkpoint_x"], row["epsilon"]) == (pair.layer_x, pair.compared.x.label, 0.5)
         and row["checkpoint_y"] == pair.compared.y.label
     ]
     assert stored == [(s.match.x.tolist(), s.match.y.tolist()) for s in simple_matches(gram, epsilon=0.5)]
