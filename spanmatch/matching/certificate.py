@@ -7,7 +7,7 @@ import math
 
 import numpy as np
 
-from spanmatch.matching.gram import FloatArray
+from spanmatch.matching.inputs import FloatArray
 
 EPS = float(np.finfo(np.float64).eps)
 # The smallest epsilon above 0 that has a meaning: residuals up to this cannot be told from zero in a Gram

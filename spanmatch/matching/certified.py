@@ -18,7 +18,7 @@ from spanmatch.matching.certificate import (
     slack,
     squared_error,
 )
-from spanmatch.matching.gram import FloatArray
+from spanmatch.matching.inputs import FloatArray
 from spanmatch.matching.match import Indices
 from spanmatch.matching.span import Span
 

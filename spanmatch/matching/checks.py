@@ -85,12 +85,14 @@ def warn_if_too_few_samples(gram: GramMatrix) -> None:
     """Warn the caller of the public function that calls this when the answer cannot mean anything."""
     check_gram(gram)
     widest = max(gram.n_x, gram.n_y)
-    if gram.n_samples > widest:  # and so, all the more, than the rank of either side
+    if gram.degrees_of_freedom > widest:  # and so, all the more, than the rank of either side
         return
+    subtracted = gram.n_samples - gram.degrees_of_freedom
+    less = f" ({gram.degrees_of_freedom} without their means)" if subtracted else ""
     warnings.warn(
-        f"{gram.n_samples} samples for {gram.n_x} + {gram.n_y} neurons{_ranks(gram)}: with no more samples "
-        "than neurons, any activations span nearly the whole space, so the answer is meaningless; "
-        f"use at least {widest + 1} samples, and many times more to learn something",
+        f"{gram.n_samples} samples{less} for {gram.n_x} + {gram.n_y} neurons{_ranks(gram)}: with no more "
+        "samples than neurons, any activations span nearly the whole space, so the answer is meaningless; "
+        f"use at least {widest + 1 + subtracted} samples, and many times more to learn something",
         TooFewSamplesWarning,
         stacklevel=3,
     )
@@ -103,6 +105,6 @@ def _ranks(gram: GramMatrix) -> str:
     scaled = scale(gram)
     sides = {"x": slice(0, scaled.n_x), "y": slice(scaled.n_x, None)}
     ranks = {side: independent(scaled.gram[part, part])[0].size for side, part in sides.items()}
-    full = [f"`{side}`" for side, rank in ranks.items() if rank >= gram.n_samples]
+    full = [f"`{side}`" for side, rank in ranks.items() if rank >= gram.degrees_of_freedom]
     says = f"{' and '.join(full)} can match any neuron at all" if full else "below the number of samples"
     return f" of effective rank {ranks['x']} + {ranks['y']}, {says}"

@@ -1,30 +1,25 @@
-"""The sufficient statistic: inner products of all pairs of neurons, summed over samples as they stream by.
+"""The sufficient statistic: co-moments and means of all pairs of neurons, merged as samples stream by.
 
-Apart from the searches, which see activations only through it.
+Searches see activations only through it, as inner products that are uncentred, or `GramMatrix.centred`.
 """
 
+import math
 import operator
-from typing import TypeAlias
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from spanmatch.errors import InputValueError
-from spanmatch.matching.inputs import AnyArray, paired_activations
-from spanmatch.matching.match import Indices, Match, Side
-from spanmatch.matching.parts import check_products, float64_array, whole_number
-from spanmatch.matching.rank_update import add_products
-
-FloatArray: TypeAlias = NDArray[np.float64]
+from spanmatch.matching.certificate import EPS, SMALLEST_EPSILON
+from spanmatch.matching.comoments import CoMoments, merged_roundings
+from spanmatch.matching.deviations import blocks, deviations
+from spanmatch.matching.inputs import FloatArray, paired_activations, refuse_values
+from spanmatch.matching.kept import KeptProducts, checked_parts
+from spanmatch.matching.match import Indices, Match
+from spanmatch.matching.parts import whole_number
 
 # The authors' convention: a neuron whose activation vector is no longer than this is dead.
 DEAD_NORM = 1e-16
-# A chunk is cast to float64 in blocks of rows of about this size: large enough for BLAS, small enough to be
-# in cache when BLAS reads what was cast.
-BLOCK_BYTES = 8 * 2**20
-# BLAS adds up at most so many products by themselves, and adds to its result after at least so many: what
-# OpenBLAS does on x86-64, 256 or 384 by processor.
-ROWS_BY_THEMSELVES, ROWS_BETWEEN = 384, 256
 
 
 class GramMatrix:
@@ -32,26 +27,26 @@ class GramMatrix:
 
     An accumulator: start from `zeros`, `update` with chunks of samples, add accumulators of other chunks with
     ``+``. Memory is O((n_x + n_y)²) however many samples pass; an update costs n_samples · (n_x + n_y)²
-    flops.
+    flops. What is summed are co-moments (`CoMoments`), so that `centred` loses no digits to an offset.
 
     Attributes
     ----------
     n_x, n_y : int
         Numbers of neurons of the two sides.
-    n_samples : int
-        Samples seen so far.
-    roundings : int
-        Additions that any product of two activations went through at most: what bounds the rounding errors of
-        the inner products.
     """
 
-    def __init__(self, lower: FloatArray, n_samples: int, n_x: int, roundings: int) -> None:
-        # Lower triangle of the Gram matrix of [x y 1]: its last row holds the column sums.
-        self._lower = lower
-        self.n_samples = n_samples
-        self.n_x = n_x
-        self.n_y = len(lower) - 1 - n_x
-        self.roundings = roundings
+    def __init__(
+        self,
+        x: CoMoments,
+        y: CoMoments,
+        xy: CoMoments,
+        kept: KeptProducts | None = None,
+        centrings: int = 0,
+    ) -> None:
+        self._parts = x, y, xy
+        self._kept = kept
+        self._centrings = centrings
+        self.n_x, self.n_y = xy.n_x, xy.n_y
 
     @classmethod
     def zeros(cls, n_x: int, n_y: int) -> "GramMatrix":
@@ -73,8 +68,7 @@ class GramMatrix:
                     f"`{name}` must be at least 1, got {count}; a side without neurons matches nothing"
                 )
         n_x, n_y = operator.index(n_x), operator.index(n_y)
-        size = n_x + n_y + 1
-        return cls(np.zeros((size, size), order="F"), 0, n_x, 0)
+        return cls(CoMoments.zeros(n_x, n_x), CoMoments.zeros(n_y, n_y), CoMoments.zeros(n_x, n_y))
 
     @classmethod
     def from_activations(cls, x: ArrayLike, y: ArrayLike) -> "GramMatrix":
@@ -122,43 +116,52 @@ class GramMatrix:
             When the parts do not belong together, or `matrix` is not finite, symmetric, and within what inner
             products of so many samples can be (the inequality of Cauchy and Schwarz).
         """
-        whole, totals = float64_array("matrix", matrix), float64_array("sums", sums)
-        kept = "pass the count kept with the matrix"
-        n_samples, n_x = whole_number("n_samples", n_samples, kept), whole_number("n_x", n_x, kept)
-        depth = n_samples if roundings is None else whole_number("roundings", roundings, kept)
-        if whole.ndim != 2 or whole.shape[0] != whole.shape[1]:
+        n_x = whole_number("n_x", n_x, "pass the count kept with the matrix")
+        kept = checked_parts(matrix, sums, n_samples, n_x, roundings)
+        gram = cls.zeros(n_x, kept.sums.size - n_x)
+        gram._kept = kept
+        return gram
+
+    @classmethod
+    def from_comoments(cls, x: CoMoments, y: CoMoments, xy: CoMoments) -> "GramMatrix":
+        """Return the Gram matrix of two layers from each one's own co-moments and those between them.
+
+        Parameters
+        ----------
+        x, y : CoMoments, (n_x, n_x) and (n_y, n_y)
+            Co-moments of either layer with itself. They are not copied.
+        xy : CoMoments, (n_x, n_y)
+            Co-moments between both. Blocks may have been merged in any order.
+
+        Raises
+        ------
+        ValueError
+            When they are not of the same neurons and samples: numbers must agree, and means up to their
+            rounding errors.
+        """
+        shapes, counts = (
+            [part.products.shape for part in (x, y, xy)],
+            [x.n_samples, y.n_samples, xy.n_samples],
+        )
+        if shapes != [(xy.n_x, xy.n_x), (xy.n_y, xy.n_y), (xy.n_x, xy.n_y)]:
             raise InputValueError(
-                f"`matrix` must be square, got shape {whole.shape}; pass the joint matrix of x and y"
+                f"`x`, `y` and `xy` must be of n_x by n_x, n_y by n_y and n_x by n_y neurons, got {shapes}; "
+                "pass what belongs to one pair of layers"
             )
-        if totals.shape != whole.shape[:1]:
+        if len(set(counts)) > 1:
             raise InputValueError(
-                f"`sums` must have shape {whole.shape[:1]} (one for each row of `matrix`), got "
-                f"{totals.shape}; pass the `sums` that were kept beside the matrix"
+                f"`x`, `y` and `xy` must be of the same samples, got {counts} samples; update all three with "
+                "each block"
             )
-        if not 0 < n_x < totals.size:
-            raise InputValueError(
-                f"`n_x` must be between 1 and {totals.size - 1}, got {n_x}; each side needs a neuron"
-            )
-        if n_samples < 0:
-            raise InputValueError(f"`n_samples` must be at least 0, got {n_samples}; {kept}")
-        if depth < 0:
-            raise InputValueError(
-                f"`roundings` must be at least 0, got {roundings}; leave it out where it was not kept"
-            )
-        if not (np.isfinite(whole).all() and np.isfinite(totals).all()):
-            raise InputValueError(
-                "`matrix` and `sums` must be finite, got NaN or infinity; compute them again"
-            )
-        if not np.array_equal(whole, whole.T):
-            raise InputValueError(
-                "`matrix` must be symmetric, got one that is not; pass the `matrix` of a GramMatrix"
-            )
-        check_products(whole, totals, n_samples, depth)
-        lower = np.zeros((totals.size + 1, totals.size + 1), order="F")
-        lower[:-1, :-1] = np.tril(whole)
-        lower[-1, :-1] = totals
-        lower[-1, -1] = n_samples
-        return cls(lower, n_samples, n_x, depth)
+        for name, own, mean in (("x", x, xy.mean_x), ("y", y, xy.mean_y)):
+            apart = np.abs((own.mean_x - mean).sum(axis=0))
+            error = EPS * merged_roundings(own.roundings, xy.roundings) * np.sqrt(own.products.diagonal())
+            if (differ := np.flatnonzero(apart * math.sqrt(xy.n_samples) > error)).size:
+                raise InputValueError(
+                    f"`{name}` and `xy` must be of the same samples, got means that differ in neuron "
+                    f"{differ[0]} of that side; update all three with each block"
+                )
+        return cls(x, y, xy)
 
     def update(self, x: ArrayLike, y: ArrayLike) -> None:
         """Add a chunk of samples.
@@ -178,7 +181,7 @@ class GramMatrix:
 
         Notes
         -----
-        Costs n_samples · (n_x + n_y)² flops: a symmetric rank-k update computes one triangle only.
+        Costs n_samples · (n_x + n_y)² flops: of a layer with itself, one triangle only is computed.
         """
         x, y = paired_activations(x, y)
         for side, chunk, count in (("x", x, self.n_x), ("y", y, self.n_y)):
@@ -192,17 +195,19 @@ class GramMatrix:
                 f"`x` and `y` must have equally many samples, got {len(x)} and {len(y)}; rows are samples, "
                 "columns are neurons, and both networks must see the same samples in the same order"
             )
-        if len(x) == 0:
-            return
+        own_x, own_y, both = (part.copy() for part in self._parts)
         with np.errstate(all="ignore"):
-            lower, roundings = _add_products(x, y, self._lower.copy(order="F"), self.roundings)
-        # A sum of squares is finite only if all values are: seen here at no cost.
-        if not np.isfinite(lower.diagonal()).all():
-            squares = self._lower.diagonal()
-            _refuse("x", x, squares[: self.n_x])
-            _refuse("y", y, squares[self.n_x : -1])
-        self._lower, self.roundings = lower, roundings
-        self.n_samples += len(x)
+            for x_block, y_block in zip(blocks(x), blocks(y), strict=True):
+                of_x, of_y = deviations(x_block), deviations(y_block)
+                own_x.update(of_x, of_x)
+                own_y.update(of_y, of_y)
+                both.update(of_x, of_y)
+            # A sum of squares is finite only if all values are: seen here at no cost.
+            if not (np.isfinite(own_x.squares()).all() and np.isfinite(own_y.squares()).all()):
+                squares = self._squares()
+                refuse_values("x", x, squares[: self.n_x])
+                refuse_values("y", y, squares[self.n_x :])
+        self._parts = own_x, own_y, both
 
     def __add__(self, other: "GramMatrix") -> "GramMatrix":
         if not isinstance(other, GramMatrix):
@@ -213,41 +218,106 @@ class GramMatrix:
                 f"{self.n_x} + {self.n_y} and {other.n_x} + {other.n_y} neurons; "
                 "add chunks of one pair of layers only"
             )
-        roundings = max(self.roundings, other.roundings) + 1
-        return GramMatrix(self._lower + other._lower, self.n_samples + other.n_samples, self.n_x, roundings)
+        x, y, xy = (one + another for one, another in zip(self._parts, other._parts, strict=True))
+        kept = self._kept or other._kept
+        if self._kept and other._kept:
+            kept = self._kept + other._kept
+        return GramMatrix(x, y, xy, kept, self._centrings + other._centrings)
+
+    @property
+    def n_samples(self) -> int:
+        """Samples seen so far."""
+        return self._parts[2].n_samples + (self._kept.n_samples if self._kept else 0)
+
+    @property
+    def degrees_of_freedom(self) -> int:
+        """Dimensions that activation vectors lie in: `n_samples`, less one where means were subtracted."""
+        return max(self.n_samples - self._centrings, 0)
+
+    @property
+    def roundings(self) -> int:
+        """Bound of the rounding error of any inner product, in 2⁻⁵³ of the product of the two lengths."""
+        summed = max(part.roundings for part in self._parts)
+        if any(part.mean_x.any() for part in self._parts[:2]):
+            summed = merged_roundings(summed)
+        if self._kept is None:
+            return summed
+        return max(summed, self._kept.roundings) + (1 if self._parts[2].n_samples else 0)
+
+    @property
+    def centred(self) -> "GramMatrix":
+        """Gram matrix of the activations less each neuron's mean, which any function takes like this one.
+
+        `matrix` holds the co-moments, `sums` are zero, and constant neurons are dead. A matrix that was kept
+        uncentred (`from_parts`) has lost digits to the means: `roundings` grow as squared lengths exceed the
+        centred ones, and neurons within 1e-6 of their mean, relatively, count as constant.
+        """
+        parts, beyond = list(self._parts), 0
+        if self._kept and self._kept.n_samples:
+            kept = self._kept.comoments(self.n_x)
+            x, y, xy = parts = [one + other for one, other in zip(parts, kept, strict=True)]
+            squares = np.concatenate((x.products.diagonal(), y.products.diagonal()))
+            before = self._kept.matrix.diagonal()
+            constant = squares <= SMALLEST_EPSILON**2 * before
+            of_x, of_y = constant[: self.n_x], constant[self.n_x :]
+            for part, rows, columns in ((x, of_x, of_x), (y, of_y, of_y), (xy, of_x, of_y)):
+                part.products[rows] = 0
+                part.products[:, columns] = 0
+            lost = float((before[~constant] / squares[~constant]).max(initial=0.0))
+            beyond = math.ceil(lost * self._kept.centred_roundings)
+        x, y, xy = (
+            CoMoments(
+                part.products,
+                np.zeros_like(part.mean_x),
+                np.zeros_like(part.mean_y),
+                part.n_samples,
+                part.roundings + beyond,
+            )
+            for part in parts
+        )
+        return GramMatrix(x, y, xy, centrings=self._centrings + 1)
 
     @property
     def matrix(self) -> FloatArray:
         """Joint Gram matrix of [x y], (n_x + n_y, n_x + n_y), symmetric; a new array."""
-        lower = self._lower[:-1, :-1]
-        whole: FloatArray = lower + np.tril(lower, -1).T
-        return whole
+        xy = self.xy
+        return np.block([[self.xx, xy], [xy.T, self.yy]])
 
     @property
     def xx(self) -> FloatArray:
         """Inner products of the x neurons, (n_x, n_x)."""
-        return self.matrix[: self.n_x, : self.n_x]
+        return self._uncentred(0, slice(None, self.n_x), slice(None, self.n_x))
 
     @property
     def yy(self) -> FloatArray:
         """Inner products of the y neurons, (n_y, n_y)."""
-        return self.matrix[self.n_x :, self.n_x :]
+        return self._uncentred(1, slice(self.n_x, None), slice(self.n_x, None))
 
     @property
     def xy(self) -> FloatArray:
         """Inner products of x neurons (rows) and y neurons (columns), (n_x, n_y)."""
-        return self.matrix[: self.n_x, self.n_x :]
+        return self._uncentred(2, slice(None, self.n_x), slice(self.n_x, None))
+
+    def _uncentred(self, part: int, rows: slice, columns: slice) -> FloatArray:
+        products = self._parts[part].uncentred()
+        return products if self._kept is None else products + self._kept.matrix[rows, columns]
 
     @property
     def sums(self) -> FloatArray:
         """Sum of each neuron's activations, x before y, (n_x + n_y,); a new array."""
-        return self._lower[-1, :-1].copy()
+        x, y, _ = self._parts
+        sums: FloatArray = np.hstack((x.mean_x, y.mean_x)).sum(axis=0) * x.n_samples
+        return sums if self._kept is None else sums + self._kept.sums
 
     @property
     def norms(self) -> FloatArray:
         """Length of each neuron's activation vector, x before y, (n_x + n_y,)."""
-        lengths: FloatArray = np.sqrt(self._lower.diagonal()[:-1])
+        lengths: FloatArray = np.sqrt(self._squares())
         return lengths
+
+    def _squares(self) -> FloatArray:
+        squares = np.concatenate([part.squares() for part in self._parts[:2]])
+        return squares if self._kept is None else squares + self._kept.matrix.diagonal()
 
     @property
     def dead_x(self) -> Indices:
@@ -266,39 +336,3 @@ class GramMatrix:
 
     def __repr__(self) -> str:
         return f"GramMatrix(n_x={self.n_x}, n_y={self.n_y}, n_samples={self.n_samples})"
-
-
-def _refuse(side: Side, chunk: AnyArray, squares: FloatArray) -> None:
-    """Raise when it is this side whose products are not finite."""
-    peaks = np.maximum(
-        np.abs(chunk.min(axis=0).astype(np.float64)), np.abs(chunk.max(axis=0).astype(np.float64))
-    )
-    broken = np.flatnonzero(~np.isfinite(peaks))
-    if broken.size:
-        value = "NaN" if np.isnan(peaks[broken[0]]) else "infinity"
-        raise InputValueError(
-            f"`{side}` must be finite, got {value} in neuron {broken[0]}; "
-            "remove the samples or repair the network"
-        )
-    with np.errstate(over="ignore"):
-        bounds = squares + len(chunk) * peaks**2
-    broken = np.flatnonzero(~np.isfinite(bounds))
-    if broken.size:
-        raise InputValueError(
-            f"`{side}` must be small enough for its products to stay finite, got {peaks[broken[0]]:.3g} "
-            f"in neuron {broken[0]}; divide that side by a constant, which changes no match"
-        )
-
-
-def _add_products(x: AnyArray, y: AnyArray, lower: FloatArray, roundings: int) -> tuple[FloatArray, int]:
-    """Add the Gram matrix of [x y 1] to a lower triangle, in place; return it and its roundings."""
-    size, n_x = len(lower), x.shape[1]
-    rows = min(len(x), max(64, BLOCK_BYTES // (8 * size)))
-    joint = np.ones((rows, size))
-    for start in range(0, len(x), rows):
-        block = joint[: len(x) - start]
-        block[:, :n_x] = x[start : start + rows]
-        block[:, n_x:-1] = y[start : start + rows]
-        lower = add_products(block, lower)
-        roundings = max(roundings, min(len(block), ROWS_BY_THEMSELVES)) + -(-len(block) // ROWS_BETWEEN)
-    return lower, roundings

@@ -6,7 +6,7 @@ Apart from the searches from the top down, to which it gives a start near their 
 import numpy as np
 from numpy.typing import NDArray
 
-from spanmatch.matching.gram import FloatArray
+from spanmatch.matching.inputs import FloatArray
 from spanmatch.matching.match import Indices
 from spanmatch.matching.scaled import RESOLUTION, ScaledGram
 

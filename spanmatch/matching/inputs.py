@@ -1,7 +1,6 @@
 """What callers pass as activations, turned into arrays, or refused with the remedy.
 
-Apart from the accumulator because tensors and data frames are told by their attributes: nothing of theirs is
-imported.
+Tensors and data frames are told by their attributes: nothing of theirs is imported.
 """
 
 from typing import Any, TypeAlias
@@ -13,6 +12,7 @@ from spanmatch.errors import InputTypeError, InputValueError
 from spanmatch.matching.match import Side
 
 AnyArray: TypeAlias = NDArray[Any]
+FloatArray: TypeAlias = NDArray[np.float64]
 
 _FLOATS = frozenset({"torch.float16", "torch.float32", "torch.float64"})  # those that NumPy has
 
@@ -29,6 +29,39 @@ def paired_activations(x: ArrayLike, y: ArrayLike) -> tuple[AnyArray, AnyArray]:
     """
     _check_labels(_row_labels(x), _row_labels(y))
     return _activations("x", x), _activations("y", y)
+
+
+def refuse_values(side: Side, chunk: AnyArray, squares: FloatArray) -> None:
+    """Raise when it is this side whose products are not finite.
+
+    Parameters
+    ----------
+    squares : ndarray, (n,)
+        Squared lengths of this side before the chunk came.
+
+    Raises
+    ------
+    ValueError
+        When a value is NaN, infinite or so large that its square, added to these, overflows.
+    """
+    peaks = np.maximum(
+        np.abs(chunk.min(axis=0).astype(np.float64)), np.abs(chunk.max(axis=0).astype(np.float64))
+    )
+    broken = np.flatnonzero(~np.isfinite(peaks))
+    if broken.size:
+        value = "NaN" if np.isnan(peaks[broken[0]]) else "infinity"
+        raise InputValueError(
+            f"`{side}` must be finite, got {value} in neuron {broken[0]}; "
+            "remove the samples or repair the network"
+        )
+    with np.errstate(over="ignore"):
+        bounds = squares + len(chunk) * peaks**2
+    broken = np.flatnonzero(~np.isfinite(bounds))
+    if broken.size:
+        raise InputValueError(
+            f"`{side}` must be small enough for its products to stay finite, got {peaks[broken[0]]:.3g} "
+            f"in neuron {broken[0]}; divide that side by a constant, which changes no match"
+        )
 
 
 def _activations(side: Side, values: ArrayLike) -> AnyArray:

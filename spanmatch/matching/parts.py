@@ -1,7 +1,4 @@
-"""What a kept Gram matrix must be to be one: the certificate takes its entries for sums of products.
-
-Apart from the accumulator, whose own sums are right by how they come about.
-"""
+"""What a kept Gram matrix must be to be one: the certificate takes its entries for sums of products."""
 
 import operator
 from typing import Any

@@ -9,7 +9,8 @@ import numpy as np
 
 from spanmatch.matching.certificate import SMALLEST_EPSILON
 from spanmatch.matching.checks import check_dead, check_epsilon, warn_if_too_few_samples
-from spanmatch.matching.gram import FloatArray, GramMatrix
+from spanmatch.matching.gram import GramMatrix
+from spanmatch.matching.inputs import FloatArray
 from spanmatch.matching.match import Dead, Match
 from spanmatch.matching.offsets import warn_of_offsets
 from spanmatch.matching.scaled import scale

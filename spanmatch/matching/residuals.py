@@ -20,7 +20,8 @@ from spanmatch.matching.certificate import (
     squared_error,
 )
 from spanmatch.matching.checks import check_dead, check_epsilon, check_gram, check_match
-from spanmatch.matching.gram import FloatArray, GramMatrix
+from spanmatch.matching.gram import GramMatrix
+from spanmatch.matching.inputs import FloatArray
 from spanmatch.matching.match import Dead, Indices, Match, Side
 from spanmatch.matching.scaled import RESOLUTION, ScaledGram, independent, scale, solve_lower
 

@@ -11,7 +11,8 @@ from scipy.linalg.lapack import dpstrf, dtrtrs
 
 from spanmatch.errors import InputValueError
 from spanmatch.matching.certificate import SMALLEST_EPSILON
-from spanmatch.matching.gram import DEAD_NORM, FloatArray, GramMatrix
+from spanmatch.matching.gram import DEAD_NORM, GramMatrix
+from spanmatch.matching.inputs import FloatArray
 from spanmatch.matching.match import Indices, Match, Neuron
 
 # Squared relative residuals up to this are zero.

@@ -11,7 +11,7 @@ from scipy.linalg.blas import dgemm, dger
 from scipy.linalg.lapack import dpotrf
 
 from spanmatch.matching.certificate import EPS
-from spanmatch.matching.gram import FloatArray
+from spanmatch.matching.inputs import FloatArray
 from spanmatch.matching.match import Indices
 from spanmatch.matching.scaled import RESOLUTION, independent, solve_lower
 

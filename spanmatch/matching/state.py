@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from spanmatch.matching.certificate import cut, entry_error
 from spanmatch.matching.certified import CertifiedSpan
-from spanmatch.matching.gram import FloatArray
+from spanmatch.matching.inputs import FloatArray
 from spanmatch.matching.match import Indices
 from spanmatch.matching.scaled import RESOLUTION, ScaledGram
 

@@ -1,0 +1,155 @@
+"""Blocks of samples less their means, of which products are summed."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+
+from spanmatch.matching.inputs import AnyArray, FloatArray
+
+# Samples whose products BLAS sums at once. Like the size of a group, a constant: the bits of a co-moment must
+# not depend on what else is computed beside it.
+BLOCK_SAMPLES = 4096
+# Samples that share a mean; the means of a block's groups are rows of their own.
+GROUP_SAMPLES = 128
+# Groups are centred in slabs of about this size, which stay in a core's cache from pass to pass.
+SLAB_BYTES = 2**20
+# A mean that carries less of a sum of squares than this moves no product by a rounding.
+NEGLIGIBLE = 2.0**-58
+# A computed mean this close to the first value is that of a constant, for all that rounding tells.
+ROUNDED = 2.0**-49
+# BLAS adds up at most so many products by themselves, and adds to its result after at least so many: what
+# OpenBLAS does on x86-64, 256 or 384 by processor.
+ROWS_BY_THEMSELVES, ROWS_BETWEEN = 384, 256
+# What means of groups add to `roundings`: docs/theory.md has the proof.
+OF_GROUPS = 24
+
+
+@dataclass(frozen=True, eq=False)
+class Deviations:
+    """A block of samples of one layer less its mean: inner products of these columns are its co-moments.
+
+    Attributes
+    ----------
+    values : ndarray, (n_rows, n)
+        Deviations from the mean of a group of samples; where there are several groups, then those of the
+        groups' means from the mean of the block, times the root of each group's size.
+    shift, remainder : ndarray, (n,)
+        The mean, as a sum that is not carried out: so it has digits however large an offset is.
+    n_samples : int
+        Samples in the block.
+    """
+
+    values: FloatArray
+    shift: FloatArray
+    remainder: FloatArray
+    n_samples: int
+
+    @property
+    def roundings(self) -> int:
+        """Additions behind any co-moment of this block, as `CoMoments.roundings`."""
+        if self.n_samples == 1:
+            return 0
+        rows = len(self.values)
+        summed = 3 + min(rows, ROWS_BY_THEMSELVES) + -(-rows // ROWS_BETWEEN)
+        return summed + (OF_GROUPS if rows > self.n_samples else 0)
+
+
+def blocks(chunk: AnyArray) -> Iterator[AnyArray]:
+    """Cut a chunk, (n_samples, n), into blocks of `BLOCK_SAMPLES` samples, the last of what is left."""
+    for start in range(0, len(chunk), BLOCK_SAMPLES):
+        yield chunk[start : start + BLOCK_SAMPLES]
+
+
+def deviations(block: AnyArray) -> Deviations:
+    """Return a block of samples less its mean.
+
+    Parameters
+    ----------
+    block : ndarray, (n_samples, n)
+        Activations, at least one sample; any real dtype, cast to float64.
+
+    Notes
+    -----
+    Costs a few passes over the block, most of them in cache. A constant column gives zeros, and its own value
+    as the mean.
+    """
+    n_samples, n = block.shape
+    groups = -(-n_samples // GROUP_SAMPLES)
+    values = np.empty((n_samples + (groups if groups > 1 else 0), n))
+    shift, remainder = np.empty((2, groups, n))
+    per_slab = max(1, SLAB_BYTES // (8 * GROUP_SAMPLES * n))
+    full = n_samples // GROUP_SAMPLES
+    cuts = [*range(0, full, per_slab), full, groups]
+    for first, end in pairwise(cuts):
+        if first == end:
+            continue
+        rows = slice(first * GROUP_SAMPLES, min(end * GROUP_SAMPLES, n_samples))
+        values[rows] = block[rows]
+        shift[first:end], remainder[first:end] = _centre(values[rows].reshape(end - first, -1, n))
+    if groups == 1:
+        return Deviations(values, shift[0], remainder[0], n_samples)
+    counts = np.full((groups, 1), float(GROUP_SAMPLES))
+    counts[-1] = n_samples - (groups - 1) * GROUP_SAMPLES
+    mean = _centre_means(values[n_samples:], shift, remainder, counts)
+    return Deviations(values, *mean, n_samples)
+
+
+def _centre(groups: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Subtract from each group, (n_groups, n_samples, n), its mean, in place; return the means."""
+    count = groups.shape[1]
+    shift = _near_first(_sum(groups) / count, groups[:, 0])
+    groups -= shift[:, None]
+    remainder = np.zeros_like(shift)
+    for _ in range(3):
+        rest = _sum(groups) / count
+        remainder += rest
+        # Some squares bound all from below: enough to see that what is left is nothing.
+        nothing = count * rest**2 <= NEGLIGIBLE * (groups[:, ::16] ** 2).sum(axis=1)
+        if nothing.all():
+            break
+        groups -= np.where(nothing, 0, rest)[:, None]
+    return two_sum(shift, remainder)
+
+
+def _centre_means(
+    out: FloatArray, shift: FloatArray, remainder: FloatArray, counts: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Write the weighted deviations of means from their mean to `out`; return that mean."""
+    total = counts.sum()
+    middle = _near_first(_sum(shift[None])[0] / len(shift), shift[0])
+    np.subtract(shift, middle, out=out)
+    out += remainder
+    rest = np.zeros_like(middle)
+    for _ in range(2):
+        left = _sum((counts * out)[None])[0] / total
+        out -= left
+        rest += left
+    out *= np.sqrt(counts)
+    return two_sum(middle, rest)
+
+
+def _near_first(mean: FloatArray, first: FloatArray) -> FloatArray:
+    """Return the mean, or the first value where they differ by no more than rounding."""
+    chosen: FloatArray = np.where(np.abs(mean - first) <= ROUNDED * np.abs(first), first, mean)
+    return chosen
+
+
+def _sum(groups: FloatArray) -> FloatArray:
+    """Sum each group, (n_groups, n_samples, n), by halves: few additions for any value, in a fixed order."""
+    while (count := groups.shape[1]) > 1:
+        half = (count + 1) // 2
+        summed = np.empty((len(groups), half, groups.shape[2]))
+        np.add(groups[:, : count - half], groups[:, half:], out=summed[:, : count - half])
+        if count % 2:
+            summed[:, -1] = groups[:, half - 1]
+        groups = summed
+    return groups[:, 0]
+
+
+def two_sum(one: FloatArray, other: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return a sum and its rounding error, exactly (Knuth 1969)."""
+    total = one + other
+    part = total - one
+    return total, (one - (total - part)) + (other - part)
