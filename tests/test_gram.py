@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spanmatch import GramMatrix
-from spanmatch.matching import gram as gram_module
+from spanmatch.matching import deviations as deviations_module
 
 
 def activations(seed=0, samples=200, n_x=5, n_y=3):
@@ -62,7 +62,7 @@ def test_chunked_equals_whole(cuts, merged, dtype, order):
 def test_large_chunks_are_cut_into_blocks(monkeypatch):
     x, y = activations()
     whole = GramMatrix.from_activations(x, y)
-    monkeypatch.setattr(gram_module, "BLOCK_BYTES", 1)
+    monkeypatch.setattr(deviations_module, "BLOCK_SAMPLES", 7)
     same(whole, GramMatrix.from_activations(x, y))
 
 
