@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tasks.grams import pieces
 from test_storage import publish
 
 from storage.arrays import Artefact, GroupReader, GroupWriter
@@ -20,7 +21,6 @@ from storage.layout import plan_layout
 from storage.places import UnusableRootError
 from storage.root import Root
 from tasks import writing
-from tasks.grams import pieces
 from tasks.writing import BackgroundWriter, LayerWriter
 
 MEBIBYTE = 1 << 20

@@ -7,8 +7,6 @@ from functools import cached_property
 from types import MappingProxyType
 from typing import Literal, TypeAlias
 
-import numpy as np
-
 from spanmatch.errors import InputTypeError, InputValueError
 from spanmatch.matching.gram import GramMatrix
 from spanmatch.matching.profile import MatchProfile
@@ -50,17 +48,8 @@ class Evidence:
 
     @cached_property
     def centred(self) -> GramMatrix:
-        """Inner products of the activations minus each neuron's mean; a constant neuron is dead in it."""
-        gram = self.gram
-        centred = gram.matrix - np.outer(gram.sums, gram.sums) / max(gram.n_samples, 1)
-        # what subtraction leaves of a constant neuron is rounding of its square and of its sum
-        rounding = 4 * (gram.roundings + 4) * np.finfo(np.float64).eps
-        constant = centred.diagonal() <= rounding * gram.norms**2
-        centred[constant, :] = centred[:, constant] = 0.0
-        lower = np.zeros((len(centred) + 1, len(centred) + 1), order="F")
-        lower[:-1, :-1] = np.tril(centred)
-        lower[-1, -1] = gram.n_samples
-        return GramMatrix(lower, gram.n_samples, gram.n_x, gram.roundings + 2)
+        """Inner products of the activations less each neuron's mean; a constant neuron is dead in it."""
+        return self.gram.centred
 
 
 @dataclass(frozen=True)
