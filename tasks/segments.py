@@ -12,6 +12,7 @@ from typing_extensions import TypedDict
 
 from spanmatch.errors import SpanmatchError
 from spanmatch.networks.datasource import DataSource
+from spanmatch.networks.precision import StoredDtype
 from storage.arrays import GroupWriter
 from storage.checkpoints import read_checkpoint
 from storage.digests import json_digest
@@ -66,7 +67,7 @@ class SegmentUnit(Unit):
     stop: int
     positions: int | Literal["all", "mean"]
     positions_seed: int
-    dtype: Literal["float32", "float16"]
+    dtype: StoredDtype
     device: str
     neurons: Literal["last"] | int | None = None
 

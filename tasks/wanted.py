@@ -7,6 +7,7 @@ from itertools import chain
 from typing import Any, Literal, NamedTuple
 
 from spanmatch.networks.datasource import DataSource
+from spanmatch.networks.precision import StoredDtype
 from spanmatch.networks.recipe import Recipe
 
 
@@ -120,7 +121,7 @@ class Wanted:
     segments: tuple[tuple[int, int], ...]
     positions: int | Literal["all", "mean"]
     positions_seed: int
-    dtype: Literal["float32", "float16"]
+    dtype: StoredDtype
     device: str
     epsilons: tuple[float, ...]
     measures: tuple[str, ...]

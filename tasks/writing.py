@@ -84,7 +84,7 @@ class LayerWriter:
     images
         How many will come.
     dtype
-        What is kept: float32, or float16 at half the size; it must be able to hold the values.
+        What is kept; it must be able to hold the values.
     """
 
     def __init__(self, group: GroupWriter, layer: str, images: int, dtype: str) -> None:

@@ -33,6 +33,7 @@ from spanmatch.errors import InputValueError
 from spanmatch.measures import MEASURES, measure_named
 from spanmatch.networks.catalogue import FOLDER_PREFIX
 from spanmatch.networks.datasource import DataSource, HeldOut
+from spanmatch.networks.precision import StoredDtype
 from spanmatch.networks.recipe import require_checkpoints
 
 Compared = Literal["networks", "checkpoints", "others"]
@@ -105,7 +106,7 @@ class Study(Strict):
     positions_seed: Annotated[StrictInt, Field(ge=0)] = Field(
         0, description="Seed that positions are drawn from."
     )
-    dtype: Literal["float32", "float16"] = Field("float32", description="How activations are stored.")
+    dtype: StoredDtype = Field("float32", description="How activations are stored.")
     epsilons: list[Epsilon] = Field(
         min_length=1, description="Tolerances ε of the matches, each at least 0 and below 1."
     )

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -30,13 +30,13 @@ from spanmatch.networks.layers import (
 )
 from spanmatch.networks.padding import Counts, check_mask, counting, padding_problem
 from spanmatch.networks.positions import Positions, check_positions, select_positions
+from spanmatch.networks.precision import STORED_DTYPES, StoredDtype
 from spanmatch.networks.probing import probe
 from spanmatch.networks.sites import Site
 
 Activations = NDArray[Any]
-"""Of float32 or float16."""
+"""Of one of the dtypes that activations are kept in."""
 
-_TORCH_DTYPES = {"float32": torch.float32, "float16": torch.float16}
 # The fastest of 16, 32, 64 and 128 for VGG16 and ResNet18 at 32 × 32 on one thread.
 _BATCH_IMAGES = 32
 # Outputs of a batch, small beside a worker's memory.
@@ -72,7 +72,7 @@ def extract(
     neurons: Mapping[str, Neurons] = MappingProxyType({}),
     positions: Positions = "all",
     position_seed: int = 0,
-    dtype: Literal["float32", "float16"] = "float32",
+    dtype: StoredDtype = "float32",
     batch_size: int | None = None,
     device: str = "cpu",
     on_layer: Callable[[str, Activations], None] = lambda _layer, _values: None,
@@ -130,8 +130,8 @@ def extract(
         If a finite value is infinite in float16.
     """
     check_positions(positions)
-    if dtype not in _TORCH_DTYPES:
-        raise InputValueError(f"`dtype` must be one of: {', '.join(_TORCH_DTYPES)}; got {dtype!r}")
+    if dtype not in STORED_DTYPES:
+        raise InputValueError(f"`dtype` must be one of: {', '.join(STORED_DTYPES)}; got {dtype!r}")
     if batch_size is not None and batch_size < 1:
         raise InputValueError(f"`batch_size` must be at least 1, got {batch_size}")
     if not layers or not len(images):
@@ -165,7 +165,7 @@ class _Taking:
         values = select_positions(arranged, self.positions, image_ids, self.position_seed, counted)
         # always a copy, since the next operation may work in place, and one in the order of memory: laying
         # neurons out last here would take five times as long, and whoever stores them copies them anyway
-        array: Activations = values.to("cpu", _TORCH_DTYPES[self.dtype], copy=True).numpy()
+        array: Activations = values.to("cpu", getattr(torch, self.dtype), copy=True).numpy()
         largest = max(-low, high)
         if largest > float(np.finfo(array.dtype).max) and np.isinf(array).any():
             raise Float16OverflowError(layer.name, largest)
