@@ -37,11 +37,11 @@ def run_session(study: Study, console: Console) -> None:
     from flows.command.status import status
     from flows.deployed import run_study
     from tasks.cluster import started_ahead
+    from tasks.internals import without_limit
     from tasks.progress import listening
 
     work = any(stage.done < stage.total for stage in status(study).stages)
-    unlimited = run_study.with_options()
-    unlimited.timeout_seconds = None  # whoever waits at a terminal ends it as they like
+    unlimited = without_limit(run_study)  # whoever waits at a terminal ends it as they like
     with started_ahead(work and study.scheduler is None):
         server.wait()
         with Bars(console, study) as bars, listening(bars), server.in_use():
