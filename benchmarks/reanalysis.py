@@ -1,7 +1,7 @@
 """What a further ε costs beside an empty flow of as many tasks: ``python -m benchmarks.reanalysis``.
 
-Each run is a process of its own on one Prefect server, as a worker starts it. The study is small, so that
-what is measured is the orchestration; the matching itself is measured apart, without Prefect and Dask.
+The study is small, and each run is a process of its own on one Prefect server, so that orchestration is
+measured.
 """
 
 import argparse

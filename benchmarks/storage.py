@@ -1,7 +1,7 @@
 """Print what keeping activations costs: ``python -m benchmarks.storage [--quick]``.
 
-Real activations, written, read and reduced as a study does, digests included, under each compression; then
-extraction beside the bare forward pass. All in turn, in one process; torch and BLAS on one thread each.
+Real activations are written, read and reduced as a study does under each compression, in turn in one process
+with torch and BLAS on one thread each.
 """
 
 import argparse
@@ -30,7 +30,7 @@ from spanmatch import GramMatrix
 from spanmatch.networks.activations import extract
 from spanmatch.networks.architectures import build
 from spanmatch.networks.data import Images, load_dataset
-from spanmatch.networks.devices import deterministic
+from spanmatch.networks.determinism import deterministic
 from spanmatch.networks.layers import DEFAULT, choose
 from spanmatch.networks.probing import list_layers
 from storage.arrays import COMPRESSORS, Artefact, GroupReader, GroupWriter

@@ -1,4 +1,4 @@
-"""What leans on parts of Python, Dask and Prefect that they leave undocumented, all in this module.
+"""All that leans on parts of Python, Dask and Prefect that they leave undocumented.
 
 Each has a test in `tests/test_internals.py` that says what a new version has changed.
 """

@@ -19,7 +19,7 @@ from tasks.progress import advance
 from tasks.unit import Unit
 
 if TYPE_CHECKING:
-    from spanmatch.networks.outcome import Checkpoint, Trained
+    from spanmatch.networks.outcome import Snapshot, Trained
 
 
 class CheckpointRecord(TypedDict):
@@ -159,7 +159,7 @@ def _taken_over(unit: NetworkUnit) -> "Trained":
     from spanmatch.networks.architectures import build  # torch takes seconds to import
     from spanmatch.networks.evaluation import judge
     from spanmatch.networks.factories import require_same_code
-    from spanmatch.networks.outcome import Checkpoint, Trained
+    from spanmatch.networks.outcome import Snapshot, Trained
     from spanmatch.networks.resume import weights_of
     from spanmatch.networks.weight_files import read_weights
     from spanmatch.networks.weights import WeightsError, fit_weights
@@ -176,11 +176,11 @@ def _taken_over(unit: NetworkUnit) -> "Trained":
     found = judge(network.to(device), dataset, device)
     advance("networks", unit.key, 1)
     accuracy, loss = (None, None) if found is None else found
-    final = Checkpoint(weights_of(network), accuracy, loss, epoch=0)
+    final = Snapshot(weights_of(network), accuracy, loss, epoch=0)
     return Trained({"final": final}, history=())
 
 
-def _published(root: Root, unit: NetworkUnit, name: str, checkpoint: "Checkpoint") -> CheckpointRecord:
+def _published(root: Root, unit: NetworkUnit, name: str, checkpoint: "Snapshot") -> CheckpointRecord:
     epoch, accuracy, loss = checkpoint.epoch, checkpoint.accuracy, checkpoint.loss
     metadata = {
         "checkpoint": name,

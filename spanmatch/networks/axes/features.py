@@ -1,4 +1,4 @@
-"""Where neurons come from: products with parameters, convolutions, tables; and who knows of channels."""
+"""Rules for operations that create neurons: products with parameters, convolutions, lookup tables."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What becomes of axes where shapes change, and where tensors meet element by element."""
+"""Rules for operations that change shapes or combine tensors element by element."""
 
 from collections.abc import Iterable
 from itertools import accumulate
