@@ -1,7 +1,4 @@
-"""Medians of several runs, peak memory, and a Markdown table of them.
-
-Apart from what is measured.
-"""
+"""Medians of several runs, peak memory, and a Markdown table of them."""
 
 import statistics
 import time

@@ -1,7 +1,7 @@
 """Kill a small study at random moments, run it again each time: ``python -m benchmarks.interruptions``.
 
-A drill, not a timing: each round starts from nothing, kills the whole process group with SIGKILL at a moment
-drawn over the length of an undisturbed run, gives the same command again, and compares results to the byte.
+Each round starts from nothing, kills the whole process group with SIGKILL, gives the same command again, and
+compares results to the byte.
 """
 
 import argparse

@@ -1,7 +1,6 @@
 """Print a Markdown table of what matching costs: ``python -m benchmarks.matching [--quick]``.
 
-Each side is run in turn in this process on the same arrays. The baseline is checked against known answers
-before, and every answer that both sides give is compared.
+Both sides run in turn in this process on the same arrays, and every answer that both give is compared.
 """
 
 import argparse
@@ -16,9 +15,9 @@ import scipy
 from scipy.linalg import lstsq
 from scipy.linalg.blas import dgemm
 
-from benchmarks import published
+from benchmarks import baseline
 from benchmarks.clock import Row, in_turn, markdown, peak_bytes, show_seconds
-from benchmarks.layers import Pair, planted_blocks, relu_features
+from benchmarks.layer_pairs import Pair, planted_blocks, relu_features
 from spanmatch import (
     GramMatrix,
     Match,
@@ -65,10 +64,10 @@ def check_known_answers() -> None:
     y[[2, 0, 0, 1, 3, 4], [0, 1, 2, 2, 3, 4]] = 1, 1, 0.5, 1, 1, 1
     dead = np.eye(4, 2, dtype=np.float32)[::-1]
     for found, expected in (
-        (published.maximum_match(x, y, 0.1), Match([0, 1, 2, 3], [1, 2, 3, 4])),
-        (published.minimal_match(x, y, 0, 0.1), Match([0, 1], [1, 2])),
-        (published.minimal_match(x, y, 2, 0.1), Match([2], [3])),
-        (published.maximum_match(dead * [0, 1], dead[:, ::-1] * [1, 0], 0.3), Match([1], [0])),
+        (baseline.maximum_match(x, y, 0.1), Match([0, 1, 2, 3], [1, 2, 3, 4])),
+        (baseline.minimal_match(x, y, 0, 0.1), Match([0, 1], [1, 2])),
+        (baseline.minimal_match(x, y, 2, 0.1), Match([2], [3])),
+        (baseline.maximum_match(dead * [0, 1], dead[:, ::-1] * [1, 0], 0.3), Match([1], [0])),
     ):
         if found is None or Match(*found) != expected:
             raise DisagreementError(f"the transcription must find {expected}, got {found}")
@@ -76,7 +75,7 @@ def check_known_answers() -> None:
 
 def compare_maximum(pair: Pair, profile: MatchProfile, epsilon: float) -> None:
     """Compare Algorithm 1 with ours, up to what single precision cannot decide."""
-    theirs = Match(*published.maximum_match(*pair, epsilon))
+    theirs = Match(*baseline.maximum_match(*pair, epsilon))
     least = profile.maximum_match(epsilon - SINGLE_PRECISION)
     most = profile.maximum_match(epsilon + SINGLE_PRECISION)
     if not least <= theirs <= most:
@@ -121,7 +120,7 @@ def maximum_matches(sizes: Sizes, runs: int) -> Iterator[Row]:
 
     def theirs() -> None:
         for epsilon in EPSILONS:
-            published.maximum_match(*pair, epsilon)
+            baseline.maximum_match(*pair, epsilon)
 
     def ours(activations: Pair) -> None:
         whole = match_profile(GramMatrix.from_activations(*activations))
@@ -138,7 +137,7 @@ def maximum_matches(sizes: Sizes, runs: int) -> Iterator[Row]:
     note = f"{published_draws}; ours: all {len(pool[0]):,} samples, of which the draws take some"
     yield _against(f"{DRAWS} draws × five ε, all samples", DRAWS * slow, everything, None, note)
     published_driver, single = in_turn(
-        lambda: published.residuals(*pair), lambda: lstsq(pair[1], pair[0], check_finite=False), runs=runs
+        lambda: baseline.residuals(*pair), lambda: lstsq(pair[1], pair[0], check_finite=False), runs=runs
     )
     yield Row(
         "one least-squares problem of these: numpy.linalg.lstsq against SciPy's single-precision driver",
@@ -147,7 +146,7 @@ def maximum_matches(sizes: Sizes, runs: int) -> Iterator[Row]:
         note="how much faster the baseline could be",
     )
     slow, fast = in_turn(
-        lambda: published.maximum_match(*pair, FURTHER), lambda: profile.maximum_match(FURTHER), runs=3 * runs
+        lambda: baseline.maximum_match(*pair, FURTHER), lambda: profile.maximum_match(FURTHER), runs=3 * runs
     )
     yield _against(f"a further ε ({FURTHER})", slow, fast, 10_000, "a comparison with the profile")
 
@@ -164,7 +163,7 @@ def one_minimal_match(sizes: Sizes, runs: int) -> Iterator[Row]:
         index = int(indices[0]) if indices.size else 0
 
         def theirs(pair: Pair = pair, index: int = index, epsilon: float = epsilon) -> Match | None:
-            found = published.minimal_match(*pair, index, epsilon)
+            found = baseline.minimal_match(*pair, index, epsilon)
             return None if found is None else Match(*found)
 
         def ours(pair: Pair = pair, index: int = index, epsilon: float = epsilon) -> Match | None:

@@ -1,6 +1,6 @@
 """Print the memory that studies take: ``python -m benchmarks.memory [--architecture …] [--images …]``.
 
-Apart because it watches a real run from outside: the command and all the processes that it starts.
+Counts the command and all the processes that it starts.
 """
 
 import argparse

@@ -1,7 +1,7 @@
 """What a further ε costs beside an empty flow of as many tasks: ``python -m benchmarks.reanalysis``.
 
-Each run is a process of its own on one Prefect server, as a worker starts it. The study is small, so that
-what is measured is the orchestration; the matching itself is measured apart, without Prefect and Dask.
+The study is small, and each run is a process of its own on one Prefect server, so that orchestration is
+measured.
 """
 
 import argparse
@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from tasks.records import Cache
 
 from benchmarks.clock import markdown
 from benchmarks.empty_flow import report
@@ -30,7 +31,6 @@ from flows.study.model import Study
 from flows.study.resolve import resolve
 from storage.root import Root, Stage
 from tasks.matches import find_matches
-from tasks.records import Cache
 from tasks.unit import Unit
 
 OURS, EMPTY = "benchmarks.reanalysis", "benchmarks.empty_flow"

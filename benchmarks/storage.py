@@ -1,7 +1,7 @@
 """Print what keeping activations costs: ``python -m benchmarks.storage [--quick]``.
 
-Real activations, written, read and reduced as a study does, digests included, under each compression; then
-extraction beside the bare forward pass. All in turn, in one process; torch and BLAS on one thread each.
+Real activations are written, read and reduced as a study does under each compression, in turn in one process
+with torch and BLAS on one thread each.
 """
 
 import argparse
@@ -21,6 +21,7 @@ import numpy as np
 import torch
 import zarr
 from numpy.typing import NDArray
+from tasks.grams import pieces, reduce_blocks
 from torch import nn
 from zarr.abc.codec import BytesBytesCodec
 from zarr.codecs import BloscCodec, ZstdCodec
@@ -30,12 +31,11 @@ from spanmatch import GramMatrix
 from spanmatch.networks.activations import extract
 from spanmatch.networks.architectures import build
 from spanmatch.networks.data import Images, load_dataset
-from spanmatch.networks.devices import deterministic
+from spanmatch.networks.determinism import deterministic
 from spanmatch.networks.layers import DEFAULT, choose
 from spanmatch.networks.probing import list_layers
 from storage.arrays import COMPRESSORS, Artefact, GroupReader, GroupWriter
 from storage.root import Root
-from tasks.grams import pieces, reduce_blocks
 from tasks.writing import BackgroundWriter, LayerWriter
 
 Layers = dict[str, NDArray[np.float32]]

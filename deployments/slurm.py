@@ -1,9 +1,7 @@
-"""A study on a SLURM cluster: ``python deployments/slurm.py STUDY``, on its login node.
+"""A study on a SLURM cluster, an example to adapt: ``python deployments/slurm.py STUDY`` on its login node.
 
-What follows is passed to ``spanmatch run``. An example to adapt: needs ``pip install dask-jobqueue``, a root
-that every node sees, and a network that you trust, since whoever reaches the scheduler can run code on its
-workers. Jobs come with the work and go when they have had none for a while, never while they work; when the
-run is over, or interrupted, they end.
+Needs ``pip install dask-jobqueue``, a root that every node sees, and a network that you trust, since whoever
+reaches the scheduler can run code on its workers.
 """
 
 import subprocess

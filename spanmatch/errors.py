@@ -1,7 +1,4 @@
-"""What whoever uses spanmatch can mend, as exceptions with one base; anything else that is raised is a bug.
-
-Imports nothing, so that every package may use it.
-"""
+"""Errors that a user can mend, with one base class; any other exception is a bug."""
 
 
 class SpanmatchError(Exception):

@@ -1,22 +1,15 @@
-"""What of this process is changed while Dask's workers start or run, and put back after it.
-
-Apart from the cluster because it is about Python's own processes and logs, not about pieces of work.
-"""
+"""What changes in this process while Dask workers start or run: how they start, and Dask's log."""
 
 import logging
-import multiprocessing.forkserver
 import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from multiprocessing import spawn, util
-from typing import Any
 
-import dask
-from distributed.utils import get_mp_context
+from tasks.internals import forked_workers, safe_path, workers_without_program
 
 SILENT = logging.CRITICAL + 1
-_WORKER = "Dask Worker process"  # how distributed calls the processes of workers
+_PRELOADED = ("distributed.worker", "tasks.work")
 _starting = threading.Lock()
 
 
@@ -31,46 +24,12 @@ def light_workers() -> Iterator[None]:
     the workers' environment, which says how many threads a worker may use. Elsewhere system libraries need
     not bear a fork.
     """
-    with _starting, _without_program():
+    with _starting, workers_without_program():
         if sys.platform != "linux":
             yield
             return
-        server: Any = multiprocessing.forkserver._forkserver
-        before = server._preload_modules
-        with _safe_path(), dask.config.set({"distributed.worker.multiprocessing-method": "forkserver"}):
-            get_mp_context().set_forkserver_preload(["distributed.worker", "tasks.work"])
-            try:
-                yield
-            finally:
-                server._preload_modules = before
-
-
-@contextmanager
-def _without_program() -> Iterator[None]:
-    before = spawn.get_preparation_data
-
-    def prepared(name: str) -> dict[str, Any]:
-        found = before(name)
-        kept = not name.startswith(_WORKER)
-        return {key: value for key, value in found.items() if kept or not key.startswith("init_main_")}
-
-    spawn.get_preparation_data = prepared
-    try:
-        yield
-    finally:
-        spawn.get_preparation_data = before
-
-
-@contextmanager
-def _safe_path() -> Iterator[None]:
-    """Start interpreters with `-P`; with PYTHONSAFEPATH all that a worker starts would have it too."""
-    flags: Any = util
-    before = flags._args_from_interpreter_flags
-    flags._args_from_interpreter_flags = lambda: [*before(), "-P"]
-    try:
-        yield
-    finally:
-        flags._args_from_interpreter_flags = before
+        with safe_path(), forked_workers(_PRELOADED):
+            yield
 
 
 class _Silence:

@@ -1,7 +1,4 @@
-"""The run's Dask cluster: an outside scheduler, or processes of this machine, started when first needed.
-
-Apart because it is the one place that knows how pieces reach their workers.
-"""
+"""The run's Dask cluster: an outside scheduler, or processes of this machine, started when first needed."""
 
 import asyncio
 import importlib
@@ -11,17 +8,14 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from contextvars import ContextVar
-from multiprocessing import resource_tracker
 from types import TracebackType
 from typing import Any
 
-from distributed import CancelledError, Client, Future, KilledWorker, LocalCluster, wait
-from distributed.client import ClosedClientError
-from distributed.comm.addressing import get_address_host_port
-from distributed.core import rpc
+from distributed import CancelledError, Client, Future, KilledWorker, LocalCluster, rpc, wait
 
 from spanmatch.errors import SpanmatchError
 from tasks.children import SILENT, light_workers, silent_dask
+from tasks.internals import ClosedClientError, deaths, start_resource_tracker, waits_for_memory
 from tasks.interrupts import children_uninterrupted
 from tasks.progress import call_with_topic, listener
 
@@ -106,9 +100,7 @@ class Cluster:
     @property
     def address(self) -> str:
         """Where the scheduler listens, which is started for that if need be."""
-        scheduler = self.client.scheduler
-        assert scheduler is not None, "a client that is connected has one"
-        return str(scheduler.address)
+        return str(self.client.scheduler_info(n_workers=0)["address"])
 
     def submit(self, piece: Callable[..., Any], *args: Any, first: bool = False) -> Future[Any]:  # noqa: ANN401 - what pieces take
         """Run ``piece(*args)`` on a worker. Pieces are idempotent: Dask may run one again.
@@ -149,10 +141,10 @@ class Cluster:
                 raise
             raise self._lost() from None  # what it returned was on its way here
         except KilledWorker as error:
+            count, address = deaths(error)
             message = (
-                f"a piece of work must fit into a worker's memory, but {error.allowed_failures + 1} workers "
-                f"died of one, the last at {error.last_worker.address}; give workers more memory, or lower "
-                "`segment_images`"
+                f"a piece of work must fit into a worker's memory, but {count} workers died of one, the last "
+                f"at {address}; give workers more memory, or lower `segment_images`"
             )
             raise SpanmatchError(message) from None
 
@@ -190,7 +182,7 @@ class Cluster:
         if self._ahead is not None:
             return Client(self._ahead.address, set_as_default=False)
         self._silence.enter_context(silent_dask())  # the scheduler runs in this process
-        resource_tracker.ensure_running()  # which would unblock signals once it starts
+        start_resource_tracker()  # before SIGINT is blocked, which it would undo
         with children_uninterrupted(), light_workers():
             self._local = LocalCluster(
                 threads_per_worker=1,
@@ -208,10 +200,7 @@ def all_wait_for_memory(workers: Collection[Mapping[str, Any]]) -> bool:
 
     Dask pauses a worker at 80 % of its memory until it falls; what libraries hold never does.
     """
-    return bool(workers) and all(
-        worker["status"] == "paused" and not worker["metrics"]["task_counts"].get("executing")
-        for worker in workers
-    )
+    return bool(workers) and all(map(waits_for_memory, workers))
 
 
 _ahead: ContextVar[Cluster | None] = ContextVar("spanmatch_cluster_ahead", default=None)
@@ -258,7 +247,7 @@ def check_scheduler(address: str) -> None:
     """
     try:
         asyncio.run(_identify(address))
-    except (OSError, ValueError, TimeoutError) as error:
+    except (OSError, ValueError, TypeError, TimeoutError) as error:  # TypeError: TLS without a certificate
         reason = " ".join(str(error).split()) or f"no answer within {_CONNECT_SECONDS} s"
         message = (
             f"`scheduler` must be the address of a Dask scheduler that answers, got {address!r} ({reason}); "
@@ -269,7 +258,6 @@ def check_scheduler(address: str) -> None:
 
 async def _identify(address: str) -> None:
     """Ask who answers; a client would take half a minute to give up, and complain when it is dropped."""
-    get_address_host_port(address)
     async with rpc(address) as peer:
         identity = await asyncio.wait_for(peer.identity(), _CONNECT_SECONDS)
     if identity.get("type") != "Scheduler":

@@ -1,6 +1,6 @@
-"""The data set of a unit on a worker: the one that the unit's result is kept for, or none.
+"""The data set of a unit on a worker, checked against the digest that the unit was planned with.
 
-Apart because a worker may have loaded it for an earlier run, and it may have changed since.
+A worker may have loaded it for an earlier run, before it changed.
 """
 
 from typing import TYPE_CHECKING, Literal

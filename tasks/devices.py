@@ -1,7 +1,4 @@
-"""Which device a piece computes on: a GPU for each worker, as far as there are.
-
-Apart because only here a device has to do with a Dask worker.
-"""
+"""The device that a piece computes on: the GPUs of a machine in turn, one for each worker."""
 
 from distributed import get_worker
 
@@ -18,7 +15,7 @@ def device_of_this_worker(name: str) -> str:
     """
     import torch  # takes seconds to import
 
-    from spanmatch.networks.devices import resolve_device
+    from spanmatch.networks.determinism import resolve_device
 
     try:
         device = resolve_device(name)

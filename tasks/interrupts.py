@@ -1,7 +1,6 @@
-"""An interrupt typed at the terminal, kept from the processes that a run starts.
+"""SIGINT, blocked in the processes that a run starts.
 
-It reaches the whole process group, but only the run itself should act on it: it tells its server how it
-ended, and closes its workers.
+A terminal sends it to the whole process group; only the run itself acts on it.
 """
 
 import signal

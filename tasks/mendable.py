@@ -1,7 +1,6 @@
-"""Errors of others that a user can mend, said in one sentence; whatever is not among them is a bug.
+"""Errors of other packages that a user can mend, said in one sentence; any other is a bug.
 
-Apart because the same errors come up on Dask workers and in the command line. It imports nothing heavy, and
-knows classes of packages that may not be loaded by their names.
+Must import nothing heavy: classes of packages that may not be loaded are told by their names.
 """
 
 import errno

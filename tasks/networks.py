@@ -25,7 +25,7 @@ from tasks.unit import Unit
 from tasks.wanted import Complete, Wanted, WantedNetwork
 
 if TYPE_CHECKING:
-    from spanmatch.networks.outcome import Checkpoint, Trained
+    from spanmatch.networks.outcome import Snapshot, Trained
 
 
 class CheckpointRecord(TypedDict):
@@ -194,7 +194,7 @@ def _taken_over(unit: NetworkUnit) -> "Trained":
     from spanmatch.networks.architectures import build  # torch takes seconds to import
     from spanmatch.networks.evaluation import judge
     from spanmatch.networks.factories import require_same_code
-    from spanmatch.networks.outcome import Checkpoint, Trained
+    from spanmatch.networks.outcome import Snapshot, Trained
     from spanmatch.networks.resume import weights_of
     from spanmatch.networks.weight_files import read_weights
     from spanmatch.networks.weights import WeightsError, fit_weights
@@ -211,11 +211,11 @@ def _taken_over(unit: NetworkUnit) -> "Trained":
     found = judge(network.to(device), dataset, device)
     advance("networks", unit.key, 1)
     accuracy, loss = (None, None) if found is None else found
-    final = Checkpoint(weights_of(network), accuracy, loss, epoch=0)
+    final = Snapshot(weights_of(network), accuracy, loss, epoch=0)
     return Trained({"final": final}, history=())
 
 
-def _published(root: Root, unit: NetworkUnit, name: str, checkpoint: "Checkpoint") -> CheckpointRecord:
+def _published(root: Root, unit: NetworkUnit, name: str, checkpoint: "Snapshot") -> CheckpointRecord:
     epoch, accuracy, loss = checkpoint.epoch, checkpoint.accuracy, checkpoint.loss
     metadata = {
         "checkpoint": name,

@@ -1,7 +1,4 @@
-"""Progress of long work: counted where it happens, on a Dask worker or here, and shown by whoever listens.
-
-Apart because the pieces that count know neither Dask's client nor the command line that draws the bars.
-"""
+"""Progress of long work: counted where it happens, on a Dask worker or here, and sent to listeners."""
 
 import time
 from collections.abc import Callable, Iterator, Mapping

@@ -1,7 +1,6 @@
-"""When a task is tried again: where time may help, and nowhere else.
+"""When a task is tried again: only where time may help.
 
-Apart because the rule is the same for every stage. A piece whose worker dies is no matter for it: Dask runs
-such a piece elsewhere by itself.
+A piece whose worker dies needs no retry: Dask runs it elsewhere by itself.
 """
 
 from typing import Any

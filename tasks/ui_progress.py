@@ -1,7 +1,4 @@
-"""Progress in the Prefect UI: one progress artefact for each stage that takes a while.
-
-Apart from the bars of the command line, because it counts for a run that nobody watches at a terminal.
-"""
+"""Progress in the Prefect UI: one progress artefact for each stage that takes a while."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -12,9 +9,9 @@ from uuid import UUID
 
 from prefect import get_run_logger
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
-from prefect.client.schemas.objects import State
-from prefect.futures import PrefectConcurrentFuture, PrefectFuture
+from prefect.futures import PrefectFuture
 
+from tasks.internals import known_state
 from tasks.progress import Listener, Tally, listener, listening
 
 # Work that is done sooner is not worth an artefact; one that is not is told of so often, and ever less.
@@ -85,11 +82,8 @@ def wait_with_progress(
 
 def is_completed(future: PrefectFuture[Any]) -> bool:
     """Tell, without asking the server, whether a task of the thread pool has come to its end well."""
-    inner = cast("PrefectConcurrentFuture[Any]", future).wrapped_future
-    if not inner.done() or inner.cancelled() or inner.exception() is not None:
-        return False
-    state = cast("State[Any]", inner.result())
-    return state.is_completed()
+    state = known_state(future)
+    return state is not None and state.is_completed()
 
 
 def _all_done(futures: Sequence[PrefectFuture[Any]]) -> Event:

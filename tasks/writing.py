@@ -1,7 +1,6 @@
-"""Writing activations while the next ones are computed: a thread of its own, and few chunks in memory.
+"""Activations written in a thread while the next are computed, with few chunks in memory.
 
-Apart because it knows arrays and groups, and nothing of networks. Compression, digests and files release
-Python's lock, so the thread writes while the network computes.
+Compression, digests and files release Python's lock.
 """
 
 from collections.abc import Callable

@@ -109,6 +109,88 @@ def test_nothing_is_unpickled() -> None:
                     assert "weights_only=True" in map(ast.unparse, call.keywords), path
 
 
+# Where a private name of another package is used, and why.
+PRIVATE = {
+    "tasks/internals.py": "gathers what leans on others' internals; each part has a test of its own",
+    "spanmatch/networks/axes/tracking.py": "torch names its dispatch mode, pytrees and schemas nowhere else",
+    "spanmatch/networks/probing.py": "torch names its pytrees nowhere else",
+    "spanmatch/networks/factories.py": "torch lists repeated modules and takes compiling back nowhere else",
+    "tests/deployed.py": "parses command lines as Prefect's own program does",
+    "tests/test_containers.py": "asks Prefect which variables it reads",
+    "tests/test_deployments.py": "reads prefect.yaml as `prefect deploy` does",
+    "tests/test_forward.py": "torch tells of hooks nowhere else",
+    "tests/faults_process.py": "compares what `tasks.internals` changes, before and after",
+    "tests/faults_weights.py": "torch tells nowhere else whether a network is compiled",
+}
+DOCUMENTED = {"_fields", "_exit"}  # of a named tuple or a node of `ast`; of `os`
+
+
+def is_private(name: str) -> bool:
+    return name.startswith("_") and not name.startswith("__") and name not in DOCUMENTED
+
+
+def defined(tree: ast.AST) -> set[str]:
+    """Return all names that a module defines or assigns, attributes of its own objects among them."""
+    names: set[str] = set()
+    for node in ast.walk(tree):
+        match node:
+            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
+                names.add(name)
+            case ast.Name(id=name, ctx=ast.Store()):
+                names.add(name)
+            case ast.Attribute(value=ast.Name(id="self" | "cls"), attr=name, ctx=ast.Store()):
+                names.add(name)
+    return names
+
+
+def private_names(tree: ast.AST) -> set[str]:
+    """Return the private names that a module imports or touches, its own among them."""
+    names: set[str] = set()
+    for node in ast.walk(tree):
+        match node:
+            case ast.Import(names=found):
+                names |= {part for alias in found for part in alias.name.split(".")}
+            case ast.ImportFrom(module=module, names=found):
+                names |= {*str(module).split("."), *(alias.name for alias in found)}
+            case ast.Attribute(attr=name):
+                names.add(name)
+            case ast.Call(
+                func=ast.Name(id="getattr" | "setattr" | "hasattr"), args=[_, ast.Constant(value=name), *_]
+            ):
+                names.add(str(name))
+    return set(filter(is_private, names))
+
+
+def test_private_names_of_other_packages_are_used_where_it_is_said_why() -> None:
+    folders = (*OURS, "deployments")
+    trees = {
+        path.relative_to(REPOSITORY).as_posix(): ast.parse(path.read_text(encoding="utf-8"))
+        for folder in folders
+        for path in (REPOSITORY / folder).rglob("*.py")
+    }
+    own = set().union(*map(defined, trees.values()))
+    foreign = {path: found for path, tree in trees.items() if (found := private_names(tree) - own)}
+    assert not {path: names for path, names in foreign.items() if path not in PRIVATE}
+    assert foreign.keys() == PRIVATE.keys(), "an exception that is needed no more"
+
+
+# Modules of one name that are to keep it, or to get another elsewhere.
+NAMESAKES = {
+    "offsets": {"spanmatch/matching", "spanmatch/reporting"},
+    "page": {"flows/run", "spanmatch/reporting"},
+    "training": {"spanmatch/networks", "spanmatch/reporting"},
+}
+
+
+def test_modules_have_names_of_their_own() -> None:
+    folders: dict[str, set[str]] = {}
+    for top in set(OURS) - {"tests"}:
+        for path in (REPOSITORY / top).rglob("*.py"):
+            folders.setdefault(path.stem, set()).add(path.parent.relative_to(REPOSITORY).as_posix())
+    shared = {name: found for name, found in folders.items() if len(found) > 1 and name != "__init__"}
+    assert {name: found for name, found in shared.items() if not found <= NAMESAKES.get(name, set())} == {}
+
+
 def loaded_by(statement: str) -> set[str]:
     """Return the top-level modules that a fresh interpreter has after a statement."""
     code = f"{statement}\nimport sys; print(*{{name.partition('.')[0] for name in sys.modules}})"

@@ -38,9 +38,9 @@ def test_the_quick_storage_benchmark_prints_a_row_for_each_way():
 
 def test_the_benchmark_refuses_answers_that_differ():
     wrong = (
-        "from benchmarks import matching, published\n"
-        "right = published.maximum_match\n"
-        "published.maximum_match = lambda x, y, e: right(x, y, e / 2)\n"
+        "from benchmarks import baseline, matching\n"
+        "right = baseline.maximum_match\n"
+        "baseline.maximum_match = lambda x, y, e: right(x, y, e / 2)\n"
         "matching.table(matching.QUICK, 1)"
     )
     done = in_repository("-c", wrong)

@@ -14,7 +14,7 @@ from prefect.settings.legacy import _get_settings_fields
 
 from flows.study.allowed import MODULES, SCHEDULERS
 from flows.study.file import read_study
-from spanmatch.networks.data.places import FOLDER_VARIABLE
+from spanmatch.networks.data.downloads import FOLDER_VARIABLE
 
 COMPOSE = yaml.safe_load(TEXT["docker-compose.yaml"])
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]

@@ -7,7 +7,7 @@ import pytest
 from cases import random_bytes
 
 from spanmatch.networks.catalogue import HELD_OUT_IMAGES, held_out_images, require_dataset
-from spanmatch.networks.data import Dataset, Images, Preprocessing, load_dataset, places
+from spanmatch.networks.data import Dataset, Images, Preprocessing, downloads, load_dataset
 from spanmatch.networks.data.load import DATASETS
 
 GREY = Preprocessing(mean=(0.5,), deviation=(0.25,))
@@ -149,7 +149,7 @@ def test_data_is_looked_for_where_one_says(
     monkeypatch.delenv("SPANMATCH_DATA", raising=False)
     if variable:
         monkeypatch.setenv("SPANMATCH_DATA", variable)
-    assert places.data_folder(argument) == Path(expected)
+    assert downloads.data_folder(argument) == Path(expected)
 
 
 FACTORIES = """

@@ -9,7 +9,7 @@ from torch.nn import functional
 from spanmatch.networks.activations import NonFiniteActivationsError, extract
 from spanmatch.networks.architectures import build
 from spanmatch.networks.data import Dataset, load_dataset
-from spanmatch.networks.devices import deterministic
+from spanmatch.networks.determinism import deterministic
 from spanmatch.networks.evaluation import evaluate
 from spanmatch.networks.layers import choose
 from spanmatch.networks.probing import list_layers

@@ -20,9 +20,9 @@ from torch import nn
 
 from spanmatch.networks.architectures import build
 from spanmatch.networks.data import Dataset, Images, image_folder, load_dataset
-from spanmatch.networks.devices import deterministic, resolve_device
+from spanmatch.networks.determinism import deterministic, resolve_device
 from spanmatch.networks.evaluation import evaluate
-from spanmatch.networks.outcome import Checkpoint, Epoch, Trained
+from spanmatch.networks.outcome import Epoch, Snapshot, Trained
 from spanmatch.networks.recipe import Recipe
 from spanmatch.networks.training import NonFiniteLossError, train
 from spanmatch.networks.weights import fit_weights
@@ -275,5 +275,5 @@ def test_a_cuda_device_repeats_itself_and_resumes(tmp_path: Path, digits: Datase
     assert_same(once, run(resume=store))
     mixed = run(mixed_precision=True)
     assert mixed.checkpoints["best"].accuracy == pytest.approx(once.checkpoints["best"].accuracy, abs=0.1)
-    assert isinstance(mixed.checkpoints["final"], Checkpoint)
+    assert isinstance(mixed.checkpoints["final"], Snapshot)
     assert all(values.dtype != np.float16 for values in mixed.checkpoints["final"].weights.values())

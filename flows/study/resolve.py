@@ -235,7 +235,7 @@ def _check_device(study: Study) -> None:
     """See that the device is there; workers of another scheduler see for themselves."""
     if study.scheduler is not None or (study.device != "cuda" and not study.training.mixed_precision):
         return
-    from spanmatch.networks.devices import resolve_device  # torch: seconds
+    from spanmatch.networks.determinism import resolve_device  # torch: seconds
 
     if resolve_device(study.device) == "cpu" and study.training.mixed_precision:
         raise InputValueError(

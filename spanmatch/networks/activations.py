@@ -1,7 +1,4 @@
-"""Activations of layers: their values as (images, positions, neurons), a batch of images at a time.
-
-Apart because it reads networks and never changes them.
-"""
+"""Activations of layers, as (images, positions, neurons), a batch of images at a time."""
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,7 +14,7 @@ from torch import nn
 
 from spanmatch.errors import InputValueError
 from spanmatch.networks.data import Images
-from spanmatch.networks.devices import deterministic, resolve_device
+from spanmatch.networks.determinism import deterministic, resolve_device
 from spanmatch.networks.forward import Forward, faithful
 from spanmatch.networks.layers import (
     Layer,

@@ -1,7 +1,4 @@
-"""Architectures by name.
-
-Apart from training because extraction rebuilds a network from its name and weights alone.
-"""
+"""Networks built from the name of an architecture."""
 
 import math
 from collections.abc import Callable

@@ -1,8 +1,6 @@
 """Batches of training images: shuffled, augmented and preprocessed.
 
-Apart from training because it is all that touches pixels. It is NumPy on whole batches, and no data loader:
-images in memory need no workers, and worker processes cannot be started from a Dask worker. Where files are
-decoded for a CUDA device, threads decode the next batch while the device computes.
+Starts no processes, which a Dask worker may not do; files for a CUDA device are decoded by threads.
 """
 
 import os

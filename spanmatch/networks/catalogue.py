@@ -1,6 +1,6 @@
-"""Names of the architectures and data sets there are, with what can be said of them without loading torch.
+"""Names and properties of architectures and data sets.
 
-Apart so that a mistyped name is answered at once.
+Must not load torch, so that a mistyped name is answered at once.
 """
 
 import difflib

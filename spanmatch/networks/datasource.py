@@ -1,6 +1,6 @@
-"""Which data set a study means: one value that travels from the study to every worker.
+"""The data set that a study names, as a value that is sent to workers.
 
-Apart from loading so that it loads nothing.
+Must not load torch or the data.
 """
 
 from dataclasses import dataclass

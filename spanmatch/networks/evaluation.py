@@ -1,7 +1,4 @@
-"""Accuracy and loss of a network on labelled images, where it tells classes apart.
-
-Apart because networks that were not trained here are judged too, and need not be classifiers.
-"""
+"""Accuracy and loss of a network on labelled images, where it is a classifier."""
 
 from collections.abc import Mapping
 from typing import NamedTuple, TypeGuard
@@ -13,7 +10,7 @@ from torch import nn
 from spanmatch.errors import InputValueError
 from spanmatch.networks.batches import ordered_batches
 from spanmatch.networks.data import Dataset, Images
-from spanmatch.networks.devices import deterministic
+from spanmatch.networks.determinism import deterministic
 from spanmatch.networks.forward import taking
 
 _BATCH = 256

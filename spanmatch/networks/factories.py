@@ -1,7 +1,4 @@
-"""Networks that are not ours: torchvision's in ImageNet form, and anybody's ``package.module:factory``.
-
-Apart because somebody else's code runs here, and its failures must be told from ours.
-"""
+"""Networks from elsewhere: torchvision's for ImageNet, and any ``package.module:factory``."""
 
 import inspect
 import socket

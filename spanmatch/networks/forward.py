@@ -1,4 +1,4 @@
-"""A network's forward pass as Python runs it, which shows each layer's output as soon as it is computed."""
+"""Forward passes that hand out each layer's output as soon as it is computed."""
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence

@@ -1,4 +1,4 @@
-"""Which layers a network has, which of them are wanted, and where their neurons are."""
+"""The layers of a network, the choice among them, and the dimension of their neurons."""
 
 import difflib
 from collections.abc import Mapping, Sequence

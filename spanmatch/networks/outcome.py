@@ -1,7 +1,4 @@
-"""What a training leaves: checkpoints, and how each epoch went.
-
-Apart because the training and its resuming share them.
-"""
+"""What a training returns: snapshots, and the course of each epoch."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,7 +7,7 @@ from spanmatch.networks.weights import Weights
 
 
 @dataclass(frozen=True)
-class Checkpoint:
+class Snapshot:
     """A network's weights at one moment.
 
     Attributes
@@ -57,5 +54,5 @@ class Epoch:
 class Trained:
     """A trained network: the checkpoints that were asked for, and every epoch in order."""
 
-    checkpoints: Mapping[str, Checkpoint]
+    checkpoints: Mapping[str, Snapshot]
     history: tuple[Epoch, ...]

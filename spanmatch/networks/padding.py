@@ -1,4 +1,4 @@
-"""Which positions of each image count: what data and attention layers say of padding."""
+"""Positions of each image that count, from the padding that attention and data layers state."""
 
 import inspect
 from collections.abc import Mapping

@@ -1,6 +1,6 @@
-"""Which positions of a map are samples: all, some drawn for each image, or their mean.
+"""Positions of a map that are samples: all, some drawn for each image, or their mean.
 
-Apart because the draw must be the same for every network, on every machine and in every batch.
+The draw is the same for every network, on every machine and in every batch.
 """
 
 import hashlib

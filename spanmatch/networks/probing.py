@@ -1,4 +1,4 @@
-"""Looking for the layers of a network: two images pass through it, and every operation is watched."""
+"""The layers of a network, found by watching every operation on two images."""
 
 from dataclasses import replace
 from itertools import zip_longest

@@ -1,6 +1,6 @@
-"""The modules that somebody's own factory stands on: found, read and digested, without importing them.
+"""Modules that a user's factory depends on: found, read and digested, without importing them.
 
-Apart from building because a result is reused only where none of these modules has changed.
+A cached result is reused only while their digest stays the same.
 """
 
 import ast

@@ -1,6 +1,6 @@
-"""How a network is trained and which moments of it are kept, as plain numbers and names.
+"""How a network is trained and which checkpoints are kept, as plain numbers and names.
 
-Apart from training so that planning a study does not load torch.
+Must not load torch: planning a study needs recipes.
 """
 
 import math

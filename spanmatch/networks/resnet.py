@@ -1,7 +1,4 @@
-"""Residual networks of He et al. for small images, and the plain networks that they are compared with.
-
-Apart from the other families because their blocks are theirs alone.
-"""
+"""Residual networks of He et al. for small images, and the plain networks they are compared with."""
 
 from collections import OrderedDict
 from collections.abc import Sequence

@@ -1,7 +1,6 @@
-"""Resuming: the whole state of a training after an epoch, as arrays and JSON.
+"""The whole state of a training after an epoch, as arrays and JSON.
 
-Apart because it says what a training's future depends on: weights, momentum, generators, what was kept. The
-schedule's position is the number of the epoch.
+Holds all that its future depends on: weights, momentum, random generators, and what was kept so far.
 """
 
 from collections.abc import Mapping
@@ -12,8 +11,8 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from spanmatch.networks.devices import random_state, set_random_state
-from spanmatch.networks.outcome import Checkpoint, Epoch
+from spanmatch.networks.determinism import random_state, set_random_state
+from spanmatch.networks.outcome import Epoch, Snapshot
 from spanmatch.networks.weights import Weights
 
 Arrays = Mapping[str, NDArray[Any]]
@@ -48,7 +47,7 @@ class State:
     optimiser: torch.optim.Optimizer
     device: str
     question: dict[str, Any]
-    checkpoints: dict[str, Checkpoint] = field(default_factory=dict)
+    checkpoints: dict[str, Snapshot] = field(default_factory=dict)
     history: list[Epoch] = field(default_factory=list)
 
     def save(self, store: ResumeStore) -> None:
@@ -85,7 +84,7 @@ class State:
                 self.optimiser.state[parameter]["momentum_buffer"] = buffer
         set_random_state({name: torch.tensor(state) for name, state in _below("random", arrays).items()})
         self.checkpoints = {
-            label: Checkpoint(_below(f"checkpoint/{label}", arrays), **kept)
+            label: Snapshot(_below(f"checkpoint/{label}", arrays), **kept)
             for label, kept in values["checkpoints"].items()
         }
         self.history = [Epoch(**epoch) for epoch in values["history"]]

@@ -1,7 +1,4 @@
-"""What the families of architectures share: shapes of images, widths, and He's initialisation.
-
-Apart so that a family's file holds its structure alone.
-"""
+"""Image shapes, widths, and He initialisation, which all families of architectures share."""
 
 from collections.abc import Sequence
 from typing import NoReturn, TypeVar

@@ -1,7 +1,4 @@
-"""Training one network from one seed, the same bits every time on one kind of device.
-
-Apart because it is the only part that draws random numbers.
-"""
+"""Training of one network from one seed, with the same bits every time on one kind of device."""
 
 import json
 from collections.abc import Callable, Collection
@@ -16,9 +13,9 @@ from spanmatch.errors import InputValueError
 from spanmatch.networks.architectures import build
 from spanmatch.networks.batches import batches
 from spanmatch.networks.data import Dataset, Images
-from spanmatch.networks.devices import deterministic, resolve_device
+from spanmatch.networks.determinism import deterministic, resolve_device
 from spanmatch.networks.evaluation import Evaluation, evaluate
-from spanmatch.networks.outcome import Checkpoint, Epoch, Trained
+from spanmatch.networks.outcome import Epoch, Snapshot, Trained
 from spanmatch.networks.recipe import Recipe, epochs_needed, require_checkpoints
 from spanmatch.networks.resume import ResumeStore, State, weights_of
 
@@ -185,7 +182,7 @@ def _keep(state: State, keep: Collection[str], recipe: Recipe, found: Evaluation
     if epoch and found.accuracy > max(earlier, default=-1.0):
         names.add("best")
     if names := names.intersection(keep):
-        checkpoint = Checkpoint(weights_of(state.network), found.accuracy, found.loss, epoch)
+        checkpoint = Snapshot(weights_of(state.network), found.accuracy, found.loss, epoch)
         state.checkpoints |= dict.fromkeys(names, checkpoint)
 
 

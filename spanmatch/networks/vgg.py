@@ -1,7 +1,4 @@
-"""VGG networks of Simonyan and Zisserman for small images, with and without batch normalisation.
-
-Apart from the other families because only their shape of stages and dense layers is theirs alone.
-"""
+"""VGG networks of Simonyan and Zisserman for small images, with and without batch normalisation."""
 
 from collections import OrderedDict
 from collections.abc import Sequence

@@ -1,7 +1,6 @@
-"""Files of weights as other people write them: safetensors, or ``torch.save``.
+"""Weights in files of safetensors or ``torch.save``, told apart by their content.
 
-Apart from fitting because nothing here knows the network; what a file is shows in its content, whatever its
-name, and nothing is unpickled.
+Nothing here is unpickled.
 """
 
 import warnings

@@ -1,6 +1,6 @@
-"""Names of weights: which of a file's are which of the network's, whatever wrapped the network in training.
+"""Names of weights in a file, matched to those of a network that was wrapped in training.
 
-Apart because it looks at names alone, and only takes off what leaves exactly the network's.
+A prefix is taken off only where exactly the network's names are left.
 """
 
 from collections.abc import Collection, Iterable, Mapping

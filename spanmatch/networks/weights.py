@@ -1,7 +1,4 @@
-"""Weights by name, put into a network after a look at whether they fit.
-
-Apart from files because weights also come from checkpoints of our own.
-"""
+"""Weights by name, checked against a network and put into it."""
 
 from collections.abc import Collection, Hashable, Mapping
 from contextlib import suppress

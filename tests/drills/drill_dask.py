@@ -1,8 +1,6 @@
-"""Drills: the Dask cluster that a study runs on is lost, or has too little memory. Minutes; not in the suite.
+"""The Dask cluster of a study is lost, or has too little memory: ``pytest tests/drills/drill_dask.py -s``.
 
-    pytest tests/drills/drill_dask.py -s
-
-Each says what was seen, and fails if a result is lost, doubled or other than that of an undisturbed run.
+Takes minutes; fails if a result is lost, doubled or other than that of an undisturbed run.
 """
 
 import signal

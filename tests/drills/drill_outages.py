@@ -1,8 +1,6 @@
-"""Drills: what a group runs on goes away in mid-run, and comes back. They take minutes; not in the suite.
+"""What a group runs on goes away in mid-run and comes back: ``pytest tests/drills/drill_outages.py -s``.
 
-    pytest tests/drills/drill_outages.py -s
-
-Each says what was seen, and fails if a result is lost, doubled or other than that of an undisturbed run.
+Takes minutes; fails if a result is lost, doubled or other than that of an undisturbed run.
 """
 
 import time

@@ -1,9 +1,7 @@
-"""Drill: a study on a real SLURM, whose jobs end while others still train. Three minutes; not in the suite.
+"""A study on a real SLURM, whose jobs end while trainings go on: ``pytest tests/drills/drill_slurm.py -s``.
 
-    pytest tests/drills/drill_slurm.py -s
-
-It starts Debian's slurm-wlm and munge by itself, says what was seen, and fails if a network's training is
-taken away, or a result is other than that of a run on this machine.
+Starts Debian's slurm-wlm and munge by itself, takes three minutes, and fails if a training is taken away or a
+result is other than that of a run on this machine.
 """
 
 import subprocess

@@ -1,1 +1,1 @@
-"""Which dimension of a tensor is the neurons: worked out from the operations that have made it."""
+"""Which dimension of a tensor is the neurons, derived from the operations that made it."""

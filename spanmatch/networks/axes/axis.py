@@ -1,6 +1,6 @@
-"""What the dimensions of a tensor stand for: images, neurons or positions, through every change of shape.
+"""What the dimensions of a tensor stand for, through changes of shape: images, neurons or positions.
 
-Knows no torch: sizes and kinds go in, sizes and kinds come out.
+Must not import torch: sizes and kinds go in, sizes and kinds come out.
 """
 
 from collections.abc import Iterable, Sequence

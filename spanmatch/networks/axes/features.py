@@ -1,4 +1,4 @@
-"""Where neurons come from: products with parameters, convolutions, tables; and who knows of channels."""
+"""Rules for operations that create neurons: products with parameters, convolutions, lookup tables."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from spanmatch.networks.axes.call import Call
 
 
 def embedded(call: Call) -> Dims | None:
-    """Rows of a table of features, one for each index."""
+    """Return the axes of rows of a table of features, one for each index."""
     indices = call.dims("indices")
     if indices is None:
         return None
@@ -18,7 +18,7 @@ def embedded(call: Call) -> Dims | None:
 
 
 def convolved(call: Call) -> Dims | None:
-    """Channels are the second dimension, and what follows is a map."""
+    """Take the second dimension for channels, and what follows for a map."""
     shape = call.outputs[0].shape
     dims = call.dims("input") or call.dims("self")
     if dims is None:
@@ -38,7 +38,7 @@ def convolved(call: Call) -> Dims | None:
 
 
 def pooled(call: Call) -> list[Dims]:
-    """As `resized`; channels are the first dimension after the images, where nothing else is known.
+    """Do as `resized`, with channels first after the images where nothing else is known.
 
     Of neurons that are pooled, other than by a moving window, it cannot be told what they are.
     """
@@ -56,7 +56,7 @@ def pooled(call: Call) -> list[Dims]:
 
 
 def shuffled(call: Call) -> Dims:
-    """Channels exchanged for places of a map, or the other way round."""
+    """Exchange channels for places of a map, or the other way round."""
     dims, shape = call.first(), call.outputs[0].shape
     channels = len(dims) - 3
     dims = _confirmed(dims, channels)
@@ -65,13 +65,13 @@ def shuffled(call: Call) -> Dims:
 
 
 def normalised(call: Call) -> list[Dims]:
-    """The same dimensions; channels are the second, where nothing else is known."""
+    """Keep the dimensions; channels are the second, where nothing else is known."""
     dims = _confirmed(call.first(), 1)
     return [dims if place == 0 else plain(each.shape, "mixed") for place, each in enumerate(call.outputs)]
 
 
 def normalised_last(call: Call) -> list[Dims]:
-    """The same dimensions; features are the last, where one is normalised and nothing else is known."""
+    """Keep the dimensions; features are the last, where one is normalised and nothing else is known."""
     dims = call.first()
     if len(call.arguments["normalized_shape"]) == 1:
         dims = _confirmed(dims, -1)
@@ -79,7 +79,7 @@ def normalised_last(call: Call) -> list[Dims]:
 
 
 def multiplied(call: Call) -> Dims | None:
-    """Matrix products: see `_product`."""
+    """Multiply matrices: see `_product`."""
     one, other = ("mat1", "mat2") if "mat1" in call.arguments else ("self", "mat2")
     if "batch1" in call.arguments:
         one, other = "batch1", "batch2"
@@ -89,7 +89,7 @@ def multiplied(call: Call) -> Dims | None:
 
 
 def distances(call: Call) -> Dims | None:
-    """Distances of rows to rows: as a product with the second operand transposed."""
+    """Measure rows against rows: as a product with the second operand transposed."""
     x, y = call.dims("x1"), call.dims("x2")
     if x is None or y is not None:
         return None
@@ -100,7 +100,7 @@ def distances(call: Call) -> Dims | None:
 
 
 def attended(call: Call) -> list[Dims] | None:
-    """Scaled dot-product attention: the queries' positions, the values' features."""
+    """Attend by scaled dot products: the queries' positions, the values' features."""
     query, value = call.dims("query"), call.dims("value")
     if value is None:
         return None
@@ -110,7 +110,7 @@ def attended(call: Call) -> list[Dims] | None:
 
 
 def recurrent(call: Call) -> list[Dims]:
-    """Steps, images and hidden units of a recurrent layer; and its last states, (layers, images, units)."""
+    """Return the axes of a recurrent layer's output, and (layers, images, units) of its last states."""
     dims = call.first()
     leading = tuple(as_positions(axes) for axes in dims[:-1])
     _show(dims[-1], "neurons")
@@ -128,14 +128,14 @@ def recurrent(call: Call) -> list[Dims]:
 
 
 def patches(call: Call) -> Dims:
-    """Channels and the places in a patch in the second dimension, patches after it; and the way back."""
+    """Put channels and the places in a patch in the second dimension, patches after it; and the way back."""
     dims = _confirmed(call.first(), 1)
     shape = call.outputs[0].shape
     return (dims[0], dim(shape[1], "neurons"), *plain(shape[2:], "positions"))
 
 
 def sampled(call: Call) -> Dims | None:
-    """A map looked up at other places."""
+    """Look up a map at other places."""
     dims = call.dims("input")
     if dims is None:
         return None

@@ -1,6 +1,6 @@
-"""The rule of each of torch's operations: all others come down to these.
+"""The rule for the axes of each of torch's ATen operations.
 
-Modules, functions and methods need no rules of their own, since they call operations of ATen.
+Modules, functions and methods have no rules of their own: they call these operations.
 """
 
 from spanmatch.networks.axes import features, shapes

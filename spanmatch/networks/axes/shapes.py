@@ -1,4 +1,4 @@
-"""What becomes of axes where shapes change, and where tensors meet element by element."""
+"""Rules for operations that change shapes or combine tensors element by element."""
 
 from collections.abc import Iterable
 from itertools import accumulate
@@ -43,37 +43,37 @@ def elementwise(call: Call) -> Dims:
 
 
 def resized(call: Call) -> list[Dims]:
-    """As many dimensions as before, some of another size: padding, resampling, slices, sorting."""
+    """Keep the dimensions, some of another size: padding, resampling, slices, sorting."""
     dims = call.first()
     return [_resized(dims, output) for output in call.outputs]
 
 
 def same(call: Call) -> list[Dims]:
-    """Every output of the first operand's shape has its dimensions; others are statistics."""
+    """Give outputs of the first operand's shape its dimensions; others are statistics."""
     dims, shape = call.first(), call.outputs[0].shape
     return [dims if each.shape == shape else plain(each.shape, "mixed") for each in call.outputs]
 
 
 def viewed(call: Call) -> Dims:
-    """Elements in the same order in another shape."""
+    """Put elements in the same order in another shape."""
     return reshaped(call.first(), call.outputs[0].shape)
 
 
 def strided(call: Call) -> Dims | None:
-    """Views by strides: only one of the same shape can be told."""
+    """View by strides: only a view of the same shape can be told."""
     dims = call.first()
     same_shape = tuple(map(size_of, dims)) == tuple(call.outputs[0].shape)
     return dims if same_shape else None
 
 
 def permuted(call: Call) -> Dims:
-    """Dimensions in another order."""
+    """Put dimensions in another order."""
     dims = call.first()
     return tuple(dims[place] for place in call.arguments["dims"])
 
 
 def transposed(call: Call) -> Dims:
-    """Two dimensions exchanged, the last two by default."""
+    """Exchange two dimensions, the last two by default."""
     dims = list(call.first())
     if len(dims) < 2:
         return tuple(dims)
@@ -83,28 +83,28 @@ def transposed(call: Call) -> Dims:
 
 
 def squeezed(call: Call) -> Dims:
-    """Without dimensions of size 1, some or all."""
+    """Leave out dimensions of size 1, some or all."""
     dims, wanted = call.first(), call.arguments.get("dim")
     gone = range(len(dims)) if wanted is None else {place % len(dims) for place in _listed(wanted)}
     return tuple(axes for place, axes in enumerate(dims) if place not in gone or size_of(axes) != 1)
 
 
 def unsqueezed(call: Call) -> Dims:
-    """With a further dimension of size 1."""
+    """Add a dimension of size 1."""
     dims = list(call.first())
     dims.insert(call.arguments["dim"] % (len(dims) + 1), ())
     return tuple(dims)
 
 
 def without(call: Call) -> list[Dims]:
-    """One dimension less: an index of it, or each."""
+    """Leave out one dimension: an index of it, or each."""
     dims = list(call.first())
     del dims[call.arguments.get("dim", 0)]
     return [tuple(dims)] * len(call.outputs)
 
 
 def sliced(call: Call) -> Dims:
-    """A range of one dimension."""
+    """Take a range of one dimension."""
     dims = list(call.first())
     place = call.arguments.get("dim", 0)
     start, step = call.arguments.get("start") or 0, call.arguments.get("step", 1)
@@ -117,7 +117,7 @@ def sliced(call: Call) -> Dims:
 
 
 def split(call: Call) -> list[Dims]:
-    """One dimension in ranges."""
+    """Cut one dimension into ranges."""
     dims = call.first()
     place = call.arguments.get("dim", 0)
     sizes = [output.shape[place] for output in call.outputs]
@@ -131,7 +131,7 @@ def split(call: Call) -> list[Dims]:
 
 
 def concatenated(call: Call) -> Dims:
-    """Tensors one after the other along one dimension."""
+    """Put tensors one after the other along one dimension."""
     place = call.arguments.get("dim", 0) % call.outputs[0].ndim
     tracked = [
         dims for value, dims in call.operands() if dims is not None and value.ndim == call.outputs[0].ndim
@@ -153,7 +153,7 @@ def concatenated(call: Call) -> Dims:
 
 
 def stacked(call: Call) -> Dims:
-    """Tensors one beside the other, in a dimension of their own."""
+    """Put tensors beside each other in a dimension of their own."""
     tracked = [list(dims) for _, dims in call.operands() if dims is not None]
     found = tracked[0]
     for dims in tracked[1:]:
@@ -164,7 +164,7 @@ def stacked(call: Call) -> Dims:
 
 
 def expanded(call: Call) -> Dims:
-    """Dimensions of size 1, and new ones, repeated."""
+    """Repeat dimensions of size 1, and new ones."""
     shape = tuple(call.outputs[0].shape)
     dims = ((),) * (len(shape) - len(call.first())) + call.first()
     return tuple(
@@ -174,7 +174,7 @@ def expanded(call: Call) -> Dims:
 
 
 def repeated(call: Call) -> Dims:
-    """Whole dimensions, and new ones, repeated."""
+    """Repeat whole dimensions, and new ones."""
     shape = tuple(call.outputs[0].shape)
     dims = ((),) * (len(shape) - len(call.first())) + call.first()
     return tuple(
@@ -184,7 +184,7 @@ def repeated(call: Call) -> Dims:
 
 
 def reduced(call: Call) -> list[Dims]:
-    """Dimensions summed, averaged or compared away."""
+    """Leave out dimensions that are summed, averaged or compared away."""
     if "other" in call.arguments:  # the larger of two tensors, element by element
         return [elementwise(call)]
     dims = call.first()
@@ -201,7 +201,7 @@ def reduced(call: Call) -> list[Dims]:
 
 
 def indexed(call: Call) -> Dims | None:
-    """Some elements, by tensors of indices: along one dimension, or one for each image."""
+    """Take elements by tensors of indices: along one dimension, or one for each image."""
     dims, indices = call.dims("self"), call.arguments["indices"]
     places = [place for place, index in enumerate(indices) if index is not None]
     if any(indices[place].dtype in (torch.bool, torch.uint8) for place in places):
@@ -225,7 +225,7 @@ def indexed(call: Call) -> Dims | None:
 
 
 def unfolded(call: Call) -> Dims:
-    """Windows of one dimension, with a further dimension inside them."""
+    """Cut one dimension into windows, with a further dimension inside them."""
     dims = list(call.first())
     place = call.of("dimension", "dim")
     inside = kind_of(dims[place])

@@ -1,4 +1,4 @@
-"""Following the axes of tensors through a forward pass as it runs, operation by operation."""
+"""The axes of all tensors of a forward pass, followed operation by operation as it runs."""
 
 from collections.abc import Callable, Mapping
 from typing import Any

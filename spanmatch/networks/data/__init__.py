@@ -1,13 +1,10 @@
-"""Data sets: images with stable ids, split into training and held-out images, loaded by name.
+"""Data sets: images with stable ids, split into training and held-out images, loaded by name."""
 
-Apart from training because extraction needs the held-out images alone, and their digest names them.
-"""
-
+from spanmatch.networks.data.downloads import DatasetNotFoundError
 from spanmatch.networks.data.files import ImageFiles, UnreadableImageError
 from spanmatch.networks.data.folders import image_folder
 from spanmatch.networks.data.images import Dataset, Images
 from spanmatch.networks.data.load import forget_datasets, load_dataset, load_source
-from spanmatch.networks.data.places import DatasetNotFoundError
 from spanmatch.networks.data.preprocessing import Preprocessing
 
 __all__ = [

@@ -1,7 +1,4 @@
-"""Somebody's own data set, from a function of theirs.
-
-Apart because it runs code that is not ours, and says clearly whose fault it is.
-"""
+"""Data sets made by a function of the user's own."""
 
 from spanmatch.errors import InputTypeError, InputValueError
 from spanmatch.networks.data.images import Dataset

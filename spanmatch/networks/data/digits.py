@@ -1,7 +1,4 @@
-"""Scikit-learn's digits, the data set that needs nothing installed.
-
-Apart because it comes from a package of its own and is split here.
-"""
+"""The digits of scikit-learn, the data set that needs no download."""
 
 import numpy as np
 from numpy.typing import NDArray

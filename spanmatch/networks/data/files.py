@@ -1,7 +1,4 @@
-"""Images in files, decoded when they are asked for.
-
-Apart because a data set of files is larger than memory, and a file may turn out to be none.
-"""
+"""Images in files, decoded when they are asked for."""
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence

@@ -1,7 +1,4 @@
-"""Any folder of images, a folder for each class; ImageNet is one.
-
-Apart because what is in a folder must be found out, where a published data set is known.
-"""
+"""Folders of images with a folder for each class, such as ImageNet."""
 
 import os
 from collections.abc import Iterator, Sequence

@@ -1,7 +1,6 @@
-"""Images with labels and stable ids, and a data set of two lots of them.
+"""Images with labels and stable ids, and data sets of training and held-out images.
 
-Apart because they are all that training and extraction know of data. Pixels are kept as bytes, or as
-files, and turned into float32 a slice at a time: a whole CIFAR-10 as float32 takes 740 MB.
+Pixels stay bytes or files, and become float32 a slice at a time: CIFAR-10 as float32 takes 740 MB.
 """
 
 import hashlib

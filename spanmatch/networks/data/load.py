@@ -1,7 +1,4 @@
-"""Data sets by name.
-
-Apart because it alone knows every kind of data set.
-"""
+"""Data sets loaded by name."""
 
 from collections.abc import Callable
 from dataclasses import asdict
@@ -11,9 +8,9 @@ from pathlib import Path
 from spanmatch.networks.catalogue import FOLDER_PREFIX, require_dataset
 from spanmatch.networks.data.custom import custom_dataset
 from spanmatch.networks.data.digits import digits
+from spanmatch.networks.data.downloads import data_folder
 from spanmatch.networks.data.folders import folder_stamp, image_folder, imagenet
 from spanmatch.networks.data.images import Dataset
-from spanmatch.networks.data.places import data_folder
 from spanmatch.networks.data.preprocessing import Preprocessing
 from spanmatch.networks.data.published import cifar10, cifar100, fashion_mnist, mnist
 from spanmatch.networks.datasource import DataSource, Framing, HeldOut

@@ -1,7 +1,4 @@
-"""Preprocessing: from an image as it is stored, in bytes, to the numbers that a network sees.
-
-Apart because it is part of what identifies images, and the same for pixels in memory and in files.
-"""
+"""Preprocessing: from the bytes of a stored image to the numbers that a network takes."""
 
 from dataclasses import dataclass
 

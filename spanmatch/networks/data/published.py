@@ -1,7 +1,6 @@
 """Published data sets of small images, read by torchvision: the MNIST family and CIFAR.
 
-Apart because their files, sizes and statistics are known. CIFAR's files are pickles: torchvision reads one
-only if its checksum is the published one.
+CIFAR's files are pickles, which torchvision reads only if their checksum is the published one.
 """
 
 import gzip
@@ -17,8 +16,8 @@ from numpy.typing import NDArray
 from torchvision import datasets
 
 from spanmatch.errors import InputValueError
+from spanmatch.networks.data.downloads import fetch
 from spanmatch.networks.data.images import Dataset, Images
-from spanmatch.networks.data.places import fetch
 from spanmatch.networks.data.preprocessing import Preprocessing
 
 # Means and deviations are those of the training images.

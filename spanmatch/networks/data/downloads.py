@@ -1,7 +1,6 @@
-"""Where data sets are looked for, and how one that is not there is fetched.
+"""Folders of data sets, and downloads of those that are missing.
 
-Apart because it is the only part of networks that may use the network. What arrives is checked by
-torchvision against published checksums, beside the place it belongs, and put there by one rename.
+Nothing else in `spanmatch.networks` may use the internet.
 """
 
 import logging

@@ -1,8 +1,7 @@
-"""The published algorithms as they stand in the paper: least squares on the activations, afresh each time.
+"""The algorithms of Wang et al. 2018 (arXiv 1810.11750), written from the paper.
 
-Apart from the clock, so that they can be read beside Wang et al. 2018 (arXiv 1810.11750). Written from the
-paper; single-precision activations, numpy.linalg.lstsq and its default rank cut, as in the authors' script of
-2018.
+As in the authors' script of 2018: least squares afresh each time, on single-precision activations, by
+numpy.linalg.lstsq with its default rank cut.
 """
 
 import numpy as np

@@ -1,7 +1,4 @@
-"""Pairs of layers to measure on: what is in them is known, so that the time can be told from the structure.
-
-Apart from the measurements, which take any arrays.
-"""
+"""Pairs of layers with known structure, to measure matching on."""
 
 import numpy as np
 from numpy.typing import NDArray

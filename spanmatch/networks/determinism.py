@@ -1,7 +1,4 @@
-"""Devices: which one computes, and the same bits from it every time.
-
-Apart because training and extraction share it.
-"""
+"""The device that computes, and settings that give the same bits on it every time."""
 
 import os
 from collections.abc import Iterator
