@@ -129,7 +129,7 @@ def _records(root: Root, kind: Kind, kept: Mapping[str, set[str]]) -> Iterator[t
     for pattern in (f"cache/{kind.name}/{{}}.json", f"cache/{kind.name}/{{}}") if kind.recorded else ():
         for name, file in _keyed(root, pattern):
             for place, key in enumerate([name] if kind.packed else sorted(kept.get(name, {name}))):
-                yield key, file._replace(size=0 if place else file.size)
+                yield key, File(file.name, 0 if place else file.size, file.modified)
 
 
 def _keyed(root: Root, pattern: str) -> Iterator[tuple[str, File]]:

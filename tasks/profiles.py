@@ -10,7 +10,7 @@ from typing_extensions import TypedDict
 from spanmatch import MatchProfile, OffsetWarning, TooFewSamplesWarning, match_profile
 from storage.packs import Packs, content_digest
 from storage.root import Artefact, Root
-from tasks.comoments import CrossName, OwnName
+from tasks.reduction import CrossName, OwnName
 from tasks.stage import GROUP, Form, Result, Stage
 from tasks.statistic import Reading, Statistic
 from tasks.unit import Unit

@@ -11,9 +11,9 @@ from prefect.states import Completed
 from storage.records import Found, Records
 from storage.root import Root
 from tasks.cluster import Cluster
-from tasks.registry import STAGES
 from tasks.retries import RETRIES
 from tasks.stage import Stage
+from tasks.stages import STAGES
 from tasks.work import Job, jobs, work
 
 # Prefect would keep one result for a task run, in storage that a server knows; records are kept by unit.

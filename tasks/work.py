@@ -10,8 +10,8 @@ from storage.packs import publish_pack
 from storage.records import Found, Records, name_of
 from storage.root import DamagedArtefactError, DamagedArtefactsError, Root
 from tasks.progress import Progress
-from tasks.registry import STAGES
 from tasks.stage import Form, Result, Stage
+from tasks.stages import STAGES
 from tasks.statistic import Reading
 from tasks.unit import Unit
 

@@ -19,7 +19,7 @@ import pytest
 import shared
 import yaml
 
-from tasks.registry import STAGES
+from tasks.stages import STAGES
 
 REPOSITORY = Path(__file__).parent.parent
 DIGITS = REPOSITORY / "studies" / "digits.yaml"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks.registry import STAGES
+from tasks.stages import STAGES
 
 REPOSITORY = Path(__file__).parent.parent
 OURS = ("spanmatch", "storage", "tasks", "flows", "tests", "benchmarks")

@@ -14,8 +14,8 @@ from spanmatch.errors import SpanmatchError
 from storage.arrays import GroupReader
 from storage.packs import publish_pack
 from storage.root import Artefact, Root
-from tasks import comoments
-from tasks.comoments import CoMomentsUnit, SegmentLayer
+from tasks import reduction
+from tasks.reduction import CoMomentsUnit, SegmentLayer
 from tasks.statistic import Reading, Statistic
 
 NEURONS = 3
@@ -43,7 +43,7 @@ def unit_of(x: SegmentLayer, y: SegmentLayer) -> CoMomentsUnit:
 def computed(root: Root, units: list[CoMomentsUnit]) -> dict[str, Artefact]:
     """Compute units in one pass, and keep each in a pack of its own."""
     artefacts = {}
-    for result in comoments.compute(root, units, Reading(root)):
+    for result in reduction.compute(root, units, Reading(root)):
         key = result.unit.key
         publish_pack(root, "comoments", key, {key: result.content})
         artefacts[result.unit.label] = Artefact(
@@ -92,7 +92,7 @@ def test_each_chunk_is_read_once_for_all_networks(root: Root, monkeypatch: pytes
 
     monkeypatch.setattr(GroupReader, "read_block", counted)
     own = [unit_of(layer, layer) for layer in layers]
-    comoments.compute(root, [*own, *(unit_of(x, y) for x, y in combinations(layers, 2))], Reading(root))
+    reduction.compute(root, [*own, *(unit_of(x, y) for x, y in combinations(layers, 2))], Reading(root))
     chunks = -(-200 // 81)
     assert reads == {(name, block): 1 for name in "abcd" for block in range(chunks)}
 
@@ -147,7 +147,7 @@ def test_layers_of_other_positions_and_of_other_padding_are_refused(root: Root) 
 @given(networks=st.integers(1, 40), neurons=st.integers(1, 20_000))
 def test_the_sums_of_a_tile_fit_into_memory(networks: int, neurons: int) -> None:
     sides = dict.fromkeys(range(networks))
-    tiles = comoments._Tiles("shown", sides, neurons, 1)
+    tiles = reduction._Tiles("shown", sides, neurons, 1)
     sizes = Counter(tiles._blocks.values())
     assert list(tiles._blocks) == list(sides)
-    assert max(sizes.values()) == 1 or (max(sizes.values()) * neurons) ** 2 * 8 <= comoments._TILE_BYTES
+    assert max(sizes.values()) == 1 or (max(sizes.values()) * neurons) ** 2 * 8 <= reduction._TILE_BYTES

@@ -33,7 +33,7 @@ from spanmatch.reporting import (
     training_figure,
 )
 from spanmatch.reporting.aggregate import group_similarities, similarity_curve, simple_match_sizes
-from spanmatch.reporting.measures import measure_spreads, measure_tables
+from spanmatch.reporting.measure_figure import measure_spreads, measure_tables
 from spanmatch.reporting.theme import group_colour
 
 FIGURES = (similarity_figure, curves_figure, simple_match_sizes_figure)
@@ -616,7 +616,7 @@ def test_a_measure_has_an_axis_of_all_its_values(monkeypatch):
         "correlation": dataclasses.replace(known, bounds=(-1.0, 1.0)),
         "distance": dataclasses.replace(known, bounds=(0.0, np.inf)),
     }
-    monkeypatch.setattr("spanmatch.reporting.measures.MEASURES", {**MEASURES, **others})
+    monkeypatch.setattr("spanmatch.reporting.measure_figure.MEASURES", {**MEASURES, **others})
     correlation, distance, match = measures_figure(
         dataclasses.replace(CASES["one of each"], measures=rows)
     ).axes

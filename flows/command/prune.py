@@ -13,7 +13,7 @@ from spanmatch.errors import InputTypeError, InputValueError
 from storage.inventory import Item, discard, inventory, keep_only
 from storage.result_files import STUDY
 from storage.root import Root
-from tasks.registry import KINDS, SETTINGS, STAGES, TRAINING
+from tasks.stages import KINDS, SETTINGS, STAGES, TRAINING
 
 # What nothing refers to is left alone for so long: a run of another study may have written it.
 HOURS = 24.0

@@ -24,7 +24,7 @@ from spanmatch.reporting import (
 from storage.result_files import REPORT
 from storage.root import Root
 from tasks.progress import Tally
-from tasks.registry import KINDS, STAGES
+from tasks.stages import KINDS, STAGES
 from tasks.wanted import Wanted
 
 if TYPE_CHECKING:

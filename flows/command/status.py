@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 from flows.run import plan
 from flows.run.prepared import Prepared
 from storage.records import Records
-from tasks.registry import STAGES
 from tasks.stage import Stage
+from tasks.stages import STAGES
 from tasks.unit import Done, Unit
 from tasks.work import counted
 

@@ -22,10 +22,10 @@ from storage.records import Found, Records
 from storage.root import DamagedArtefactError, DamagedArtefactsError
 from tasks.cluster import Cluster, cluster_at
 from tasks.progress import listener
-from tasks.registry import STAGES
 from tasks.report import publish
 from tasks.running import TASKS, reuse
 from tasks.stage import Stage
+from tasks.stages import STAGES
 from tasks.ui_progress import StepCounter, counting, is_completed, wait_with_progress
 from tasks.unit import Done, Unit
 from tasks.work import Job, counted, jobs

@@ -6,8 +6,8 @@ from typing import Any
 from flows.study.comparisons import Network, comparisons, networks
 from flows.study.model import Study
 from flows.study.resolved import Resolved
-from tasks.registry import STAGES
 from tasks.stage import Stage
+from tasks.stages import STAGES
 from tasks.unit import Done, Unit
 from tasks.wanted import Wanted, WantedLayer, WantedNetwork
 

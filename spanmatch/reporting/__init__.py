@@ -6,7 +6,7 @@ Apart from the mathematics and from storage: nothing here computes a match, open
 from spanmatch.reporting.drawn import Drawn
 from spanmatch.reporting.figures import curves_figure, similarity_figure, simple_match_sizes_figure
 from spanmatch.reporting.markdown import failure_markdown, report_markdown
-from spanmatch.reporting.measures import measures_figure
+from spanmatch.reporting.measure_figure import measures_figure
 from spanmatch.reporting.names import shown_network
 from spanmatch.reporting.offsets import offset_sentences
 from spanmatch.reporting.page import report_page

@@ -6,7 +6,7 @@ Apart from the page's markup: what a figure shows is said once, for those who se
 from dataclasses import dataclass
 
 from spanmatch.reporting.aggregate import group_names, study_epsilons, training_histories
-from spanmatch.reporting.measures import shown_measures
+from spanmatch.reporting.measure_figure import shown_measures
 from spanmatch.reporting.names import shown_network
 from spanmatch.reporting.results import StudyResults
 

@@ -1,7 +1,7 @@
 """The terms of a report, explained; those of measures are the registry's."""
 
 from spanmatch.measures import MEASURES, Measure
-from spanmatch.reporting.measures import shown_measures
+from spanmatch.reporting.measure_figure import shown_measures
 from spanmatch.reporting.results import StudyResults
 
 __all__ = ["definitions"]

@@ -9,7 +9,7 @@ from html import escape
 
 from spanmatch.reporting.drawn import Drawn
 from spanmatch.reporting.embed import png_data_uri
-from spanmatch.reporting.measures import measure_tables
+from spanmatch.reporting.measure_figure import measure_tables
 from spanmatch.reporting.results import StudyResults
 from spanmatch.reporting.tables import summary_rows
 from spanmatch.reporting.words import summary_sentences, warning_sentences

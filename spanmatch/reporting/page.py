@@ -14,7 +14,7 @@ from spanmatch.reporting.captions import FigureTexts, figure_texts, measure_text
 from spanmatch.reporting.definitions import definitions
 from spanmatch.reporting.drawn import Drawn
 from spanmatch.reporting.embed import inline_svg
-from spanmatch.reporting.measures import measure_tables
+from spanmatch.reporting.measure_figure import measure_tables
 from spanmatch.reporting.names import shown_network
 from spanmatch.reporting.results import NetworkRow, StudyResults
 from spanmatch.reporting.style import style_sheet

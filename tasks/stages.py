@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 
 from spanmatch.errors import InputValueError
 from storage.inventory import STAGING, Kind
-from tasks import comoments, matches, measures, networks, profiles, segments
+from tasks import matches, measures, networks, profiles, reduction, segments
 from tasks.stage import GROUP, Stage
 
 
@@ -30,7 +30,7 @@ STAGES = registered(
     (
         networks.STAGE,
         segments.STAGE,
-        comoments.STAGE,
+        reduction.STAGE,
         profiles.STAGE,
         matches.STAGE,
         measures.STAGE,
