@@ -206,7 +206,7 @@ class GramMatrix:
                 both.update(of_x, of_y)
                 room = [of_x.values, of_y.values]
             # A sum of squares is finite only if all values are: seen here at no cost.
-            if not (np.isfinite(own_x.squares()).all() and np.isfinite(own_y.squares()).all()):
+            if not np.isfinite(GramMatrix(own_x, own_y, both, self._kept)._squares()).all():
                 squares = self._squares()
                 refuse_values("x", x, squares[: self.n_x])
                 refuse_values("y", y, squares[self.n_x :])
