@@ -23,14 +23,13 @@ NIL, CLEAR = SMALLEST_EPSILON / 10, SMALLEST_EPSILON * 10
 def entry_error(roundings: int) -> float:
     """Bound the error of an entry of a unit-diagonal Gram matrix.
 
-    Each addition that a product goes through rounds it by EPS / 2 of the sum of absolute products, at most;
-    and that sum is at most the product of the lengths. No smaller constant will do: where all columns are
-    constant, all errors have one sign. The 8 covers what scaling to unit length adds.
+    Each rounding errs by EPS / 2 of the product of the lengths, at most. No smaller constant will do: where
+    all chunks are equal, all errors have one sign. The 8 covers what scaling to unit length adds.
 
     Parameters
     ----------
     roundings : int
-        Additions that any product went through at most: `GramMatrix.roundings`.
+        `GramMatrix.roundings`: docs/theory.md has the proof.
     """
     return EPS * (8 + roundings / 2)
 

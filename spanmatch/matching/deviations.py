@@ -22,8 +22,10 @@ ROUNDED = 2.0**-49
 # BLAS adds up at most so many products by themselves, and adds to its result after at least so many: what
 # OpenBLAS does on x86-64, 256 or 384 by processor.
 ROWS_BY_THEMSELVES, ROWS_BETWEEN = 384, 256
+# BLAS sums eight samples at a time faster than NumPy.
+EIGHT = np.ones((1, 8))
 # What means of groups add to `roundings`: docs/theory.md has the proof.
-OF_GROUPS = 24
+OF_GROUPS = 28
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,13 +64,15 @@ def blocks(chunk: AnyArray) -> Iterator[AnyArray]:
         yield chunk[start : start + BLOCK_SAMPLES]
 
 
-def deviations(block: AnyArray) -> Deviations:
+def deviations(block: AnyArray, out: FloatArray | None = None) -> Deviations:
     """Return a block of samples less its mean.
 
     Parameters
     ----------
     block : ndarray, (n_samples, n)
         Activations, at least one sample; any real dtype, cast to float64.
+    out : ndarray, optional
+        `values` of a block of this layer that is no longer needed: written over where there is room.
 
     Notes
     -----
@@ -77,7 +81,8 @@ def deviations(block: AnyArray) -> Deviations:
     """
     n_samples, n = block.shape
     groups = -(-n_samples // GROUP_SAMPLES)
-    values = np.empty((n_samples + (groups if groups > 1 else 0), n))
+    n_rows = n_samples + (groups if groups > 1 else 0)
+    values = np.empty((n_rows, n)) if out is None or len(out) < n_rows else out[:n_rows]
     shift, remainder = np.empty((2, groups, n))
     per_slab = max(1, SLAB_BYTES // (8 * GROUP_SAMPLES * n))
     full = n_samples // GROUP_SAMPLES
@@ -137,7 +142,9 @@ def _near_first(mean: FloatArray, first: FloatArray) -> FloatArray:
 
 
 def _sum(groups: FloatArray) -> FloatArray:
-    """Sum each group, (n_groups, n_samples, n), by halves: few additions for any value, in a fixed order."""
+    """Sum each group, (n_groups, n_samples, n), by eights and then by halves: few additions for any value."""
+    if groups.shape[1] == GROUP_SAMPLES:
+        groups = np.matmul(EIGHT, groups.reshape(len(groups), -1, EIGHT.size, groups.shape[2]))[:, :, 0]
     while (count := groups.shape[1]) > 1:
         half = (count + 1) // 2
         summed = np.empty((len(groups), half, groups.shape[2]))

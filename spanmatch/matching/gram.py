@@ -197,13 +197,16 @@ class GramMatrix:
             )
         own_x, own_y, both = (part.copy() for part in self._parts)
         with np.errstate(all="ignore"):
+            room: list[FloatArray | None] = [None, None]
             for x_block, y_block in zip(blocks(x), blocks(y), strict=True):
-                of_x, of_y = deviations(x_block), deviations(y_block)
+                of_x = deviations(x_block, room[0])
+                of_y = deviations(y_block, room[1])
                 own_x.update(of_x, of_x)
                 own_y.update(of_y, of_y)
                 both.update(of_x, of_y)
+                room = [of_x.values, of_y.values]
             # A sum of squares is finite only if all values are: seen here at no cost.
-            if not (np.isfinite(own_x.squares()).all() and np.isfinite(own_y.squares()).all()):
+            if not np.isfinite(GramMatrix(own_x, own_y, both, self._kept)._squares()).all():
                 squares = self._squares()
                 refuse_values("x", x, squares[: self.n_x])
                 refuse_values("y", y, squares[self.n_x :])

@@ -51,7 +51,8 @@ def warn_of_offsets(gram: GramMatrix, epsilon: float = NEAR) -> None:
     warnings.warn(
         f"{near.x.size} of {gram.n_x} `x` and {near.y.size} of {gram.n_y} `y` neurons lie within "
         f"{epsilon:g} of their own mean: they match by it alone, whatever they respond to; "
-        "subtract each neuron's mean over the samples and compare again, or use a smaller epsilon",
+        "subtract each neuron's mean over the samples (`gram.centred`) and compare again, or use a smaller "
+        "epsilon",
         OffsetWarning,
         stacklevel=3,
     )
