@@ -98,11 +98,14 @@ def discard(root: Root, items: Sequence[Item]) -> None:
 
 
 def keep_only(root: Root, item: Item, keys: set[str]) -> None:
-    """Make what is packed together smaller: publish what stays anew, then remove the whole."""
+    """Make what is packed together smaller: publish what stays anew, then remove the whole.
+
+    A pack that cannot be read is left for the run that needs it to name and repair.
+    """
     records, stage = Records(root), item.kind.name
     staying = {key: found.record for key, found in records.find(stage, keys & item.keys).items()}
-    if item.kind.files:
-        repack(root, stage, item.key, staying, name_of(staying))
+    if item.kind.files and not repack(root, stage, item.key, staying, name_of(staying)):
+        return
     records.keep(stage, staying)
     records.drop(stage, item.key)
     if item.kind.files:

@@ -17,6 +17,7 @@ from storage.root import Artefact, DamagedArtefactError, Root
 Content = Mapping[str, NDArray[Any]]
 
 _SUFFIX = ".safetensors"
+_UNREADABLE = (SafetensorError, ValueError, KeyError, TypeError, OverflowError)
 _KEPT_BYTES = 256 * 2**20  # of packs that were read, for the units that come next
 
 
@@ -89,7 +90,7 @@ class Packs:
             pack = _by_key(load(content))
         except FileNotFoundError:
             raise DamagedArtefactError(artefact, f"{artefact.name} is missing") from None
-        except (SafetensorError, ValueError, KeyError, TypeError, OverflowError) as error:
+        except _UNREADABLE as error:
             raise DamagedArtefactError(artefact, f"{artefact.name} cannot be read ({error})") from None
         with self._lock:
             self._packs[artefact.name] = pack
@@ -99,16 +100,17 @@ class Packs:
         return pack
 
 
-def repack(root: Root, stage: str, together: str, keys: Iterable[str], new: str) -> None:
-    """Publish some units of a pack as a pack of their own.
+def repack(root: Root, stage: str, together: str, keys: Iterable[str], new: str) -> bool:
+    """Publish some units of a pack as a pack of their own; tell whether the pack could be read.
 
-    Raises
-    ------
-    DamagedArtefactError
-        If one is missing; what is not what was written is copied as it is, and found by whoever reads it.
+    What is not what was written is copied as it is, and found by whoever reads it.
     """
-    pack = _by_key(load(root.read(pack_of(stage, together))))
+    try:
+        pack = _by_key(load(root.read(pack_of(stage, together))))
+    except (FileNotFoundError, *_UNREADABLE):
+        return False
     publish_pack(root, stage, new, {key: pack.get(key, {}) for key in keys})
+    return True
 
 
 def _by_key(arrays: Mapping[str, NDArray[Any]]) -> dict[str, dict[str, NDArray[Any]]]:

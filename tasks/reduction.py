@@ -20,7 +20,7 @@ from spanmatch.matching.comoments import CoMoments
 from spanmatch.matching.deviations import Deviations, blocks, deviations
 from storage.arrays import GroupReader
 from storage.packs import content_digest
-from storage.root import Artefact, Root
+from storage.root import Artefact, DamagedArtefactError, DamagedArtefactsError, Root
 from tasks.stage import Form, Result, Stage
 from tasks.statistic import Reading, content_of
 from tasks.unit import Done, Unit
@@ -176,6 +176,8 @@ def compute(root: Root, units: Sequence[CoMomentsUnit], reading: Reading) -> lis
 
     Raises
     ------
+    DamagedArtefactsError
+        If segments are missing.
     DamagedArtefactError
         If a chunk is not what was written.
     SpanmatchError
@@ -206,7 +208,7 @@ def compute(root: Root, units: Sequence[CoMomentsUnit], reading: Reading) -> lis
 
 def _read_ahead(root: Root, layers: Sequence[SegmentLayer]) -> Iterator[list[NDArray[Any]]]:
     """Yield the same images of all layers, (samples, neurons) each, reading ahead of their use."""
-    readers = [GroupReader(root, layer.segment) for layer in layers]
+    readers = _opened(root, layers)
     shapes = {reader.shape(layer.layer)[:2] for reader, layer in zip(readers, layers, strict=True)}
     if len(shapes) > 1:
         raise SpanmatchError(
@@ -231,6 +233,19 @@ def _read_ahead(root: Root, layers: Sequence[SegmentLayer]) -> Iterator[list[NDA
             coming = thread.submit(read, start)
             yield samples
         yield coming.result()
+
+
+def _opened(root: Root, layers: Sequence[SegmentLayer]) -> list[GroupReader]:
+    readers: list[GroupReader] = []
+    damages: list[DamagedArtefactError] = []
+    for layer in layers:
+        try:
+            readers.append(GroupReader(root, layer.segment))
+        except DamagedArtefactError as damage:
+            damages.append(damage)
+    if damages:
+        raise DamagedArtefactsError(damages)
+    return readers
 
 
 def _samples(chunk: NDArray[Any]) -> NDArray[Any]:

@@ -1,18 +1,19 @@
 """The sufficient statistic of two layers, from the parts that are kept by network, pair and segment."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
+from itertools import chain
 from operator import add
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from spanmatch.matching.comoments import CoMoments
 
 from spanmatch import GramMatrix
+from spanmatch.matching.comoments import CoMoments
 from storage.packs import Content, Packs
-from storage.root import Artefact, Root
+from storage.root import Artefact, DamagedArtefactError, DamagedArtefactsError, Root
 
 
 @dataclass(frozen=True)
@@ -41,16 +42,27 @@ class Reading:
 
         Raises
         ------
-        DamagedArtefactError
-            If a part is not what was written.
+        DamagedArtefactsError
+            If parts are not what was written.
         """
         if self._gram is None or statistic != self._statistic:
-            x, y, xy = (self._sum(parts) for parts in (statistic.x, statistic.y, statistic.xy))
+            sides = statistic.x, statistic.y, statistic.xy
+            try:
+                x, y, xy = map(self._sum, sides)
+            except DamagedArtefactError as first:
+                raise DamagedArtefactsError([first, *self._damages(chain(*sides))]) from None
             self._statistic, self._gram = statistic, GramMatrix.from_comoments(x, y, xy)
         return self._gram
 
     def _sum(self, parts: Sequence[Artefact]) -> CoMoments:
         return reduce(add, (comoments_of(self.packs.read(part)) for part in parts))
+
+    def _damages(self, parts: Iterable[Artefact]) -> Iterator[DamagedArtefactError]:
+        for part in parts:
+            try:
+                self.packs.read(part)
+            except DamagedArtefactError as damage:
+                yield damage
 
 
 def content_of(comoments: CoMoments) -> Content:

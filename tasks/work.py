@@ -4,9 +4,11 @@ import time
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 from spanmatch.errors import SpanmatchError
 from storage.packs import publish_pack
+from storage.places import UnusableRootError
 from storage.records import Found, Records, name_of
 from storage.root import DamagedArtefactError, DamagedArtefactsError, Root
 from tasks.progress import Progress
@@ -62,19 +64,18 @@ def groups(units: Iterable[Unit]) -> list[tuple[Unit, ...]]:
 
 
 def jobs(units: Iterable[Unit]) -> list[Job]:
-    """Cut units into jobs of about equal work, in their order, and none shorter than it is worth."""
+    """Cut units into jobs of about equal work, in their order.
+
+    Laid end to end, the groups whose middles lie in one stretch of seconds are a job: so there are never more
+    than `_MOST_JOBS`, and none is longer than a stretch and its longest group.
+    """
     gathered = groups(units)
     seconds = [sum(unit.seconds for unit in group) for group in gathered]
-    target = max(_LEAST_SECONDS, sum(seconds) / _MOST_JOBS)
-    cut: list[list[tuple[Unit, ...]]] = []
-    room = 0.0
-    for group, takes in zip(gathered, seconds, strict=True):
-        if not cut or takes > room:
-            cut.append([])
-            room = target
-        cut[-1].append(group)
-        room -= takes
-    return [Job(tuple(several)) for several in cut]
+    stretch = max(_LEAST_SECONDS, sum(seconds) / _MOST_JOBS)
+    cut: dict[int, list[tuple[Unit, ...]]] = defaultdict(list)
+    for group, takes, ends in zip(gathered, seconds, accumulate(seconds), strict=True):
+        cut[min(int((ends - takes / 2) / stretch), _MOST_JOBS - 1)].append(group)
+    return [Job(tuple(several)) for several in cut.values()]
 
 
 def counted(units: Iterable[Unit]) -> int:
@@ -96,6 +97,8 @@ def work(root: Root, name: str, job: Job) -> dict[str, Found]:
     ------
     DamagedArtefactsError
         If something that units stand on is not what was written.
+    UnusableRootError
+        If nothing can be kept, at once.
     SpanmatchError
         If a unit cannot be computed.
     """
@@ -109,6 +112,10 @@ def work(root: Root, name: str, job: Job) -> dict[str, Found]:
                 kept.add(stage.compute(root, group, reading))
             except DamagedArtefactError as damage:
                 damages.append(damage)
+            except DamagedArtefactsError as several:
+                damages += several.damages
+            except UnusableRootError:
+                raise  # there would be no room, or no answer, for the others either
             except SpanmatchError as refusal:
                 refusals.append(refusal)
             progress.add(group[0].group, steps_of(group))

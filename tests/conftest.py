@@ -19,6 +19,7 @@ import pytest
 import shared
 import yaml
 
+from spanmatch.measures import MEASURES
 from tasks.stages import STAGES
 
 REPOSITORY = Path(__file__).parent.parent
@@ -216,6 +217,11 @@ def write_study(folder: Path, changes: dict[str, Any]) -> Path:
 def ledger(root: Path) -> dict[str, dict[str, int]]:
     loaded: dict[str, dict[str, int]] = json.loads((root / "ledger.json").read_text())
     return loaded
+
+
+def values(pairs: int, epsilons: int) -> int:
+    """How many values all measures have of so many pairs at so many ε."""
+    return pairs * sum(1 if measure.parameter is None else epsilons for measure in MEASURES.values())
 
 
 def computed(root: Path) -> dict[str, int]:

@@ -1,7 +1,6 @@
 """Artefacts appear whole or not at all, and no byte of one that is used may differ from what was written."""
 
 import json
-import os
 import random
 import subprocess
 import sys
@@ -14,11 +13,10 @@ from storage import arrays
 from storage.arrays import Artefact, GroupReader, GroupWriter
 from storage.checkpoints import read_checkpoint, write_checkpoint
 from storage.digests import array_digest, json_digest
-from storage.documents import publish_document, read_document
 from storage.layout import Layout
 from storage.places import UnusableRootError
 from storage.result_files import read_critical_epsilons, write_critical_epsilons
-from storage.root import DamagedArtefactError, Root, Stage
+from storage.root import FORMAT, DamagedArtefactError, Root
 
 
 @pytest.fixture
@@ -31,12 +29,16 @@ def values() -> np.ndarray:
     return np.random.default_rng(0).normal(size=(10, 4, 3)).astype(np.float32)
 
 
-def path_of(root: Root, stage: Stage, key: str) -> Path:
-    return Path(root.where(root.artefact(stage, key)))
+def name_of(key: str) -> str:
+    return f"segments/{key}.zarr"
+
+
+def path_of(root: Root, key: str) -> Path:
+    return Path(root.where(name_of(key)))
 
 
 def publish(root: Root, values: np.ndarray, key: str = "key", shard_rows: int = 4) -> Artefact:
-    with root.publish(root.artefact("segments", key)) as folder:
+    with root.publish(name_of(key)) as folder:
         writer = GroupWriter(folder, {"samples": len(values)})
         layout = Layout(chunk_rows=4 if shard_rows == 4 else 2, shard_rows=shard_rows)
         dimensions = ("image", "position", "neuron")
@@ -44,7 +46,7 @@ def publish(root: Root, values: np.ndarray, key: str = "key", shard_rows: int = 
         for start in range(0, len(values), shard_rows):
             writer.write_rows("layer", start, values[start : start + shard_rows])
         writer.write("empty", np.empty(0))
-        return Artefact("segments", key, writer.finish())
+        return Artefact("segments", key, name_of(key), writer.finish())
 
 
 def test_a_group_reads_back_as_it_was_written(root: Root, values: np.ndarray) -> None:
@@ -66,7 +68,7 @@ def test_the_digest_is_a_function_of_the_content(root: Root, values: np.ndarray)
 @pytest.mark.parametrize("shard_rows", [4, 6], ids=["chunks", "shards"])
 def test_no_changed_byte_goes_unnoticed(root: Root, values: np.ndarray, shard_rows: int) -> None:
     artefact = publish(root, values, shard_rows=shard_rows)
-    folder = path_of(root, "segments", "key")
+    folder = path_of(root, "key")
     generator = random.Random(0)
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
         content = path.read_bytes()
@@ -89,13 +91,13 @@ def test_no_changed_byte_goes_unnoticed(root: Root, values: np.ndarray, shard_ro
 @pytest.mark.parametrize("what", ["a chunk", "the manifest", "all of it"])
 def test_what_is_missing_is_noticed(what: str, root: Root, values: np.ndarray) -> None:
     artefact = publish(root, values)
-    folder = path_of(root, "segments", "key")
+    folder = path_of(root, "key")
     if what == "a chunk":
         max(folder.glob("layer/c/**/*"), key=lambda path: path.is_file()).unlink()
     elif what == "the manifest":
         (folder / "manifest.json").unlink()
     else:
-        root.forget("segments", "key")
+        root.place.remove(name_of("key"))
     with pytest.raises(DamagedArtefactError, match="segments/key"):
         GroupReader(root, artefact).read("layer")
 
@@ -105,7 +107,7 @@ def test_a_chunk_that_is_missing_cut_or_changed_is_named_and_written_anew(
     root: Root, values: np.ndarray, shard_rows: int
 ) -> None:
     artefact = publish(root, values, shard_rows=shard_rows)
-    stored = sorted(path for path in path_of(root, "segments", "key").glob("layer/c/**/*") if path.is_file())
+    stored = sorted(path for path in path_of(root, "key").glob("layer/c/**/*") if path.is_file())
     assert len(stored) == -(-len(values) // shard_rows)
     chunk_rows = 4 if shard_rows == 4 else 2
     for number, path in enumerate(stored):
@@ -120,7 +122,7 @@ def test_a_chunk_that_is_missing_cut_or_changed_is_named_and_written_anew(
             rows = f"array 'layer', rows {first} to {min(first + chunk_rows, len(values)) - 1} "
             assert rows in str(found.value) or (shard_rows == 6 and "array 'layer', rows" in str(found.value))
             assert (found.value.stage, found.value.key) == ("segments", "key")
-        root.forget("segments", "key")
+        root.place.remove(name_of("key"))
         assert publish(root, values, shard_rows=shard_rows) == artefact
         np.testing.assert_array_equal(GroupReader(root, artefact).read("layer"), values)
 
@@ -128,7 +130,7 @@ def test_a_chunk_that_is_missing_cut_or_changed_is_named_and_written_anew(
 @pytest.mark.parametrize("shard_rows", [4, 6], ids=["chunks", "shards"])
 def test_chunks_of_zeros_are_written_and_missed_like_all_others(root: Root, shard_rows: int) -> None:
     artefact = publish(root, np.zeros((10, 4, 3), np.float32), shard_rows=shard_rows)
-    stored = [path for path in path_of(root, "segments", "key").glob("layer/c/**/*") if path.is_file()]
+    stored = [path for path in path_of(root, "key").glob("layer/c/**/*") if path.is_file()]
     assert len(stored) == -(-10 // shard_rows)
     assert sum(path.stat().st_size for path in stored) >= 10 * 4 * 3 * 4
     stored[0].unlink()
@@ -151,7 +153,7 @@ def test_who_wrote_an_artefact_is_kept_and_is_no_part_of_its_identity(
     root: Root, values: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     artefact = publish(root, values)
-    manifest = json.loads((path_of(root, "segments", "key") / "manifest.json").read_text())
+    manifest = json.loads((path_of(root, "key") / "manifest.json").read_text())
     assert manifest["written_by"]["numpy"] == np.__version__
     monkeypatch.setattr(arrays, "_versions", lambda: {"numpy": "another"})
     assert publish(root, values, "other").digest == artefact.digest
@@ -159,8 +161,8 @@ def test_who_wrote_an_artefact_is_kept_and_is_no_part_of_its_identity(
 
 def test_another_groups_chunk_in_its_place_is_noticed(root: Root, values: np.ndarray) -> None:
     mine, other = publish(root, values, "mine"), publish(root, values[::-1].copy(), "other")
-    chunk = next(path for path in path_of(root, "segments", "other").glob("layer/c/0/**/*") if path.is_file())
-    target = path_of(root, "segments", "mine") / chunk.relative_to(path_of(root, "segments", "other"))
+    chunk = next(path for path in path_of(root, "other").glob("layer/c/0/**/*") if path.is_file())
+    target = path_of(root, "mine") / chunk.relative_to(path_of(root, "other"))
     target.write_bytes(chunk.read_bytes())
     GroupReader(root, other).read("layer")
     with pytest.raises(DamagedArtefactError, match="rows 0 to 3"):
@@ -184,17 +186,17 @@ def test_what_raises_publishes_nothing_and_leaves_the_old(root: Root) -> None:
 
 def test_an_artefact_that_another_run_has_published_stays(root: Root, values: np.ndarray) -> None:
     first = publish(root, values)
-    before = path_of(root, "segments", "key").stat().st_ino
+    before = path_of(root, "key").stat().st_ino
     assert publish(root, values) == first
-    assert path_of(root, "segments", "key").stat().st_ino == before
+    assert path_of(root, "key").stat().st_ino == before
     np.testing.assert_array_equal(GroupReader(root, first).read("layer"), values)
     assert not list(Path(root.where("staging")).iterdir())
 
 
-def test_what_is_forgotten_is_published_anew(root: Root, values: np.ndarray) -> None:
+def test_what_is_removed_is_published_anew(root: Root, values: np.ndarray) -> None:
     publish(root, values)
-    root.forget("segments", "key")
-    root.forget("segments", "key")
+    root.place.remove(name_of("key"))
+    root.place.remove(name_of("key"))
     artefact = publish(root, values + 1)
     np.testing.assert_array_equal(GroupReader(root, artefact).read("layer"), values + 1)
 
@@ -229,32 +231,21 @@ def test_a_checkpoint_reads_back_and_its_file_is_a_function_of_its_content(root:
     metadata = {"accuracy": 0.5, "seed": 1, "checkpoint": "final", "architecture": "x"}
     digests = set()
     for key in ("one", "two", "three"):
-        digests.add(write_checkpoint(root, key, "final", weights, metadata))
+        digests.add(write_checkpoint(root, f"networks/{key}", "final", weights, metadata))
     (digest,) = digests
-    read = read_checkpoint(root, "one", "final", digest)
+    network = Artefact("networks", "one", "networks/one", digest)
+    read = read_checkpoint(root, network, "final")
     assert read.keys() == weights.keys()
     np.testing.assert_array_equal(read["b"], weights["b"])
-    path = path_of(root, "networks", "one") / "final.safetensors"
+    path = Path(root.where("networks/one/final.safetensors"))
     content = bytearray(path.read_bytes())
     content[-1] ^= 1
     path.write_bytes(content)
     with pytest.raises(DamagedArtefactError, match="not what was written"):
-        read_checkpoint(root, "one", "final", digest)
+        read_checkpoint(root, network, "final")
     path.unlink()
     with pytest.raises(DamagedArtefactError, match="missing"):
-        read_checkpoint(root, "one", "final", digest)
-
-
-def test_a_changed_document_is_noticed(root: Root) -> None:
-    digest = publish_document(root, "matches", "key", {"similarity": 0.25, "x": [1, 2]})
-    assert read_document(root, "matches", "key", digest)["x"] == [1, 2]
-    path = path_of(root, "matches", "key")
-    path.write_text(path.read_text().replace("0.25", "0.75"))
-    with pytest.raises(DamagedArtefactError, match="not what was written"):
-        read_document(root, "matches", "key", digest)
-    os.truncate(path, 5)
-    with pytest.raises(DamagedArtefactError, match="cannot be read"):
-        read_document(root, "matches", "key", digest)
+        read_checkpoint(root, network, "final")
 
 
 def test_digests_see_content_and_nothing_else() -> None:
@@ -270,15 +261,21 @@ def test_digests_see_content_and_nothing_else() -> None:
 
 def test_a_root_of_another_format_is_refused_and_left_alone(tmp_path: Path) -> None:
     (tmp_path / "spanmatch.json").write_text('{"format": 99}')
-    with pytest.raises(UnusableRootError, match=r"`root` must have storage format 2 or older, got 99"):
+    with pytest.raises(
+        UnusableRootError, match=rf"`root` must have storage format {FORMAT} or older, got 99"
+    ):
         Root.prepare(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["spanmatch.json"]
 
 
-def test_a_root_of_an_older_format_is_used_and_marked_anew(tmp_path: Path) -> None:
-    (tmp_path / "spanmatch.json").write_text('{"format": 1}')
+@pytest.mark.parametrize("older", range(1, FORMAT))
+def test_a_root_of_an_older_format_is_used_and_marked_anew(older: int, tmp_path: Path) -> None:
+    (tmp_path / "spanmatch.json").write_text(json.dumps({"format": older}))
+    assert Root.at(tmp_path).is_older
+    assert not Root.prepare(tmp_path).is_older
+    assert json.loads((tmp_path / "spanmatch.json").read_text()) == {"format": FORMAT}
     Root.prepare(tmp_path)
-    assert json.loads((tmp_path / "spanmatch.json").read_text()) == {"format": 2}
+    assert not Root.at(tmp_path / "absent").is_older
 
 
 def test_a_root_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
