@@ -48,9 +48,7 @@ class ProfileUnit(Unit):
 def plan(wanted: Wanted, done: Complete) -> dict[LayerPair, ProfileUnit]:
     """One match profile for each pair whose statistic is there."""
     return {
-        pair: ProfileUnit(
-            wanted.shown(pair), statistic, wanted.neurons_of(pair)
-        )
+        pair: ProfileUnit(wanted.shown(pair), statistic, wanted.neurons_of(pair))
         for pair in wanted.pairs
         if (statistic := statistic_of(wanted, done, pair)) is not None
     }
