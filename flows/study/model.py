@@ -112,6 +112,7 @@ class Study(Strict):
     measures: list[str] = Field(
         ["all"],
         min_length=1,
+        validate_default=True,
         description="Measures of similarity beside the matches, by name; all: every one that there is.",
     )
     root: str = Field(
