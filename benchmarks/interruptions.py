@@ -18,6 +18,9 @@ from pathlib import Path
 import yaml
 
 from benchmarks.clock import markdown
+from storage.records import Records
+from storage.root import Root
+from tasks.stages import STAGES
 
 STUDY = {
     "name": "interrupted",
@@ -51,8 +54,8 @@ def results(folder: Path) -> list[str]:
 
 
 def records(folder: Path) -> int:
-    stages = ("networks", "segments", "grams", "profiles", "matches")
-    return sum(len(list((folder / "root" / "cache" / stage).glob("*"))) for stage in stages)
+    kept = Records(Root.at(folder / "root"))
+    return sum(len(keys) for stage in STAGES for keys in kept.kept(stage).values())
 
 
 def main() -> None:

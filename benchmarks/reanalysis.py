@@ -1,7 +1,7 @@
 """What a further ε costs beside an empty flow of as many tasks: ``python -m benchmarks.reanalysis``.
 
-The study is small, and each run is a process of its own on one Prefect server, so that orchestration is
-measured.
+Each run is a process of its own on one Prefect server, as a worker starts it. The study is small, so that
+what is measured is the orchestration; the matching itself is measured apart, without Prefect and Dask.
 """
 
 import argparse
@@ -11,27 +11,26 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import httpx
-from tasks.records import Cache
 
 from benchmarks.clock import markdown
 from benchmarks.empty_flow import report
 from flows.command.server import PrefectServer
+from flows.command.status import planned_stages
 from flows.deployed import reanalyse, run_study
-from flows.run.plan import Done, walk
+from flows.run.prepared import look
 from flows.study.growth import grown
 from flows.study.kept import find_study
 from flows.study.model import Study
 from flows.study.resolve import resolve
-from storage.root import Root, Stage
-from tasks.matches import find_matches
-from tasks.unit import Unit
+from tasks.matches import MatchUnit, compute
+from tasks.statistic import Reading
 
 OURS, EMPTY = "benchmarks.reanalysis", "benchmarks.empty_flow"
 LAYERS = 16
@@ -58,23 +57,13 @@ def ours(root: str, epsilon: float | None) -> Callable[[], object]:
 def arithmetic(root: str, epsilon: float) -> float:
     """Return the seconds that the matching itself takes, all units one after the other."""
     study, _ = find_study(root)
-    place = Root.at(root)
-    cache = Cache(place)
-    units: list[Any] = []
-
-    def found(stage: Stage, planned: Mapping[Any, Unit]) -> dict[Any, Done]:
-        if stage == "matches":
-            units.extend(planned.values())
-        records = cache.look_up_all(planned.values())
-        return {name: Done(unit, record) for name, unit in planned.items() if (record := records[unit.key])}
-
-    wanted = grown(study, epsilons=[epsilon])
-    walk(wanted, resolve(wanted, place), found)
-    new = [unit for unit in units if unit.epsilon == epsilon]
-    find_matches(place, replace(new[0], epsilon=0.9))  # what is imported once
-    before = time.perf_counter()
+    prepared = look(grown(study, epsilons=[epsilon]))
+    planned = planned_stages(prepared)["matches"].units
+    new = [cast("MatchUnit", unit) for unit in planned if cast("MatchUnit", unit).epsilon == epsilon]
+    compute(prepared.root, [replace(new[0], epsilon=0.9)], Reading(prepared.root))  # what is imported once
+    reading, before = Reading(prepared.root), time.perf_counter()
     for unit in new:
-        find_matches(place, unit)
+        compute(prepared.root, [unit], reading)
     return time.perf_counter() - before
 
 

@@ -1,7 +1,7 @@
 """Print what keeping activations costs: ``python -m benchmarks.storage [--quick]``.
 
-Real activations are written, read and reduced as a study does under each compression, in turn in one process
-with torch and BLAS on one thread each.
+Real activations, written, read and reduced as a study does, digests included, under each compression; then
+extraction beside the bare forward pass. All in turn, in one process; torch and BLAS on one thread each.
 """
 
 import argparse
@@ -12,6 +12,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -21,21 +22,24 @@ import numpy as np
 import torch
 import zarr
 from numpy.typing import NDArray
-from tasks.grams import pieces, reduce_blocks
+from spanmatch.networks.devices import deterministic
 from torch import nn
 from zarr.abc.codec import BytesBytesCodec
 from zarr.codecs import BloscCodec, ZstdCodec
 
 from benchmarks.clock import in_turn, markdown
-from spanmatch import GramMatrix
+from spanmatch.matching.comoments import CoMoments
+from spanmatch.matching.deviations import blocks, deviations
 from spanmatch.networks.activations import extract
 from spanmatch.networks.architectures import build
 from spanmatch.networks.data import Images, load_dataset
-from spanmatch.networks.determinism import deterministic
 from spanmatch.networks.layers import DEFAULT, choose
 from spanmatch.networks.probing import list_layers
-from storage.arrays import COMPRESSORS, Artefact, GroupReader, GroupWriter
-from storage.root import Root
+from storage.arrays import COMPRESSORS, GroupReader, GroupWriter
+from storage.root import Artefact, Root
+from tasks import reduction as comoments
+from tasks.reduction import CoMomentsUnit, SegmentLayer
+from tasks.statistic import Reading
 from tasks.writing import BackgroundWriter, LayerWriter
 
 Layers = dict[str, NDArray[np.float32]]
@@ -92,26 +96,42 @@ def subject_of(sizes: Sizes) -> Subject:
     return Subject(network, layers, pictures)
 
 
-def write(root: Root, key: str, layers: Layers, way: Way) -> Artefact:
+def write(root: Root, key: str, layers: Layers, way: Way) -> dict[str, Artefact]:
     """Write layers as extraction does, all of them at once."""
-    with root.publish(root.artefact("segments", key)) as folder:
-        group = GroupWriter(folder, {}, way.compressors)
+    with ExitStack() as publishing:
+        writers = writers_of(
+            root, key, {name: len(values) for name, values in layers.items()}, way, publishing
+        )
         with BackgroundWriter() as background:
             for name, values in layers.items():
-                LayerWriter(group, name, len(values), way.dtype).append(values, background)
-        return Artefact("segments", key, group.finish())
+                writers[name].append(values, background)
+        return {
+            name: Artefact("segments", key, place(key, name), writer.group.finish())
+            for name, writer in writers.items()
+        }
+
+
+def writers_of(
+    root: Root, key: str, images: Mapping[str, int], way: Way, publishing: ExitStack
+) -> dict[str, LayerWriter]:
+    """Begin a group for each layer."""
+    folders = {name: publishing.enter_context(root.publish(place(key, name))) for name in images}
+    return {
+        name: LayerWriter(GroupWriter(folder, {}, way.compressors), name, images[name], way.dtype)
+        for name, folder in folders.items()
+    }
+
+
+def place(key: str, layer: str) -> str:
+    return f"segments/{key}/{layer}.zarr"
 
 
 def extract_to(root: Root, subject: Subject, way: Way) -> float:
     """Extract as a study does, writing beside the forward passes; return the time, without the clearing."""
     start = time.perf_counter()
-    with root.publish(root.artefact("segments", "extracted")) as folder:
-        folder.mkdir()
-        groups = {layer: GroupWriter(folder / layer, {}, way.compressors) for layer in subject.layers}
-        writers = {
-            layer: LayerWriter(group, layer, len(subject.images), way.dtype)
-            for layer, group in groups.items()
-        }
+    with ExitStack() as publishing:
+        images = dict.fromkeys(subject.layers, len(subject.images))
+        writers = writers_of(root, "extracted", images, way, publishing)
         with BackgroundWriter() as background:
             passes = extract(
                 subject.network,
@@ -122,10 +142,10 @@ def extract_to(root: Root, subject: Subject, way: Way) -> float:
             )
             for _ in passes:
                 pass
-        for group in groups.values():
-            group.finish()
+        for writer in writers.values():
+            writer.group.finish()
     spent = time.perf_counter() - start
-    root.forget("segments", "extracted")
+    root.place.remove("segments/extracted")
     return spent
 
 
@@ -139,24 +159,24 @@ def forward(subject: Subject) -> float:
 
 
 def product(layers: Layers, rows: Mapping[str, int]) -> None:
-    """Sum the Gram matrices of arrays in memory, chunk by chunk."""
+    """Sum the co-moments of arrays in memory with themselves, chunk by chunk."""
     for name, values in layers.items():
-        gram = GramMatrix.zeros(values.shape[2], values.shape[2])
+        total = CoMoments.zeros(values.shape[2], values.shape[2])
         for first in range(0, len(values), rows[name]):
-            samples = values[first : first + rows[name]].reshape(-1, values.shape[2])
-            gram.update(samples, samples)
+            for block in blocks(values[first : first + rows[name]].reshape(-1, values.shape[2])):
+                centred = deviations(block)
+                total.update(centred, centred)
 
 
-def reduction(root: Root, layers: Layers, artefact: Artefact) -> None:
+def reduction(root: Root, artefacts: Mapping[str, Artefact]) -> None:
     """Sum the same from what is stored, as a worker does."""
-    group = GroupReader(root, artefact)
-    for name in layers:
-        for blocks in pieces(group.blocks(name)):
-            reduce_blocks(root, name, artefact, artefact, blocks)
+    for name, artefact in artefacts.items():
+        layer = SegmentLayer(name, artefact, artefact.digest)
+        comoments.compute(root, [CoMomentsUnit(name, layer, layer, name, name, 0.0)], Reading(root))
 
 
 def stored_bytes(root: Root, key: str) -> int:
-    folder = Path(root.where(root.artefact("segments", key)))
+    folder = Path(root.where(f"segments/{key}"))
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
@@ -170,18 +190,18 @@ def rows(subject: Subject, root: Root, ways: Sequence[Way], runs: int) -> Iterat
     size = sum(values.nbytes for values in layers.values())
     for number, way in enumerate(ways):
         key = f"way{number}"
-        artefact = write(root, key, layers, way)
-        group = GroupReader(root, artefact)
+        artefacts = write(root, key, layers, way)
+        groups = {name: GroupReader(root, artefact) for name, artefact in artefacts.items()}
 
         def again(way: Way = way) -> float:
             start = time.perf_counter()
             write(root, "again", layers, way)
             spent = time.perf_counter() - start
-            root.forget("segments", "again")
+            root.place.remove("segments/again")
             return spent
 
-        def read(group: GroupReader = group) -> None:
-            for name in layers:
+        def read(groups: Mapping[str, GroupReader] = groups) -> None:
+            for name, group in groups.items():
                 for block in range(group.blocks(name)):
                     group.read_block(name, block)
 
@@ -189,10 +209,10 @@ def rows(subject: Subject, root: Root, ways: Sequence[Way], runs: int) -> Iterat
         (reading,) = in_turn(read, runs=runs)
         passes = [(forward(subject), extract_to(root, subject, way)) for _ in range(runs)]
         bare, extracting = (median(times) for times in zip(*passes, strict=True))
-        chunks = {name: len(group.read_block(name, 0)) for name in layers}
+        chunks = {name: len(group.read_block(name, 0)) for name, group in groups.items()}
         inner, from_disk = in_turn(
             lambda chunks=chunks: product(layers, chunks),
-            lambda artefact=artefact: reduction(root, layers, artefact),
+            lambda artefacts=artefacts: reduction(root, artefacts),
             runs=runs,
         )
         chosen = way.dtype == "float32" and way.compressors == COMPRESSORS
@@ -204,7 +224,7 @@ def rows(subject: Subject, root: Root, ways: Sequence[Way], runs: int) -> Iterat
             f"{bare / extracting:.0%}",
             f"{inner / from_disk:.0%}",
         )
-        root.forget("segments", key)
+        root.place.remove(f"segments/{key}")
 
 
 def main() -> None:

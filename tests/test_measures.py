@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from flows.study.model import Study
 from spanmatch import GramMatrix, match_profile
 from spanmatch.measures import MEASURES, PASSES, Evidence, Measure, evaluate, measure_named, register
 
@@ -173,3 +174,10 @@ def test_every_measure_is_documented():
         (row,) = [row for row in rows if row.startswith(f"| `{name}` ")]
         (number,) = re.findall(r"arXiv (\d{4}\.\d{4,5})", measure.reference)
         assert f"https://arxiv.org/abs/{number}" in row
+
+
+@pytest.mark.parametrize("said", [{}, {"measures": "all"}, {"measures": ["all"]}])
+def test_a_study_that_names_no_measure_asks_for_all(said):
+    named = {"name": "a", "dataset": "digits", "architecture": "vgg9-digits", "root": "root"}
+    study = Study(**named, seeds=[0, 1], images=10, epsilons=[0.5], **said)
+    assert study.measures == list(MEASURES)

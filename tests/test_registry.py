@@ -8,9 +8,9 @@ from pipeline import quick
 from flows.run.prepared import look
 from spanmatch.errors import InputValueError
 from storage.records import Found
-from tasks.stages import KINDS, STAGES, registered
 from tasks.running import TASKS
 from tasks.stage import Form, Stage
+from tasks.stages import KINDS, STAGES, registered
 from tasks.wanted import Wanted
 
 EACH = pytest.mark.parametrize("stage", STAGES.values(), ids=STAGES)
