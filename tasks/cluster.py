@@ -11,7 +11,7 @@ from contextvars import ContextVar
 from types import TracebackType
 from typing import Any
 
-from distributed import CancelledError, Client, Future, KilledWorker, LocalCluster, rpc, wait
+from distributed import CancelledError, Client, Future, KilledWorker, LocalCluster, Security, rpc, wait
 
 from spanmatch.errors import SpanmatchError
 from tasks.children import SILENT, light_workers, silent_dask
@@ -247,7 +247,7 @@ def check_scheduler(address: str) -> None:
     """
     try:
         asyncio.run(_identify(address))
-    except (OSError, ValueError, TypeError, TimeoutError) as error:  # TypeError: TLS without a certificate
+    except (OSError, ValueError, TypeError, TimeoutError) as error:  # TypeError: TLS that is not set up
         reason = " ".join(str(error).split()) or f"no answer within {_CONNECT_SECONDS} s"
         message = (
             f"`scheduler` must be the address of a Dask scheduler that answers, got {address!r} ({reason}); "
@@ -258,7 +258,8 @@ def check_scheduler(address: str) -> None:
 
 async def _identify(address: str) -> None:
     """Ask who answers; a client would take half a minute to give up, and complain when it is dropped."""
-    async with rpc(address) as peer:
+    tls = Security().get_connection_args("client")  # as Dask is configured, and its clients take it
+    async with rpc(address, connection_args=tls) as peer:
         identity = await asyncio.wait_for(peer.identity(), _CONNECT_SECONDS)
     if identity.get("type") != "Scheduler":
         raise ValueError(f"a {identity.get('type')} answers there")

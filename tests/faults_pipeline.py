@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from faults import Fault
 from faults_bugs import BUGS
+from faults_dask import DASK
 from faults_process import PROCESS
 from faults_results import RESULTS
 from faults_roots import ROOTS
@@ -140,4 +141,4 @@ EQUAL = [
     ),
 ]  # fmt: skip
 
-FAULTS: list[Fault] = [*EQUAL, *ROOTS, *PROCESS, *RESULTS, *BUGS]
+FAULTS: list[Fault] = [*EQUAL, *ROOTS, *PROCESS, *DASK, *RESULTS, *BUGS]
