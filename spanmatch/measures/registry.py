@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
 from spanmatch.errors import InputValueError
+from spanmatch.measures.linear_cka import LINEAR_CKA
 from spanmatch.measures.maximum_match import MAXIMUM_MATCH
 from spanmatch.measures.measure import Measure
 
@@ -31,6 +32,7 @@ def register(measures: Iterable[Measure]) -> Mapping[str, Measure]:
 MEASURES = register(
     [
         MAXIMUM_MATCH,
+        LINEAR_CKA,
     ]
 )
 
