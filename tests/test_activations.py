@@ -149,6 +149,20 @@ def test_float16_that_overflows_says_to_take_float32() -> None:
     assert whole(Scaled(7e4), ("relu",), ones)["relu"].max() == np.float32(7e4)
 
 
+def test_float64_keeps_what_means_have_beyond_float32() -> None:
+    some = images(3, 1, 6, 6)
+    found = {
+        dtype: whole(Scaled(1.0), ("scale",), some, dtype=dtype, positions="mean")["scale"]
+        for dtype in ("float32", "float64")
+    }
+    exact = some.stored.astype(np.float64).mean(axis=(2, 3))[:, None]
+    assert found["float64"].dtype == np.float64
+    np.testing.assert_allclose(found["float64"], exact, rtol=1e-14)
+    np.testing.assert_allclose(found["float32"], found["float64"], rtol=1e-5)
+    wide = whole(Scaled(1.0), ("scale",), some, dtype="float64")["scale"]
+    np.testing.assert_array_equal(wide, whole(Scaled(1.0), ("scale",), some)["scale"])
+
+
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 def test_one_value_that_is_not_finite_is_found(bad: float) -> None:
     some = images(5, 1, 6, 6)
@@ -251,7 +265,7 @@ def test_neither_images_nor_torch_are_changed() -> None:
         ({"positions": 0}, r"`positions` must be 'all', 'mean' or a number of at least 1, got 0"),
         ({"positions": "some"}, r"`positions` must be .*, got 'some'"),
         ({"positions": True}, r"`positions` must be .*, got True"),
-        ({"dtype": "float64"}, r"`dtype` must be one of: float32, float16; got 'float64'"),
+        ({"dtype": "int8"}, r"`dtype` must be one of: float32, float16, float64; got 'int8'"),
         ({"batch_size": 0}, r"`batch_size` must be at least 1, got 0"),
         ({"device": "tpu"}, r"`device` must be one of: auto, cpu, cuda; got 'tpu'"),
         ({"layers": []}, r"`layers` and `images` must not be empty, got 0 and 2"),

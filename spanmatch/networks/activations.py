@@ -159,10 +159,14 @@ class _Taking:
         low, high = _range(seen)
         if not (math.isfinite(low) and math.isfinite(high)):
             raise NonFiniteActivationsError(layer.name)
-        values = select_positions(arranged, self.positions, image_ids, self.position_seed, counted)
+        kept = getattr(torch, self.dtype)
+        precision = torch.promote_types(kept, torch.float32)
+        values = select_positions(
+            arranged, self.positions, image_ids, self.position_seed, counted, precision=precision
+        )
         # always a copy, since the next operation may work in place, and one in the order of memory: laying
         # neurons out last here would take five times as long, and whoever stores them copies them anyway
-        array: Activations = values.to("cpu", getattr(torch, self.dtype), copy=True).numpy()
+        array: Activations = values.to("cpu", kept, copy=True).numpy()
         largest = max(-low, high)
         if largest > float(np.finfo(array.dtype).max) and np.isinf(array).any():
             raise Float16OverflowError(layer.name, largest)

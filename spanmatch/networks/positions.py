@@ -78,6 +78,8 @@ def select_positions(
     image_ids: Sequence[str],
     seed: int,
     counts: torch.Tensor | None = None,
+    *,
+    precision: torch.dtype = torch.float32,
 ) -> torch.Tensor:
     """Return the wanted positions of activations (images, positions, neurons).
 
@@ -87,10 +89,12 @@ def select_positions(
         Activations, which of their positions are wanted, and what a draw depends on.
     counts
         (images, positions): which of them count; all for None. What is left out is NaN.
+    precision
+        In which means are taken.
     """
     total = values.shape[1]
     if positions == "mean":
-        return _mean(values, counts)
+        return _mean(values, counts, precision)
     if positions != "all" and positions < total:
         known = None if counts is None else counts.cpu().numpy()
         drawn = torch.from_numpy(draw_positions(image_ids, total, positions, seed, known)).to(values.device)
@@ -99,8 +103,8 @@ def select_positions(
     return values if counts is None else values.masked_fill(~counts.unsqueeze(2), torch.nan)
 
 
-def _mean(values: torch.Tensor, counts: torch.Tensor | None) -> torch.Tensor:
+def _mean(values: torch.Tensor, counts: torch.Tensor | None, precision: torch.dtype) -> torch.Tensor:
     if counts is None:
-        return values.mean(dim=1, keepdim=True, dtype=torch.float32)
+        return values.mean(dim=1, keepdim=True, dtype=precision)
     kept = values.masked_fill(~counts.unsqueeze(2), 0)
-    return kept.sum(dim=1, keepdim=True, dtype=torch.float32) / counts.sum(dim=1)[:, None, None]
+    return kept.sum(dim=1, keepdim=True, dtype=precision) / counts.sum(dim=1)[:, None, None]

@@ -2,5 +2,5 @@
 
 from typing import Literal, TypeAlias, get_args
 
-StoredDtype: TypeAlias = Literal["float32", "float16"]
+StoredDtype: TypeAlias = Literal["float32", "float16", "float64"]
 STORED_DTYPES: tuple[StoredDtype, ...] = get_args(StoredDtype)
