@@ -54,7 +54,8 @@ def encrypted(_: Path) -> None:
         protocol="tls",
         host="127.0.0.1",
         security=made,
-        dashboard_address=None,
+        dashboard_address="127.0.0.1:0",
+        scheduler_kwargs={"dashboard": False},
         silence_logs=logging.CRITICAL,
     ) as workers:
         address = workers.scheduler_address

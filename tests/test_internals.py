@@ -1,6 +1,7 @@
-"""What `tasks.internals` takes for granted about Python, Dask and Prefect, each asked of the real thing."""
+"""What `tasks.internals`, and `tasks.mendable` by name, take for granted, asked of the real thing."""
 
 import json
+import logging
 import multiprocessing
 import os
 import signal
@@ -12,15 +13,19 @@ from multiprocessing import spawn
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
+import torch
 from conftest import Environment
 from distributed import Client, KilledWorker, LocalCluster
 from pipeline import in_this_process
+from prefect.exceptions import PrefectHTTPStatusError
 from services import until
 
 from tasks import internals
 from tasks.cluster import Cluster
 from tasks.interrupts import children_uninterrupted
+from tasks.mendable import explained
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="workers are forked on Linux alone")
 
@@ -110,7 +115,13 @@ def test_once_the_resource_tracker_runs_starting_it_unblocks_no_interrupt() -> N
 
 def test_a_killed_worker_says_how_many_died_and_where_the_last_was() -> None:
     with LocalCluster(
-        n_workers=1, processes=False, protocol="tcp", host="127.0.0.1", dashboard_address=None
+        n_workers=1,
+        processes=False,
+        protocol="tcp",
+        host="127.0.0.1",
+        dashboard_address="127.0.0.1:0",
+        scheduler_kwargs={"dashboard": False},
+        silence_logs=logging.CRITICAL,
     ) as workers:
         (last,) = workers.scheduler.workers.values()
         killed = KilledWorker("piece", last, 3)
@@ -147,3 +158,22 @@ def test_what_a_task_of_a_thread_pool_came_to_is_known_here(env: Environment, tm
     assert done.stdout, f"`known_state`: {done.stderr}"
     found = json.loads(done.stdout.splitlines()[-1])
     assert found == ["Completed", "Failed"], f"`known_state`: tasks leave {found} in their futures"
+
+
+@pytest.mark.parametrize(
+    ("error", "advice"),
+    [
+        (torch.OutOfMemoryError("CUDA out of memory"), "a piece of work must fit into memory"),
+        (httpx.ConnectError("refused"), "`PREFECT_API_URL` must be"),
+        (
+            PrefectHTTPStatusError(
+                "503", request=httpx.Request("GET", "http://x"), response=httpx.Response(503)
+            ),
+            "`PREFECT_API_URL` must be",
+        ),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_errors_that_are_told_by_their_names_have_them(error: Exception, advice: str) -> None:
+    found = explained(error)
+    assert advice in str(found), f"`explained`: {type(error)} is called otherwise, and is shown as a bug"
