@@ -265,4 +265,5 @@ def test_too_few_samples_are_one_more_without_means():
     ):
         match_profile(gram.centred)
     assert (gram.centred + gram.centred).degrees_of_freedom == 10
+    assert gram.centred.centred.degrees_of_freedom == 5
     assert GramMatrix.zeros(2, 2).centred.degrees_of_freedom == 0
