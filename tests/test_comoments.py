@@ -78,7 +78,7 @@ def hard_layer(rng, samples, offset, scale, kind):
 @given(
     seed=st.integers(0, 10**6),
     samples=st.sampled_from([1, 2, 7, 40, 127, 128, 129, 300]),
-    offset=st.sampled_from([0.0, 3.0, 1e6, 1e12]),
+    offset=st.sampled_from([0.0, 3.0, 1e6, 1e9, 1e12]),
     scale=st.sampled_from([1.0, 1e-150, 1e138]),
     kind=st.sampled_from(["normal", "steps", "once", "bits"]),
     cuts=st.lists(st.integers(0, 300), max_size=5),
@@ -97,6 +97,20 @@ def test_errors_are_within_what_is_said(seed, samples, offset, scale, kind, cuts
     assert worst(gram.centred.matrix, x, gram.centred.roundings) <= 1
     assert worst(gram.matrix, x, gram.roundings, centred=False) <= 1
     assert gram.centred.dead_y.tolist()[-1:] == [1]
+
+
+@pytest.mark.parametrize("kind", ["normal", "steps", "once", "bits"])
+@pytest.mark.parametrize("offset", [0.0, 1e6, 1e9, 1e12])
+def test_means_err_by_few_roundings_of_a_deviation(kind, offset):
+    for seed, samples in enumerate((2, 25, 60, 128, 129, 700)):
+        x = hard_layer(np.random.default_rng(seed), samples, offset, 1.0, kind)
+        found = deviations(x)
+        for column, shift, rest in zip(x.T, found.shift, found.remainder, strict=True):
+            values = [Fraction(float(v)) for v in column]
+            mean = sum(values) / samples
+            squares = sum((v - mean) ** 2 for v in values) / samples
+            error = Fraction(float(shift)) + Fraction(float(rest)) - mean
+            assert error**2 <= squares * (17 * HALF_UNIT) ** 2
 
 
 @pytest.mark.parametrize("kind", ["normal", "steps", "once", "bits"])
@@ -251,4 +265,5 @@ def test_too_few_samples_are_one_more_without_means():
     ):
         match_profile(gram.centred)
     assert (gram.centred + gram.centred).degrees_of_freedom == 10
+    assert gram.centred.centred.degrees_of_freedom == 5
     assert GramMatrix.zeros(2, 2).centred.degrees_of_freedom == 0

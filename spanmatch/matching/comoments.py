@@ -138,6 +138,11 @@ class CoMoments:
             return CoMoments.zeros(self.n_x, self.n_y)
         return CoMoments(self.products.copy(), self.mean_x, self.mean_y, self.n_samples, self.roundings)
 
+    def without_means(self, further_roundings: int) -> "CoMoments":
+        """Return the co-moments, not copied, of activations less their means, and so many more roundings."""
+        zeros = np.zeros_like(self.mean_x), np.zeros_like(self.mean_y)
+        return CoMoments(self.products, *zeros, self.n_samples, self.roundings + further_roundings)
+
     def uncentred(self) -> FloatArray:
         """Return the sum over samples of x yᵀ, (n_x, n_y), a new array."""
         of_means: FloatArray = np.multiply.outer(self.mean_x.sum(axis=0), self.mean_y.sum(axis=0))

@@ -50,7 +50,7 @@ class Deviations:
 
     @property
     def roundings(self) -> int:
-        """Additions behind any co-moment of this block, as `CoMoments.roundings`."""
+        """Bound of the rounding errors of the co-moments of this block, as `CoMoments.roundings`."""
         if self.n_samples == 1:
             return 0
         rows = len(self.values)
@@ -107,15 +107,17 @@ def _centre(groups: FloatArray) -> tuple[FloatArray, FloatArray]:
     shift = _near_first(_sum(groups) / count, groups[:, 0])
     groups -= shift[:, None]
     remainder = np.zeros_like(shift)
+    rest = _sum(groups) / count
     for _ in range(3):
-        rest = _sum(groups) / count
-        remainder += rest
         # Some squares bound all from below: enough to see that what is left is nothing.
-        nothing = count * rest**2 <= NEGLIGIBLE * (groups[:, ::16] ** 2).sum(axis=1)
-        if nothing.all():
+        some = (groups[:, ::16] ** 2).sum(axis=1)
+        much = np.where(count * rest**2 > NEGLIGIBLE * some, rest, 0)
+        if not much.any():
             break
-        groups -= np.where(nothing, 0, rest)[:, None]
-    return two_sum(shift, remainder)
+        groups -= much[:, None]
+        remainder += much
+        rest = _sum(groups) / count
+    return two_sum(shift, remainder + rest)
 
 
 def _centre_means(

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from spanmatch.errors import InputValueError
-from spanmatch.matching.certificate import EPS, SMALLEST_EPSILON
+from spanmatch.matching.certificate import EPS
 from spanmatch.matching.comoments import CoMoments, merged_roundings
 from spanmatch.matching.deviations import blocks, deviations
 from spanmatch.matching.inputs import FloatArray, paired_activations, refuse_values
@@ -255,30 +255,11 @@ class GramMatrix:
         uncentred (`from_parts`) has lost digits to the means: `roundings` grow as squared lengths exceed the
         centred ones, and neurons within 1e-6 of their mean, relatively, count as constant.
         """
-        parts, beyond = list(self._parts), 0
+        parts, beyond = self._parts, 0
         if self._kept and self._kept.n_samples:
-            kept = self._kept.comoments(self.n_x)
-            x, y, xy = parts = [one + other for one, other in zip(parts, kept, strict=True)]
-            squares = np.concatenate((x.products.diagonal(), y.products.diagonal()))
-            before = self._kept.matrix.diagonal()
-            constant = squares <= SMALLEST_EPSILON**2 * before
-            of_x, of_y = constant[: self.n_x], constant[self.n_x :]
-            for part, rows, columns in ((x, of_x, of_x), (y, of_y, of_y), (xy, of_x, of_y)):
-                part.products[rows] = 0
-                part.products[:, columns] = 0
-            lost = float((before[~constant] / squares[~constant]).max(initial=0.0))
-            beyond = math.ceil(lost * self._kept.centred_roundings)
-        x, y, xy = (
-            CoMoments(
-                part.products,
-                np.zeros_like(part.mean_x),
-                np.zeros_like(part.mean_y),
-                part.n_samples,
-                part.roundings + beyond,
-            )
-            for part in parts
-        )
-        return GramMatrix(x, y, xy, centrings=self._centrings + 1)
+            parts, beyond = self._kept.merged(*parts)
+        x, y, xy = (part.without_means(beyond) for part in parts)
+        return GramMatrix(x, y, xy, centrings=max(self._centrings, 1))
 
     @property
     def matrix(self) -> FloatArray:

@@ -1,11 +1,13 @@
 """An uncentred Gram matrix that was kept somewhere, and what is known of its co-moments."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from spanmatch.errors import InputValueError
+from spanmatch.matching.certificate import SMALLEST_EPSILON
 from spanmatch.matching.comoments import CoMoments
 from spanmatch.matching.inputs import FloatArray
 from spanmatch.matching.parts import check_products, float64_array, whole_number
@@ -38,22 +40,30 @@ class KeptProducts:
             max(self.roundings, other.roundings) + 1,
         )
 
-    @property
-    def centred_roundings(self) -> int:
-        """Roundings of `comoments`, but of the product of both neurons' *uncentred* lengths."""
-        return 6 * self.roundings + 8
+    def merged(
+        self, x: CoMoments, y: CoMoments, xy: CoMoments
+    ) -> tuple[tuple[CoMoments, CoMoments, CoMoments], int]:
+        """Return co-moments of other samples with those of these, and the roundings of what has cancelled.
 
-    def comoments(self, n_x: int) -> tuple[CoMoments, CoMoments, CoMoments]:
-        """Return those of x, of y, and of both; what cancels between products and means is lost."""
-        mean = self.sums / self.n_samples
-        products = self.matrix - np.multiply.outer(mean, mean) * self.n_samples
+        Neurons within 1e-6 of their mean, relatively, count as constant: their co-moments are zero.
+        """
+        mean, count = self.sums / self.n_samples, self.n_samples
+        products = self.matrix - np.multiply.outer(mean, mean) * count
         means = np.stack((mean, np.zeros_like(mean)))
-        x, y = slice(None, n_x), slice(n_x, None)
-        of_x, of_y, of_both = (
-            CoMoments(products[one, other], means[:, one], means[:, other], self.n_samples, 0)
-            for one, other in ((x, x), (y, y), (x, y))
+        of_x, of_y = slice(None, x.n_x), slice(x.n_x, None)
+        sides = (of_x, of_x), (of_y, of_y), (of_x, of_y)
+        own_x, own_y, both = (
+            part + CoMoments(products[one, other], means[:, one], means[:, other], count, 0)
+            for part, (one, other) in zip((x, y, xy), sides, strict=True)
         )
-        return of_x, of_y, of_both
+        squares = np.concatenate((own_x.products.diagonal(), own_y.products.diagonal()))
+        before = self.matrix.diagonal()
+        constant = squares <= SMALLEST_EPSILON**2 * before
+        for part, (one, other) in zip((own_x, own_y, both), sides, strict=True):
+            part.products[constant[one]] = 0
+            part.products[:, constant[other]] = 0
+        lost = float((before[~constant] / squares[~constant]).max(initial=0.0))
+        return (own_x, own_y, both), math.ceil(lost * (6 * self.roundings + 8))
 
 
 def checked_parts(

@@ -36,7 +36,7 @@ class ScaledGram:
     n_all_x, n_all_y : int
         Numbers of neurons of the two sides, dead ones and left-out ones included.
     roundings : int
-        Additions behind each cosine, which bound its rounding error.
+        Bound of the rounding error of each cosine, as that of the GramMatrix.
     """
 
     gram: FloatArray
