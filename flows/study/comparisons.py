@@ -11,6 +11,7 @@ from typing import NamedTuple
 from flows.study.model import Study
 from spanmatch.errors import InputValueError
 from spanmatch.networks.recipe import require_checkpoints
+from spanmatch.reporting import shown_network
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class Network:
     @property
     def shown(self) -> str:
         """What people call it."""
-        return _shown(self.name)
+        return shown_network(self.name)
 
 
 class Checkpoint(NamedTuple):
@@ -79,7 +80,7 @@ class Comparison(NamedTuple):
     @property
     def shown(self) -> str:
         """What people call it."""
-        x, y = (_shown(checkpoint.network) for checkpoint in self)
+        x, y = (shown_network(checkpoint.network) for checkpoint in self)
         if self.x.moment == self.y.moment:
             return f"{x} ~ {y} · {self.x.moment}"
         return f"{x} {self.x.moment} ~ {y} {self.y.moment}"
@@ -181,9 +182,3 @@ def _checkpoint(label: str, known: Mapping[str, Network]) -> Checkpoint:
         )
     require_checkpoints([moment], network.study.training.epochs)
     return Checkpoint(name, moment)
-
-
-def _shown(network: str) -> str:
-    from spanmatch.reporting import shown_network  # takes a second to import: not before the study is sound
-
-    return shown_network(network)
