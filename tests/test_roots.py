@@ -10,6 +10,9 @@ import obstore
 import pytest
 from conftest import CREDENTIALS, TINY, Environment, results, spanmatch, write_study
 from distributed.protocol import pickle as dask_pickle
+from storage.documents import publish_document, read_document
+from tasks.grams import GramUnit, SegmentLayer
+from tasks.records import Cache
 from test_storage import publish
 
 from spanmatch.errors import SpanmatchError
@@ -17,12 +20,9 @@ from storage import bucket
 from storage.arrays import Artefact, GroupReader
 from storage.bucket import Bucket
 from storage.checkpoints import read_checkpoint, write_checkpoint
-from storage.documents import publish_document, read_document
 from storage.places import UnusableRootError
 from storage.result_files import read_critical_epsilons, write_critical_epsilons
 from storage.root import FORMAT, DamagedArtefactError, Root
-from tasks.grams import GramUnit, SegmentLayer
-from tasks.records import Cache
 
 
 @pytest.fixture

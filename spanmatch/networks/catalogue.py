@@ -5,6 +5,7 @@ Must not load torch, so that a mistyped name is answered at once.
 
 import difflib
 
+from spanmatch.clone import HAS_PIPELINE, PIPELINE
 from spanmatch.errors import InputValueError
 
 _VGG = tuple(f"vgg{depth}{norm}" for depth in (11, 13, 16, 19) for norm in ("", "-bn"))
@@ -27,7 +28,7 @@ HELD_OUT_IMAGES = {
     "imagenet": 50_000,
 }
 FOLDER_PREFIX = "folder:"
-TAKEN_MODULES = ("spanmatch", "storage", "tasks", "flows")
+TAKEN_MODULES = ("spanmatch", *(PIPELINE if HAS_PIPELINE else ()))
 
 
 def is_factory(architecture: str) -> bool:
@@ -96,7 +97,7 @@ def _require_own_name(argument: str, factory: str) -> None:
     package = factory.partition(":")[0].partition(".")[0]
     if package in TAKEN_MODULES[1:]:
         raise InputValueError(
-            f"`{argument}` must name a module that is not called as one that spanmatch installs "
+            f"`{argument}` must name a module that is not called as one of spanmatch's "
             f"({', '.join(TAKEN_MODULES)}), got {factory!r}; rename {package!r}"
         )
 

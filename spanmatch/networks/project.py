@@ -18,9 +18,9 @@ from pathlib import Path
 from pkgutil import get_importer, iter_modules
 from types import ModuleType
 
+from spanmatch.clone import ROOT
 from spanmatch.networks.catalogue import TAKEN_MODULES, is_factory
 
-_OWN = Path(__file__).parents[2]
 _IMPORTERS = ("import_module", "__import__")
 _imported: dict[str, dict[str, str]] = {}
 
@@ -163,7 +163,7 @@ def _is_installed(module: _Module) -> bool:
     return (
         not {"site-packages", "dist-packages"}.isdisjoint(path.parts)
         or any(map(path.is_relative_to, standard))
-        or (module.name.partition(".")[0] in TAKEN_MODULES and path.is_relative_to(_OWN))
+        or (module.name.partition(".")[0] in TAKEN_MODULES and path.is_relative_to(ROOT))
     )
 
 
