@@ -25,7 +25,7 @@ from flows.study.kept import find_study
 from flows.study.model import Study
 from tasks.cluster import started_ahead
 from tasks.progress import listening
-from tasks.registry import STAGES
+from tasks.stages import STAGES
 from tasks.statistic import Reading
 from tasks.work import groups
 

@@ -22,7 +22,6 @@ import numpy as np
 import torch
 import zarr
 from numpy.typing import NDArray
-from spanmatch.networks.devices import deterministic
 from torch import nn
 from zarr.abc.codec import BytesBytesCodec
 from zarr.codecs import BloscCodec, ZstdCodec
@@ -33,6 +32,7 @@ from spanmatch.matching.deviations import blocks, deviations
 from spanmatch.networks.activations import extract
 from spanmatch.networks.architectures import build
 from spanmatch.networks.data import Images, load_dataset
+from spanmatch.networks.determinism import deterministic
 from spanmatch.networks.layers import DEFAULT, choose
 from spanmatch.networks.probing import list_layers
 from storage.arrays import COMPRESSORS, GroupReader, GroupWriter
