@@ -25,7 +25,7 @@ from spanmatch.matching.comoments import CoMoments
 from spanmatch.matching.deviations import Deviations, blocks, deviations
 from storage.arrays import GroupReader, GroupWriter
 from storage.root import Artefact, Root
-from tasks.comoments import CoMomentsUnit, SegmentLayer, compute
+from tasks.reduction import CoMomentsUnit, SegmentLayer, compute
 from tasks.statistic import Reading
 from tasks.writing import BackgroundWriter, LayerWriter
 

@@ -212,7 +212,7 @@ FILES = {
     "an infinite similarity": ("similarity.csv", cell("similarity", "inf"), "'similarity' must be in [0, 1]"),
     "a similarity of 5": ("similarity.csv", cell("similarity", 5), "row 1, column 'similarity' must be"),
     "a similarity that is no number": ("similarity.csv", cell("similarity", "nan"), "got nan"),
-    "an ε of 3": ("similarity.csv", cell("epsilon", 3), "row 1, column 'epsilon' must be in [0, 1), got 3.0"),
+    "an ε of 3": ("similarity.csv", cell("epsilon", 3), "'epsilon' must be at least 0 and below 1, got 3.0"),
     "no neurons": ("similarity.csv", cell("neurons_x", 0), "row 1, column 'neurons_x' must be"),
     "more matched neurons than neurons": ("similarity.csv", cell("matched_x", 3), "'matched_x' must be"),
     "more dead neurons than neurons": ("similarity.csv", cell("dead_x", 3), "0 and `neurons_x`, got 3"),

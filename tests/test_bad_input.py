@@ -45,8 +45,8 @@ def refused(*args: object, env: Environment, says: list[str], folder: Path) -> N
         ({"seeds": [1, 2, 1]}, ["`seeds` must not repeat, got 1"]),
         ({"seeds": [0, -1]}, ["`seeds` must be greater than or equal to 0, got -1"]),
         ({"seeds": [0, "one"]}, ["`seeds` must be a valid integer", "'one'"]),
-        ({"epsilons": [0.2, 1.0]}, ["`epsilons` must lie in [0, 1), got 1.0"]),
-        ({"epsilons": [-0.1]}, ["`epsilons` must lie in [0, 1), got -0.1"]),
+        ({"epsilons": [0.2, 1.0]}, ["`epsilons` must be at least 0 and below 1", "got 1.0; 0 asks"]),
+        ({"epsilons": [-0.1]}, ["`epsilons` must be at least 0 and below 1", "got -0.1"]),
         ({"epsilons": [float("nan")]}, ["`epsilons` must be a finite number, got nan"]),
         ({"epsilons": []}, ["`epsilons`", "at least 1 item"]),
         ({"images": 600}, [f"`images` must be at most {DIGITS_SIZE}", "got 600"]),
@@ -106,7 +106,7 @@ def test_options_are_held_to_the_rules_of_the_study(tmp_path: Path, bare_env: En
         "--epsilon",
         1,
         env=bare_env,
-        says=["must lie in [0, 1), got 1.0"],
+        says=["`epsilons` must be at least 0 and below 1", "got 1.0"],
         folder=tmp_path,
     )
     refused(
@@ -251,7 +251,7 @@ def test_files_that_hold_no_array_are_refused(tmp_path: Path, bare_env: Environm
 @pytest.mark.parametrize("epsilon", ["-0.1", "1", "nan"])
 def test_an_epsilon_out_of_range_is_refused(epsilon: str, tmp_path: Path, bare_env: Environment) -> None:
     good = save(tmp_path, "good", GOOD)
-    says = ["`--epsilon` must lie in [0, 1)"]
+    says = ["`--epsilon` must be at least 0 and below 1"]
     refused("match", good, good, "--epsilon", epsilon, env=bare_env, says=says, folder=tmp_path)
 
 

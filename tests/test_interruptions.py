@@ -26,7 +26,7 @@ from conftest import (
 )
 from test_reuse import recorded
 
-from tasks.registry import STAGES
+from tasks.stages import STAGES
 
 
 def wait_for_a_record(run: subprocess.Popen[Any], records: Path) -> None:

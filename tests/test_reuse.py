@@ -25,7 +25,7 @@ from conftest import (
 )
 from pipeline import carried_out, in_this_process, quick
 
-from tasks.registry import STAGES
+from tasks.stages import STAGES
 
 
 def rows_at(root: Path, epsilon: float) -> list[dict[str, str]]:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+from spanmatch.matching.checks import EPSILON_RANGE, is_epsilon
 from spanmatch.measures import MEASURES
 from spanmatch.reporting import EpochRow, MeasureRow, NetworkRow, SimilarityRow, SimpleMatchRow
 
@@ -48,7 +49,7 @@ def _is_neuron(side: str, index: int) -> bool:
 
 def _has_its_parameter(row: MeasureRow) -> bool:
     known = MEASURES.get(row.measure)
-    in_range = row.parameter is None or 0 <= row.parameter < 1
+    in_range = row.parameter is None or is_epsilon(row.parameter)
     return in_range and (known is None or (known.parameter is None) == (row.parameter is None))
 
 
@@ -57,7 +58,7 @@ def _is_in_bounds(row: MeasureRow) -> bool:
     return row.value is None or (math.isfinite(row.value) and low <= row.value <= high)
 
 
-_EPSILON: Rule = ("epsilon", "in [0, 1)", lambda row: 0 <= row.epsilon < 1)
+_EPSILON: Rule = ("epsilon", EPSILON_RANGE, lambda row: is_epsilon(row.epsilon))
 _RULES: dict[type[object], _Rules] = {
     SimilarityRow: _Rules(
         ("layer", "checkpoint_x", "checkpoint_y", "epsilon"),
@@ -83,7 +84,7 @@ _RULES: dict[type[object], _Rules] = {
         (
             (
                 "parameter",
-                "an ε in [0, 1) for a measure that has one, and empty otherwise",
+                f"an ε, {EPSILON_RANGE}, for a measure that has one, and empty otherwise",
                 _has_its_parameter,
             ),
             ("value", "within the measure's bounds, or empty", _is_in_bounds),

@@ -30,6 +30,7 @@ from flows.study.values import (
     refuse_repeats,
 )
 from spanmatch.errors import InputValueError
+from spanmatch.matching.checks import EPSILON_RANGE, check_epsilon
 from spanmatch.measures import MEASURES, measure_named
 from spanmatch.networks.catalogue import FOLDER_PREFIX
 from spanmatch.networks.datasource import DataSource, HeldOut
@@ -108,7 +109,7 @@ class Study(Strict):
     )
     dtype: StoredDtype = Field("float32", description="How activations are stored.")
     epsilons: list[Epsilon] = Field(
-        min_length=1, description="Tolerances ε of the matches, each at least 0 and below 1."
+        min_length=1, description=f"Tolerances ε of the matches, each {EPSILON_RANGE}."
     )
     measures: list[str] = Field(
         ["all"],
@@ -208,12 +209,8 @@ class Study(Strict):
     @field_validator("epsilons")
     @classmethod
     def _epsilons_in_range(cls, epsilons: list[float]) -> list[float]:
-        for epsilon in epsilons:
-            if not 0 <= epsilon < 1:
-                raise InputValueError(
-                    f"must lie in [0, 1), got {epsilon}; at 1 everything matches, the paper uses 0.15 to 0.5"
-                )
-        return sorted({abs(epsilon) for epsilon in epsilons})
+        checked = (check_epsilon(epsilon, argument="epsilons") for epsilon in epsilons)
+        return sorted({abs(epsilon) for epsilon in checked})  # without -0.0
 
     @model_validator(mode="after")
     def _something_to_compare(self) -> "Study":

@@ -14,6 +14,7 @@ from pydantic import (
 )
 
 from spanmatch.errors import InputValueError
+from spanmatch.matching.checks import EPSILON_LIMIT, LEAST_EPSILON
 from spanmatch.networks.datasource import Framing
 from spanmatch.networks.recipe import Augmentation, Recipe, Schedule
 
@@ -30,7 +31,9 @@ Number = Annotated[float, BeforeValidator(_number)]
 
 # The bounds are for forms; the model says more when it refuses.
 Epsilon = Annotated[
-    float, BeforeValidator(_number), Field(json_schema_extra={"minimum": 0, "exclusiveMaximum": 1})
+    float,
+    BeforeValidator(_number),
+    Field(json_schema_extra={"minimum": LEAST_EPSILON, "exclusiveMaximum": EPSILON_LIMIT}),
 ]
 Seed = Annotated[StrictInt, Field(ge=0, lt=2**63)]
 

@@ -19,7 +19,8 @@ from spanmatch import (
     simple_matches,
 )
 from spanmatch.command.activation_files import gram_of_files
-from spanmatch.errors import InputValueError, SpanmatchError
+from spanmatch.errors import SpanmatchError
+from spanmatch.matching.checks import check_epsilon
 
 
 @dataclass(frozen=True)
@@ -58,9 +59,7 @@ def match_arrays(x: Path, y: Path, epsilons: Sequence[float]) -> ArrayComparison
         If there is not memory enough, or a file cannot be read to its end.
     """
     for epsilon in epsilons:
-        if not 0 <= epsilon < 1:
-            message = f"`--epsilon` must lie in [0, 1), got {epsilon}; the paper uses 0.15 to 0.5"
-            raise InputValueError(message)
+        check_epsilon(epsilon, argument="--epsilon")
     try:
         return _matched(gram_of_files(x, y), epsilons)
     except MemoryError as error:

@@ -11,6 +11,10 @@ from spanmatch.matching.gram import GramMatrix
 from spanmatch.matching.match import Dead, Match, Neuron
 from spanmatch.matching.scaled import independent, scale
 
+LEAST_EPSILON = 0
+EPSILON_LIMIT = 1
+EPSILON_RANGE = f"at least {LEAST_EPSILON} and below {EPSILON_LIMIT}"
+
 
 class TooFewSamplesWarning(UserWarning):
     """A side has at least as many neurons as there are samples, so that nearly everything matches.
@@ -20,18 +24,24 @@ class TooFewSamplesWarning(UserWarning):
     """
 
 
-def check_epsilon(epsilon: float, *, closed: bool = False) -> float:
+def is_epsilon(value: float) -> bool:
+    """Tell whether a number is an epsilon of the paper: `EPSILON_RANGE` says it in words."""
+    return LEAST_EPSILON <= value < EPSILON_LIMIT
+
+
+def check_epsilon(epsilon: float, *, closed: bool = False, argument: str = "epsilon") -> float:
     """Return `epsilon` as a float, or say why it is none; 1 is one where the interval is `closed`."""
     try:
         value = float(epsilon)
     except (TypeError, ValueError):
         raise InputTypeError(
-            f"`epsilon` must be a number, got {epsilon!r}; the paper uses 0.15 to 0.5"
+            f"`{argument}` must be a number, got {epsilon!r}; the paper uses 0.15 to 0.5"
         ) from None
-    if not (0 <= value < 1 or (closed and value == 1)):
+    if not (is_epsilon(value) or (closed and value == EPSILON_LIMIT)):
+        allowed = EPSILON_RANGE.replace("below", "at most") if closed else EPSILON_RANGE
         raise InputValueError(
-            f"`epsilon` must be at least 0 and {'at most' if closed else 'below'} 1 (it bounds a relative "
-            f"residual), got {epsilon}; 0 asks for exact matches, the paper uses 0.15 to 0.5"
+            f"`{argument}` must be {allowed} (it bounds a relative residual), got {epsilon}; 0 asks for "
+            "exact matches, the paper uses 0.15 to 0.5"
         )
     return value
 
