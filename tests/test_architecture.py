@@ -220,7 +220,6 @@ def test_private_names_of_other_packages_are_used_where_it_is_said_why() -> None
 # Modules of one name that are to keep it, or to get another elsewhere.
 NAMESAKES = {
     "cli": {"flows/command", "spanmatch/command"},
-    "kept": {"spanmatch/matching", "flows/study"},
     "report": {"flows/command", "tasks"},
     "offsets": {"spanmatch/matching", "spanmatch/reporting"},
     "page": {"flows/run", "spanmatch/reporting"},

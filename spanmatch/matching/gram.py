@@ -15,7 +15,7 @@ from spanmatch.matching.comoments import CoMoments, merged_roundings
 from spanmatch.matching.dead import is_live
 from spanmatch.matching.deviations import blocks, deviations
 from spanmatch.matching.inputs import FloatArray, paired_activations, refuse_values
-from spanmatch.matching.kept import KeptProducts, checked_parts
+from spanmatch.matching.kept_products import KeptProducts, checked_parts
 from spanmatch.matching.match import Indices, Match
 from spanmatch.matching.parts import whole_number
 
