@@ -11,8 +11,8 @@ from prefect.utilities.annotations import quote
 
 from flows.run import plan
 from flows.run.collect import collect
-from flows.run.page import is_deployed, open_page
 from flows.run.prepared import Prepared, prepare
+from flows.run.run_page import is_deployed, open_page
 from flows.study.allowed import check_allowed
 from flows.study.kept import Kept, keep
 from flows.study.model import Study

@@ -8,7 +8,6 @@ from spanmatch.reporting.figures import curves_figure, similarity_figure, simple
 from spanmatch.reporting.markdown import failure_markdown, report_markdown
 from spanmatch.reporting.measure_figure import measures_figure
 from spanmatch.reporting.names import shown_network
-from spanmatch.reporting.offsets import offset_sentences
 from spanmatch.reporting.page import report_page
 from spanmatch.reporting.results import (
     ComparisonRow,
@@ -21,8 +20,8 @@ from spanmatch.reporting.results import (
     StudyResults,
 )
 from spanmatch.reporting.tables import SummaryTable, similarity_table, summary_rows
-from spanmatch.reporting.training import training_figure
-from spanmatch.reporting.words import left_out_sentences
+from spanmatch.reporting.training_curves import training_figure
+from spanmatch.reporting.warning_words import left_out_sentences, offset_sentences, warning_sentences
 
 __all__ = [
     "ComparisonRow",
@@ -48,4 +47,5 @@ __all__ = [
     "simple_match_sizes_figure",
     "summary_rows",
     "training_figure",
+    "warning_sentences",
 ]
