@@ -39,7 +39,7 @@ RESULTS = ("similarity.csv", "simple_matches.jsonl")
 
 def command(folder: Path) -> list[str]:
     study, root = folder.parent / "study.yaml", folder / "root"
-    return [sys.executable, "-m", "flows.command.cli", "run", str(study), "--root", str(root)]
+    return [sys.executable, "-m", "spanmatch", "run", str(study), "--root", str(root)]
 
 
 def start(folder: Path, environment: dict[str, str]) -> subprocess.Popen[bytes]:

@@ -54,7 +54,7 @@ def rows(architectures: list[str], sizes: list[int]) -> Iterator[tuple[str, ...]
                 folder = Path(name)
                 (folder / "study.yaml").write_text(_STUDY.format(architecture=architecture, images=images))
                 start = time.monotonic()
-                most = most_memory([sys.executable, "-m", "flows.command.cli", "run", "study.yaml"], folder)
+                most = most_memory([sys.executable, "-m", "spanmatch", "run", "study.yaml"], folder)
                 minutes = (time.monotonic() - start) / 60
                 stored = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
             yield (

@@ -87,7 +87,7 @@ def main(arguments: list[str]) -> int:
             wait_count=IDLE_LOOKS,
         )
         sys.stderr.write(f"Dask scheduler at {cluster.scheduler_address}\n")
-        command = [sys.executable, "-m", "flows.command.cli", "run", *arguments]
+        command = [sys.executable, "-m", "spanmatch", "run", *arguments]
         done = subprocess.run(  # noqa: S603 - our own command
             [*command, "--scheduler", cluster.scheduler_address], check=False
         )

@@ -1,68 +1,51 @@
-"""How much of each layer two neural networks have in common: matching of spans of neurons' activations.
+"""How much of each layer two neural networks have in common: matching of spans of neurons' activations."""
 
-This package says what is computed; where it is kept and in which order it runs is told elsewhere.
-"""
-
-from importlib import import_module
 from typing import TYPE_CHECKING
 
+from spanmatch.lazy import lazy
+
 if TYPE_CHECKING:
-    from spanmatch.errors import InputIndexError, InputTypeError, InputValueError, SpanmatchError
+    from spanmatch.errors import (
+        InputIndexError as InputIndexError,
+        InputTypeError as InputTypeError,
+        InputValueError as InputValueError,
+        MissingExtraError as MissingExtraError,
+        SpanmatchError as SpanmatchError,
+    )
     from spanmatch.matching import (
-        GramMatrix,
-        Match,
-        MatchProfile,
-        MinimalMatches,
-        OffsetWarning,
-        SimpleMatch,
-        TooFewSamplesWarning,
-        decompose,
-        is_match,
-        match_profile,
-        maximum_match,
-        minimal_match,
-        minimal_matches,
-        minimum_match,
-        offset_neurons,
-        relative_residuals,
-        residual_bounds,
-        simple_matches,
+        GramMatrix as GramMatrix,
+        Match as Match,
+        MatchProfile as MatchProfile,
+        MinimalMatches as MinimalMatches,
+        OffsetWarning as OffsetWarning,
+        SimpleMatch as SimpleMatch,
+        TooFewSamplesWarning as TooFewSamplesWarning,
+        decompose as decompose,
+        is_match as is_match,
+        match_profile as match_profile,
+        maximum_match as maximum_match,
+        minimal_match as minimal_match,
+        minimal_matches as minimal_matches,
+        minimum_match as minimum_match,
+        offset_neurons as offset_neurons,
+        relative_residuals as relative_residuals,
+        residual_bounds as residual_bounds,
+        simple_matches as simple_matches,
     )
-
-__all__ = [
-    "GramMatrix",
-    "InputIndexError",
-    "InputTypeError",
-    "InputValueError",
-    "Match",
-    "MatchProfile",
-    "MinimalMatches",
-    "OffsetWarning",
-    "SimpleMatch",
-    "SpanmatchError",
-    "TooFewSamplesWarning",
-    "decompose",
-    "is_match",
-    "match_profile",
-    "maximum_match",
-    "minimal_match",
-    "minimal_matches",
-    "minimum_match",
-    "offset_neurons",
-    "relative_residuals",
-    "residual_bounds",
-    "simple_matches",
-]
-
-
-def __getattr__(name: str) -> object:
-    """Import what is asked for when it is asked for (PEP 562): an error class alone loads no SciPy."""
-    if name not in __all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(
-        import_module("spanmatch.errors" if name.endswith("Error") else "spanmatch.matching"), name
+    from spanmatch.version import __version__ as __version__
+else:
+    __getattr__, __dir__, __all__ = lazy(
+        __name__,
+        {
+            "spanmatch.errors": (
+                "InputIndexError InputTypeError InputValueError MissingExtraError SpanmatchError"
+            ),
+            "spanmatch.matching": (
+                "GramMatrix Match MatchProfile MinimalMatches OffsetWarning SimpleMatch "
+                "TooFewSamplesWarning decompose is_match match_profile maximum_match "
+                "minimal_match minimal_matches minimum_match offset_neurons relative_residuals "
+                "residual_bounds simple_matches"
+            ),
+            "spanmatch.version": "__version__",
+        },
     )
-
-
-def __dir__() -> list[str]:
-    return __all__

@@ -17,6 +17,10 @@ class InputIndexError(SpanmatchError, IndexError):
     """An index names nothing that is there."""
 
 
+class MissingExtraError(SpanmatchError, ImportError):
+    """What is asked for needs packages that one of spanmatch's extras installs."""
+
+
 class OwnCodeError(SpanmatchError):
     """Code of the user's own, an architecture or a data set, raised an error.
 

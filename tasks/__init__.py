@@ -1,1 +1,14 @@
-"""Units of cached work: what each is, the piece of it that runs on Dask, and the Prefect task around it."""
+"""The stages of the pipeline: units of cached work, the pieces that run on Dask, and their Prefect tasks."""
+
+from typing import TYPE_CHECKING
+
+from spanmatch.lazy import lazy
+
+if TYPE_CHECKING:
+    from tasks.cluster import check_scheduler as check_scheduler, started_ahead as started_ahead
+    from tasks.progress import listening as listening
+else:
+    __getattr__, __dir__, __all__ = lazy(
+        __name__,
+        {"tasks.cluster": "check_scheduler started_ahead", "tasks.progress": "listening"},
+    )

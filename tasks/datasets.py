@@ -3,16 +3,14 @@
 A worker may have loaded it for an earlier run, before it changed.
 """
 
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
+from spanmatch import networks
 from spanmatch.errors import SpanmatchError
 from spanmatch.networks.datasource import DataSource
 
-if TYPE_CHECKING:
-    from spanmatch.networks.data import Dataset
 
-
-def load_planned(source: DataSource, digest: str, part: Literal["whole", "held-out"]) -> "Dataset":
+def load_planned(source: DataSource, digest: str, part: Literal["whole", "held-out"]) -> "networks.Dataset":
     """Load a data set, anew if what this process has of it is not what was planned with.
 
     Images in files are read when they are used, and are not digested again here.
@@ -22,12 +20,10 @@ def load_planned(source: DataSource, digest: str, part: Literal["whole", "held-o
     SpanmatchError
         If it is other data than was planned with.
     """
-    from spanmatch.networks.data import forget_datasets, load_source  # torch: seconds
-
-    dataset = load_source(source)
+    dataset = networks.load_source(source)
     if _is_other(dataset, digest, part):
-        forget_datasets()
-        dataset = load_source(source)
+        networks.forget_datasets()
+        dataset = networks.load_source(source)
     if _is_other(dataset, digest, part):
         raise SpanmatchError(
             "`dataset` must give the same images whenever it is loaded, and on every worker, got others from "
@@ -36,7 +32,7 @@ def load_planned(source: DataSource, digest: str, part: Literal["whole", "held-o
     return dataset
 
 
-def _is_other(dataset: "Dataset", digest: str, part: Literal["whole", "held-out"]) -> bool:
+def _is_other(dataset: "networks.Dataset", digest: str, part: Literal["whole", "held-out"]) -> bool:
     if any(images.in_files for images in dataset.parts):
         return False
     return (dataset if part == "whole" else dataset.held_out).digest != digest

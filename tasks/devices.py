@@ -2,6 +2,7 @@
 
 from distributed import get_worker
 
+from spanmatch import networks
 from spanmatch.errors import InputValueError, SpanmatchError
 
 
@@ -13,16 +14,12 @@ def device_of_this_worker(name: str) -> str:
     SpanmatchError
         If CUDA is asked for and absent: of another scheduler's workers only they themselves know.
     """
-    import torch  # takes seconds to import
-
-    from spanmatch.networks.determinism import resolve_device
-
     try:
-        device = resolve_device(name)
+        device = networks.resolve_device(name)
     except InputValueError as error:
         raise SpanmatchError(f"on a worker, {error}") from None
     if device == "cuda":
-        torch.cuda.set_device(_number_of_this_worker() % torch.cuda.device_count())
+        networks.use_gpu(_number_of_this_worker())
     return device
 
 

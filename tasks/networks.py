@@ -4,10 +4,11 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from typing import Any, ClassVar, cast
 
 from typing_extensions import TypedDict
 
+from spanmatch import networks
 from spanmatch.errors import SpanmatchError
 from spanmatch.networks.datasource import DataSource
 from spanmatch.networks.recipe import Recipe, epochs_needed
@@ -23,9 +24,6 @@ from tasks.stage import Form, Result, Stage
 from tasks.statistic import Reading
 from tasks.unit import Unit
 from tasks.wanted import Complete, Wanted, WantedNetwork
-
-if TYPE_CHECKING:
-    from spanmatch.networks.outcome import Snapshot, Trained
 
 
 class CheckpointRecord(TypedDict):
@@ -159,14 +157,9 @@ def compute(root: Root, units: Sequence[NetworkUnit], reading: Reading) -> list[
     return [Result(unit, cast("dict[str, Any]", record))]
 
 
-def _trained(root: Root, unit: NetworkUnit, recipe: Recipe) -> "Trained":
-    # torch and scikit-learn take seconds to import
-    from spanmatch.networks.data import UnreadableImageError
-    from spanmatch.networks.factories import require_same_code
-    from spanmatch.networks.training import NonFiniteLossError, train
-
+def _trained(root: Root, unit: NetworkUnit, recipe: Recipe) -> "networks.Trained":
     assert unit.seed is not None
-    require_same_code(unit.architecture, unit.code)
+    networks.require_same_code(unit.architecture, unit.code)
     device = device_of_this_worker(unit.device)
     if unit.mixed_precision and device == "cpu":
         raise SpanmatchError(
@@ -174,7 +167,7 @@ def _trained(root: Root, unit: NetworkUnit, recipe: Recipe) -> "Trained":
             "it out, or see to the GPU"
         )
     try:
-        return train(
+        return networks.train(
             unit.architecture,
             unit.width,
             load_planned(unit.source, unit.dataset_digest, "whole"),
@@ -186,36 +179,28 @@ def _trained(root: Root, unit: NetworkUnit, recipe: Recipe) -> "Trained":
             resume=TrainingState(root, unit.key),
             on_epoch=lambda epoch: advance("networks", unit.key, epoch.epoch),
         )
-    except (NonFiniteLossError, UnreadableImageError) as error:
+    except (networks.NonFiniteLossError, networks.UnreadableImageError) as error:
         raise SpanmatchError(f"training {unit.label}: {error}") from None
 
 
-def _taken_over(unit: NetworkUnit) -> "Trained":
-    from spanmatch.networks.architectures import build  # torch takes seconds to import
-    from spanmatch.networks.evaluation import judge
-    from spanmatch.networks.factories import require_same_code
-    from spanmatch.networks.outcome import Snapshot, Trained
-    from spanmatch.networks.resume import weights_of
-    from spanmatch.networks.weight_files import read_weights
-    from spanmatch.networks.weights import WeightsError, fit_weights
-
+def _taken_over(unit: NetworkUnit) -> "networks.Trained":
     assert unit.weights is not None
-    require_same_code(unit.architecture, unit.code)
+    networks.require_same_code(unit.architecture, unit.code)
     dataset = load_planned(unit.source, unit.dataset_digest, "whole")
-    network = build(unit.architecture, dataset.held_out.shape, dataset.classes, unit.width)
+    network = networks.build(unit.architecture, dataset.held_out.shape, dataset.classes, unit.width)
     try:
-        fit_weights(network, read_weights(Path(unit.weights).expanduser()))
-    except WeightsError as error:
+        networks.fit_weights(network, networks.read_weights(Path(unit.weights).expanduser()))
+    except networks.WeightsError as error:
         raise SpanmatchError(f"{unit.label}: {error}") from None
     device = device_of_this_worker(unit.device)
-    found = judge(network.to(device), dataset, device)
+    found = networks.judge(network.to(device), dataset, device)
     advance("networks", unit.key, 1)
     accuracy, loss = (None, None) if found is None else found
-    final = Snapshot(weights_of(network), accuracy, loss, epoch=0)
-    return Trained({"final": final}, history=())
+    final = networks.Snapshot(networks.weights_of(network), accuracy, loss, epoch=0)
+    return networks.Trained({"final": final}, history=())
 
 
-def _published(root: Root, unit: NetworkUnit, name: str, checkpoint: "Snapshot") -> CheckpointRecord:
+def _published(root: Root, unit: NetworkUnit, name: str, checkpoint: "networks.Snapshot") -> CheckpointRecord:
     epoch, accuracy, loss = checkpoint.epoch, checkpoint.accuracy, checkpoint.loss
     metadata = {
         "checkpoint": name,

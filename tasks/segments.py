@@ -1,7 +1,7 @@
 """Stage *segments*: one layer's activations of one checkpoint for one range of images, as a Zarr group."""
 
 import gc
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, replace
 from itertools import product
@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Literal, NamedTuple, cast
 
 from typing_extensions import TypedDict
 
+from spanmatch import networks
 from spanmatch.errors import SpanmatchError
 from spanmatch.networks.datasource import DataSource
 from spanmatch.networks.precision import StoredDtype
@@ -23,7 +24,7 @@ from tasks.networks import NetworkUnit
 from tasks.progress import advance
 from tasks.stage import GROUP, Form, Result, Stage
 from tasks.statistic import Reading
-from tasks.unit import Done, Unit
+from tasks.unit import Unit
 from tasks.wanted import Checkpoint, Complete, Wanted
 from tasks.writing import BackgroundWriter, LayerWriter
 
@@ -118,9 +119,8 @@ class SegmentUnit(Unit):
 def plan(wanted: Wanted, done: Complete) -> dict[SegmentName, SegmentUnit]:
     """One segment for each checkpoint, range of images and layer."""
     units: dict[SegmentName, SegmentUnit] = {}
-    networks: Mapping[str, Done] = done["networks"]
     for checkpoint in wanted.checkpoints:
-        if (network := networks.get(checkpoint.network)) is None:
+        if (network := done["networks"].get(checkpoint.network)) is None:
             continue
         unit = cast("NetworkUnit", network.unit)
         digest = network.record["checkpoints"][checkpoint.moment]["digest"]
@@ -157,39 +157,28 @@ def compute(root: Root, units: Sequence[SegmentUnit], reading: Reading) -> list[
     DamagedArtefactError
         If the checkpoint is not what was written.
     """
-    from spanmatch.networks.activations import (  # torch: seconds to import
-        Float16OverflowError,
-        NonFiniteActivationsError,
-    )
-    from spanmatch.networks.data import UnreadableImageError
-
     one = units[0]
     with ExitStack() as publishing:
         try:
             writers = _passed(root, units, publishing)
             gc.collect()  # what watches a network refers to itself, and Python counts objects, not megabytes
-        except NonFiniteActivationsError as error:
+        except networks.NonFiniteActivationsError as error:
             message = (
                 f"the activations of {one.group_label} must be finite, but {error}; lower "
                 "`training.learning_rate`, or leave that network out"
             )
             raise SpanmatchError(message) from None
-        except (Float16OverflowError, UnreadableImageError) as error:
+        except (networks.Float16OverflowError, networks.UnreadableImageError) as error:
             raise SpanmatchError(f"{one.group_label}: {error}") from None
         return [_result(unit, writers[unit.layer]) for unit in units]
 
 
 def _passed(root: Root, units: Sequence[SegmentUnit], publishing: ExitStack) -> dict[str, LayerWriter]:
-    from spanmatch.networks.activations import extract
-    from spanmatch.networks.architectures import build
-    from spanmatch.networks.factories import require_same_code
-    from spanmatch.networks.weights import fit_weights
-
     one = units[0]
-    require_same_code(one.architecture, one.code)
+    networks.require_same_code(one.architecture, one.code)
     dataset = load_planned(one.source, one.dataset_digest, "held-out")
-    network = build(one.architecture, dataset.held_out.shape, dataset.classes, one.width)
-    fit_weights(network, read_checkpoint(root, one.network, one.checkpoint))
+    network = networks.build(one.architecture, dataset.held_out.shape, dataset.classes, one.width)
+    networks.fit_weights(network, read_checkpoint(root, one.network, one.checkpoint))
     images = dataset.held_out.slice(one.start, one.stop)
     writers = {
         unit.layer: LayerWriter(
@@ -201,7 +190,7 @@ def _passed(root: Root, units: Sequence[SegmentUnit], publishing: ExitStack) -> 
         for unit in units
     }
     with BackgroundWriter() as background:
-        passes = extract(
+        passes = networks.extract(
             network,
             list(writers),
             images,

@@ -219,7 +219,7 @@ def ledger(root: Path) -> dict[str, dict[str, int]]:
     return loaded
 
 
-def values(pairs: int, epsilons: int) -> int:
+def measured(pairs: int, epsilons: int) -> int:
     """How many values all measures have of so many pairs at so many ε."""
     return pairs * sum(1 if measure.parameter is None else epsilons for measure in MEASURES.values())
 

@@ -43,6 +43,12 @@ def singular(matrix):
     return rotated[:, kept] / values[kept], values[kept]
 
 
+def less_mean(columns):
+    """Return columns less their means in long double; of equal values, exactly zero."""
+    moved = columns.astype(Real) - columns[0].astype(Real)
+    return moved - moved.mean(axis=0)
+
+
 class Exact:
     """A pair of layers: ``x`` and ``y`` of shapes (n_samples, n_x) and (n_samples, n_y).
 

@@ -18,8 +18,6 @@ from conftest import TINY, spanmatch, write_study
 from faults import Fault
 from jobs import check_data_is_left_alone, check_jobs_that_are_over_are_replaced, check_work_is_left_alone
 
-from flows.command.activation_files import gram_of_files
-from flows.command.match_files import match_arrays
 from flows.run.collect import read_results
 from spanmatch import (
     GramMatrix,
@@ -32,6 +30,8 @@ from spanmatch import (
     minimal_matches,
     simple_matches,
 )
+from spanmatch.command.activation_files import gram_of_files
+from spanmatch.command.match_files import match_arrays
 from spanmatch.errors import SpanmatchError
 from spanmatch.reporting import offset_sentences, report_markdown
 from storage.root import Root
@@ -208,7 +208,7 @@ def check_memory_advice(folder: Path) -> None:
         raise MemoryError("no room")
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("flows.command.match_files.gram_of_files", full)
+        patch.setattr("spanmatch.command.match_files.gram_of_files", full)
         with pytest.raises(SpanmatchError, match=r"save fewer columns"):
             match_arrays(folder / "x.npy", folder / "x.npy", [0.3])
 
@@ -384,7 +384,7 @@ OFFSETS = [
 PEAK = """
 import sys
 from pathlib import Path
-from flows.command.activation_files import gram_of_files
+from spanmatch.command.activation_files import gram_of_files
 
 def peak():
     return int(Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0]) * 1024

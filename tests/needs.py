@@ -6,9 +6,14 @@ unless the environment variable SPANMATCH_REQUIRE lists it: then the test fails.
 
 import os
 import shutil
+import subprocess
+import tempfile
+import venv
+from functools import cache
 from pathlib import Path
 
 import pytest
+import shared
 
 _FASHION_MNIST = Path("/usr/share/datasets/fashion-mnist")
 
@@ -38,19 +43,36 @@ def slurm() -> Path | None:
     return Path(found) if found else None
 
 
+@cache
+def pypi() -> Path | None:
+    """Return an interpreter whose pip reaches packages by their names."""
+    made = shared.once("pip", lambda folder: venv.create(folder, symlinks=True, with_pip=True))
+    python = made / "bin" / "python"
+    with tempfile.TemporaryDirectory() as folder:
+        command = [python, "-m", "pip", "download", "--retries", "1", "--no-deps", "--dest", folder]
+        reached = subprocess.run([*command, "hatchling"], capture_output=True, check=False).returncode == 0
+    return python if reached else None
+
+
 _FOUND_BY = {
     "postgresql": postgresql,
     "chromium": chromium,
     "dataset-fashion-mnist": fashion_mnist,
     "slurm-wlm": slurm,
+    "pypi": pypi,
 }
 
 
 def find(package: str) -> Path:
-    """Return where a package of Debian's is, or skip the test; fail it where the package is required."""
+    """Return where a package of Debian's is, or skip the test; fail it where the package is required.
+
+    `pypi` is no package: what is found is an interpreter whose pip reaches an index.
+    """
     found = _FOUND_BY[package]()
     if found is None:
         reason = f"Debian's package {package} is not installed"
+        if package == "pypi":
+            reason = "pip reaches no package index"
         if package in os.environ.get("SPANMATCH_REQUIRE", "").split(","):
             pytest.fail(f"{reason}, and SPANMATCH_REQUIRE lists it", pytrace=False)
         pytest.skip(reason)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import TINY, Environment, computed, ledger, spanmatch, write_study
+from conftest import TINY, Environment, computed, ledger, measured, spanmatch, write_study
 from faults_weights import prefixed
 
 from flows.study import resolve as checks
@@ -75,7 +75,15 @@ def test_weights_that_are_given_match_the_network_that_they_are_of(
     weights = {"twin": str(tiny_root / "networks" / key / "final.safetensors")}
     changes = {"weights": weights, "checkpoints": ["final"], "compare": ["seed0-final ~ twin-final"]}
     spanmatch("run", write_study(tmp_path, {**TINY, **changes}), "--root", root, *outside, env=env)
-    assert computed(root) == {"networks": 1, "segments": 2, "grams": 2, "profiles": 2, "matches": 4}
+    # the twin's activations are the same to the bit, and so is what they have in common with seed 0's
+    assert computed(root) == {
+        "networks": 1,
+        "segments": 2,
+        "comoments": 0,
+        "profiles": 2,
+        "matches": 4,
+        "measures": measured(2, 2),
+    }
     rows = similarity(root)
     assert len(rows) == 4
     for row in rows:
@@ -102,7 +110,15 @@ def test_a_further_checkpoint_touches_only_pairs_with_it(
     changes = {**TINY, "checkpoints": ["initial", "epoch1", "final"]}
     spanmatch("run", write_study(tmp_path, changes), "--root", root, *outside, env=env)
     assert ledger(root)["segments"] == {"computed": 4, "reused": 8}
-    assert computed(root) == {"networks": 2, "segments": 4, "grams": 2, "profiles": 2, "matches": 4}
+    # of either network its own part and one with the other, of two layers and segments
+    assert computed(root) == {
+        "networks": 2,
+        "segments": 4,
+        "comoments": 12,
+        "profiles": 2,
+        "matches": 4,
+        "measures": measured(2, 2),
+    }
     assert all(path.read_bytes() == content for path, content in before.items())
 
 

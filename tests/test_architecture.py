@@ -3,6 +3,7 @@
 import ast
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ OURS = ("spanmatch", "storage", "tasks", "flows", "tests", "benchmarks")
 
 # Folder: what it must not import.
 RULES = {
-    "spanmatch": {"storage", "tasks", "flows", "prefect", "dask", "distributed", "zarr", "typer", "rich"},
+    "spanmatch": {"storage", "tasks", "flows", "prefect", "dask", "distributed", "zarr"},
     "spanmatch/matching": {
         "torch",
         "torchvision",
@@ -99,6 +100,48 @@ def test_storage_knows_no_stage() -> None:
         assert not words & STAGES.keys(), path
 
 
+def test_only_the_command_line_imports_typer_and_rich() -> None:
+    for path in (REPOSITORY / "spanmatch").rglob("*.py"):
+        roots = {module.partition(".")[0] for module in imported(path)}
+        assert not roots & {"typer", "rich"} or path.parent.name == "command", path
+
+
+def lazy_packages() -> list[Path]:
+    """Return the packages that load their names when they are asked for."""
+    found = [path for path in REPOSITORY.glob("*/**/__init__.py") if "lazy(" in path.read_text("utf-8")]
+    return [path for path in found if path.relative_to(REPOSITORY).parts[0] in OURS]
+
+
+def test_what_a_lazy_package_loads_is_what_type_checkers_see() -> None:
+    assert len(lazy_packages()) >= 6
+    for path in lazy_packages():
+        (block,) = [node for node in ast.parse(path.read_text("utf-8")).body if isinstance(node, ast.If)]
+        (call,) = [node for node in ast.walk(block) if isinstance(node, ast.Call)]
+        loaded = {module: set(names.split()) for module, names in ast.literal_eval(call.args[1]).items()}
+        seen = {
+            str(node.module): {alias.asname for alias in node.names if alias.asname == alias.name}
+            for node in block.body
+            if isinstance(node, ast.ImportFrom)
+        }
+        assert loaded == seen, path
+        package = import_module(".".join(path.relative_to(REPOSITORY).parent.parts))
+        names = set().union(*loaded.values())
+        assert all(hasattr(package, name) for name in names), path
+        assert not names & {module.rpartition(".")[2] for module in loaded}, "a module would take its place"
+
+
+def test_no_module_is_imported_in_a_function() -> None:
+    for path in REPOSITORY.glob("*/**/*.py"):
+        if path.relative_to(REPOSITORY).parts[0] in {"spanmatch", "storage", "tasks", "flows"}:
+            tree = ast.parse(path.read_text(encoding="utf-8"))
+            for function in ast.walk(tree):
+                if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
+                    inner = [
+                        each for each in ast.walk(function) if isinstance(each, ast.Import | ast.ImportFrom)
+                    ]
+                    assert not inner, f"{path}:{inner[0].lineno}"
+
+
 def test_nothing_is_unpickled() -> None:
     for path in REPOSITORY.glob("*/**/*.py"):
         if path.relative_to(REPOSITORY).parts[0] in OURS:
@@ -174,12 +217,20 @@ def test_private_names_of_other_packages_are_used_where_it_is_said_why() -> None
     assert foreign.keys() == PRIVATE.keys(), "an exception that is needed no more"
 
 
+# Modules of one name that are to keep it, or to get another elsewhere.
+NAMESAKES = {
+    "cli": {"flows/command", "spanmatch/command"},
+    "kept": {"spanmatch/matching", "flows/study"},
+}
+
+
 def test_modules_have_names_of_their_own() -> None:
     folders: dict[str, set[str]] = {}
     for top in set(OURS) - {"tests"}:
         for path in (REPOSITORY / top).rglob("*.py"):
             folders.setdefault(path.stem, set()).add(path.parent.relative_to(REPOSITORY).as_posix())
-    assert {name: found for name, found in folders.items() if len(found) > 1 and name != "__init__"} == {}
+    shared = {name: found for name, found in folders.items() if len(found) > 1 and name != "__init__"}
+    assert shared == NAMESAKES
 
 
 def loaded_by(statement: str) -> set[str]:
@@ -200,7 +251,16 @@ def test_importing_the_library_loads_the_mathematics_alone() -> None:
         "distributed",
         "zarr",
         "matplotlib",
+        "rich",
     }
+
+
+def test_packages_load_torch_and_matplotlib_when_a_name_is_used() -> None:
+    statement = (
+        "from spanmatch import matching, networks, reporting; import flows.study.resolve, flows.command"
+    )
+    assert not loaded_by(statement) & {"torch", "sklearn", "matplotlib", "prefect"}
+    assert "torch" in loaded_by("from spanmatch import networks; networks.build")
 
 
 def test_dask_workers_load_neither_prefect_nor_torch_to_match() -> None:

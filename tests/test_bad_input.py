@@ -15,8 +15,9 @@ from flows.study.model import Study
 from flows.study.resolved import Resolved
 from spanmatch.errors import SpanmatchError
 from storage.root import Root
+from tasks import networks
 from tasks.devices import device_of_this_worker
-from tasks.networks import make_network
+from tasks.statistic import Reading
 
 DIGITS_SIZE = 599
 
@@ -52,6 +53,9 @@ def refused(*args: object, env: Environment, says: list[str], folder: Path) -> N
         ({"images": 0}, ["`images` must be a number of images from 1, or all, got 0"]),
         ({"checkpoints": ["last"]}, ["`checkpoints` must be initial, best, final or epoch1", "got 'last'"]),
         ({"name": "My Study"}, ["`name` must match pattern", "'My Study'"]),
+        ({"measures": ["maximum-mach"]}, ["must be one of: maximum-match", "did you mean 'maximum-match'?"]),
+        ({"measures": ["maximum-match"] * 2}, ["`measures` must not repeat, got maximum-match"]),
+        ({"measures": []}, ["`measures`", "at least 1 item"]),
         ({"root": "/dev/null/root"}, ["`root` must be a folder that can be written", "choose another"]),
     ],
     ids=lambda value: str(next(iter(value))) if isinstance(value, dict) else "",
@@ -177,9 +181,10 @@ def test_a_gpu_that_a_worker_lacks_is_said_without_a_traceback(tmp_path: Path) -
     study = Study.model_validate(
         yaml.safe_load(DIGITS.read_text()) | {"training": {"mixed_precision": True}, "root": str(tmp_path)}
     )
-    unit = plan.network_units(study, Resolved(("classifier.relu1",), "data", "data", 599))["seed0"]
+    wanted = plan.wanted(study, Resolved(("classifier.relu1",), "data", "data", 599))
+    unit, root = networks.plan(wanted, {})["seed0"], Root.prepare(tmp_path)
     with pytest.raises(SpanmatchError, match="`mixed_precision` must be false without a CUDA"):
-        make_network(Root.prepare(tmp_path), unit)
+        networks.compute(root, [unit], Reading(root))
 
 
 def save(folder: Path, name: str, values: object, **options: Any) -> Path:

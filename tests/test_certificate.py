@@ -199,7 +199,7 @@ def with_hidden_direction(size):
     return np.hstack((a, moved)), np.hstack((a @ rng.standard_normal((3, 3)), np.eye(60)[:, :1]))
 
 
-@pytest.mark.parametrize("size", [1e-6, 3e-6, 5e-6, 2e-5, 3e-5])
+@pytest.mark.parametrize("size", [1e-6, 3e-6, 5e-6, 9e-6, 3e-5])
 def test_what_hangs_on_an_unclear_rank_is_uncertain(size):
     x, y = with_hidden_direction(size)
     values = np.linalg.svd(x / np.linalg.norm(x, axis=0))[1]

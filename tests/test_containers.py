@@ -85,7 +85,7 @@ def test_the_image_has_every_package_and_no_root() -> None:
     assert {path for path in copied if not (REPOSITORY / path).exists()} == set()
     packages = {"spanmatch", "storage", "tasks", "flows"}
     assert packages | {"studies", "deployments", "constraints.txt"} <= copied
-    assert "pip install --no-cache-dir --constraint constraints.txt --editable ." in TEXT["Dockerfile"]
+    assert "pip install --no-cache-dir --constraint constraints.txt --editable '.[all]'" in TEXT["Dockerfile"]
     (home,) = [line[1] for line in lines if line[0] == "WORKDIR"]
     mounted = {volume.partition(":")[2] for volume in SERVICES["worker"]["volumes"]}
     assert mounted == {f"{home}/{Path(read_study(DIGITS).root).parts[0]}", "/srv/data"}

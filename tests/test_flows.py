@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import yaml
-from conftest import DIGITS, NOTHING, TINY, Environment, computed, ledger, results, write_study
+from conftest import DIGITS, NOTHING, TINY, Environment, computed, ledger, measured, results, write_study
 from prefect import Flow
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.filters import (
@@ -30,7 +30,7 @@ from flows.study.allowed import MODULES, SCHEDULERS
 from flows.study.growth import grown as grown_by
 from flows.study.kept import read_kept
 from flows.study.model import Study
-from storage.root import Root
+from storage.root import FORMAT, Root
 
 
 class Deployments:
@@ -103,13 +103,23 @@ def grown(tiny_root: Path, tmp_path_factory: pytest.TempPathFactory, deployments
     run = deployments.succeed(reanalyse, study=str(root), epsilons=[0.4])
     assert run.name == "root · ε 0.4"
     assert "tiny" in run.tags
-    assert computed(root) == {**NOTHING, "matches": 4}
-    tasks = deployments.task_runs(run, expected=10)
-    cached = {"networks · 2 reused", "segments · 8 reused", "grams · 4 reused", "profiles · 4 reused"}
-    assert {name for name, state in tasks.items() if state == "Cached"} == {*cached, "matches · 8 reused"}
-    others = [name for name, state in tasks.items() if state == "Completed"]
-    assert len(others) == 5
-    assert "match block3.relu2 · seed 0 ~ seed 1 · final · ε 0.4" in others
+    assert computed(root) == {**NOTHING, "matches": 4, "measures": measured(4, 3) - measured(4, 2)}
+    tasks = deployments.task_runs(run, expected=9)
+    there = {
+        "networks": 2,
+        "segments": 8,
+        "comoments": 24,
+        "profiles": 4,
+        "matches": 8,
+        "measures": measured(4, 2),
+    }
+    cached = {f"{stage} · {count} reused" for stage, count in there.items()}
+    assert {name for name, state in tasks.items() if state == "Cached"} == cached
+    first = "block3.relu2 · seed 0 ~ seed 1 · initial · ε 0.4"
+    last = "classifier.relu1 · seed 0 ~ seed 1 · final · ε 0.4"
+    others = {name for name, state in tasks.items() if state == "Completed"}
+    assert others > {f"match {first} … {last} (4)", "report tiny"}
+    assert len([name for name in others if name.startswith("measure ")]) == len(others) - 2 == 1
     artefacts = {artefact.key: artefact for artefact in deployments.artefacts(run)}
     assert artefacts.keys() >= {"tiny-report", "tiny-similarity"}  # and progress, where the machine is slow
     table = json.loads(artefacts["tiny-similarity"].data)
@@ -127,8 +137,10 @@ def grown(tiny_root: Path, tmp_path_factory: pytest.TempPathFactory, deployments
 
     deployments.succeed(extend, study=str(root), more_seeds=1, layers=["classifier.relu2"])
     assert ledger(root)["networks"] == {"computed": 1, "reused": 2}
-    # three networks, and the third layer of all: 3 layers × 2 moments × 3 pairs, of which 4 were there
-    assert ledger(root)["grams"] == {"computed": 14, "reused": 4}
+    # three networks, and the third layer of all: 3 layers × 2 moments × 3 pairs, of which 4 were there; an
+    # own part of each network and a cross part of each pair, of two segments
+    assert ledger(root)["profiles"] == {"computed": 14, "reused": 4}
+    assert ledger(root)["comoments"] == {"computed": 48, "reused": 24}
     return root
 
 
@@ -144,7 +156,7 @@ def test_what_was_added_stays_in_the_scheduled_study_and_out_of_another(
     assert kept.study.layers == [*TINY["layers"], "classifier.relu2"]
     before = results(grown)
     deployments.succeed(run_study, study=tiny(grown, name="other"))
-    assert ledger(grown)["grams"] == {"computed": 0, "reused": 4}
+    assert ledger(grown)["profiles"] == {"computed": 0, "reused": 4}
     assert results(grown) != before
 
 
@@ -214,7 +226,7 @@ def test_what_contradicts_the_root_is_refused(
     says = "`study` must stand on the same training data as its last run"
     deployments.refused(extend, says, study=str(root), more_seeds=1)
     (root / "spanmatch.json").write_text('{"format": 99}')
-    says = "`root` must have storage format 2 or older, got 99"
+    says = f"`root` must have storage format {FORMAT} or older, got 99"
     deployments.refused(reanalyse, says, key="root-report", study=str(root), epsilons=[0.4])
     deployments.refused(run_study, says, study=tiny(root))
 

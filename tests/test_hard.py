@@ -8,7 +8,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from exact import Exact
+from exact import Exact, less_mean
 from hard import KINDS, STRUCTURES, draw
 
 from spanmatch import GramMatrix, TooFewSamplesWarning, match_profile, relative_residuals, residual_bounds
@@ -31,11 +31,14 @@ def summed(x, y, chunk, rng):
     return parts[0]
 
 
-def wrong(kind, seed):
+def wrong(kind, seed, centred=False):
     """Count certified values that are wrong, certified values, uncertain ones, and draws of unclear rank."""
     x, y, chunk = draw(kind, seed)
     rng = np.random.default_rng(seed)
-    exact, gram = Exact(x, y), summed(x, y, chunk, rng)
+    gram = summed(x, y, chunk, rng)
+    if centred:
+        x, y, gram = less_mean(x), less_mean(y), gram.centred
+    exact = Exact(x, y)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", TooFewSamplesWarning)
         profile = match_profile(gram)
@@ -68,9 +71,10 @@ def wrong(kind, seed):
     return counts
 
 
+@pytest.mark.parametrize("centred", [False, True], ids=["uncentred", "centred"])
 @pytest.mark.parametrize("structure", STRUCTURES)
-def test_nothing_certified_is_wrong(structure):
+def test_nothing_certified_is_wrong(structure, centred):
     kinds = [kind for kind in KINDS if kind[0] == structure]
-    found = sum((wrong(kind, seed) for kind in kinds for seed in range(3)), Counter())
+    found = sum((wrong(kind, seed, centred) for kind in kinds for seed in range(3)), Counter())
     assert found["certified"] > 300
     assert found["wrong"] == 0

@@ -12,7 +12,6 @@ import psutil
 import pytest
 from conftest import (
     COMMAND,
-    NOTHING,
     TINY,
     Environment,
     begin,
@@ -25,6 +24,9 @@ from conftest import (
     spanmatch,
     write_study,
 )
+from test_reuse import recorded
+
+from tasks.stages import STAGES
 
 
 def wait_for_a_record(run: subprocess.Popen[Any], records: Path) -> None:
@@ -33,7 +35,7 @@ def wait_for_a_record(run: subprocess.Popen[Any], records: Path) -> None:
         time.sleep(0.005)
 
 
-@pytest.mark.parametrize("stage", ["networks", "segments", "grams", "profiles", "matches"])
+@pytest.mark.parametrize("stage", STAGES)
 def test_a_run_killed_at_any_stage_goes_on_where_it_was(
     stage: str, tiny_root: Path, tmp_path: Path, env: Environment
 ) -> None:
@@ -42,15 +44,13 @@ def test_a_run_killed_at_any_stage_goes_on_where_it_was(
     wait_for_a_record(run, root / "cache" / stage)
     end_group(run, signal.SIGKILL)
     records = inodes(root / "cache")
-    finished = {each: sum(name.startswith(f"{each}/") for name in records) for each in NOTHING}
+    finished = {each: len(recorded(root, each)) for each in STAGES}
     spanmatch("run", study, "--root", root, env=env)
     again = inodes(root / "cache")
     assert records.items() <= again.items(), "what has a record is not done again"
     reused = {each: counts["reused"] for each, counts in ledger(root).items()}
-    for each in ("networks", "grams", "profiles", "matches"):
-        assert reused[each] == finished[each]
-    # of the two layers of a forward pass, one may have its record when the kill comes: what lacks is done
-    assert finished["segments"] - 2 <= 2 * reused["segments"] <= finished["segments"]
+    # the two layers of a forward pass are kept together
+    assert finished == {**reused, "segments": 2 * reused["segments"]}
     assert finished[stage] >= 1
     assert results(root) == results(tiny_root)
     assert not list((root / "staging").iterdir()), "what the kill left is cleared away"
@@ -72,7 +72,7 @@ def kill_a_worker(parent: int) -> None:
     workers[0].kill()
 
 
-@pytest.mark.parametrize("stage", ["segments", "grams"])
+@pytest.mark.parametrize("stage", ["segments", "comoments"])
 def test_an_outside_cluster_that_loses_a_worker_gives_identical_results(
     stage: str, tiny_root: Path, tmp_path: Path, cluster: tuple[str, int], env: Environment
 ) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 import obstore
 import pytest
 from conftest import NOTHING, TINY, Environment, computed, results, spanmatch, write_study
+from tasks.grams import prefixes
 from test_reuse import content
 from test_roots import objects
 
@@ -28,7 +29,6 @@ from storage.folder import Folder
 from storage.places import UnusableRootError
 from storage.result_files import STUDY
 from storage.root import FORMAT, STAGES, Root
-from tasks.grams import prefixes
 
 # A further seed, and a further segment of images: every stage has something that the tiny study has not.
 GROWN = TINY | {"seeds": [0, 1, 2], "images": 135}

@@ -86,6 +86,8 @@ def test_records_of_the_version_before_are_found_replaced_and_forgotten(root: Ro
     root.write_text(f"cache/stage/{d}", as_before(record)[:-20])
     assert records.find("stage", KEYS) == {a: Found(record, a), b: Found(record, b)}
     assert records.kept("stage") == {key: {key} for key in (a, b, c, d)}
+    root.write_text(f"cache/stage/{c}", as_before({"__class__": "subprocess.Popen", "data": ["true"]}))
+    assert records.find("stage", [c])[c].record == {"__class__": "subprocess.Popen", "data": ["true"]}
     newer = records.keep("stage", of(b) | {a: {"digest": "newer"}})
     assert records.find("stage", [a]) == {a: newer[a]}
     records.forget("stage", [a, c, d])

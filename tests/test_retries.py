@@ -16,7 +16,7 @@ from services import until
 
 from spanmatch.errors import SpanmatchError
 from storage.places import UnreachableRootError, UnusableRootError
-from storage.root import DamagedArtefactError
+from storage.root import Artefact, DamagedArtefactError, DamagedArtefactsError
 from tasks.cluster import Cluster, SilentSchedulerError, all_wait_for_memory
 from tasks.retries import RETRIES, may_pass
 
@@ -32,7 +32,8 @@ from tasks.retries import RETRIES, may_pass
         (PermissionError("no"), False),
         (SpanmatchError("NaN"), False),
         (ValueError("wrong"), False),
-        (DamagedArtefactError("grams", "key", "gone"), False),
+        (DamagedArtefactError(Artefact("matches", "key", "matches/key", ""), "gone"), False),
+        (DamagedArtefactsError([]), False),
         (RuntimeError("the run's cluster is closed"), False),
     ],
     ids=lambda value: type(value).__name__,

@@ -2,9 +2,12 @@
 
 import csv
 import io
+import json
 import shutil
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 from conftest import (
@@ -15,10 +18,14 @@ from conftest import (
     computed,
     inodes,
     ledger,
+    measured,
     results,
     spanmatch,
     write_study,
 )
+from pipeline import carried_out, in_this_process, quick
+
+from tasks.stages import STAGES
 
 
 def rows_at(root: Path, epsilon: float) -> list[dict[str, str]]:
@@ -26,12 +33,26 @@ def rows_at(root: Path, epsilon: float) -> list[dict[str, str]]:
     return [row for row in csv.DictReader(io.StringIO(text)) if float(row["epsilon"]) == epsilon]
 
 
-def test_a_further_epsilon_computes_matches_alone_and_the_same_again_nothing(
+def further(pairs: int, **computed: int) -> dict[str, int]:
+    """What a further ε of a study that has two computes, and what else."""
+    measures = measured(pairs, 3) - measured(pairs, 2)
+    return {**NOTHING, "matches": pairs, "measures": measures, **computed}
+
+
+def packs(root: Path, stage: str) -> list[Path]:
+    return sorted((root / stage).iterdir())
+
+
+def test_a_further_epsilon_computes_matches_and_measures_alone_and_the_same_again_nothing(
     digits_root: Path, copy_of: Callable[[Path], Path], outside: list[str], env: Environment
 ) -> None:
     root = copy_of(digits_root)
-    spanmatch("run", DIGITS, "--root", root, *outside, "--epsilon", 0.35, env=env)
-    assert computed(root) == {**NOTHING, "matches": 48}
+    for stage in ("segments", "networks"):  # whoever reads activations or weights notices
+        for artefact in (root / stage).iterdir():
+            delete(artefact)
+    printed = spanmatch("run", DIGITS, "--root", root, *outside, "--epsilon", 0.35, env=env)
+    assert "is damaged" not in printed
+    assert computed(root) == further(48)
     first = results(root)
     spanmatch("run", DIGITS, "--root", root, *outside, "--epsilon", 0.35, env=env)
     assert computed(root) == NOTHING
@@ -66,11 +87,19 @@ def test_a_further_seed_trains_one_network_and_reduces_only_pairs_with_it(
     assert ledger(root) == {
         "networks": {"computed": 1, "reused": 2},
         "segments": {"computed": 4, "reused": 8},
-        "grams": {"computed": 8, "reused": 4},
+        # of two layers, moments and segments: one of seed 2 itself, and two with it
+        "comoments": {"computed": 24, "reused": 24},
         "profiles": {"computed": 8, "reused": 4},
         "matches": {"computed": 16, "reused": 8},
+        "measures": {"computed": measured(8, 2), "reused": measured(4, 2)},
     }
     assert kept(tiny_root, root)
+
+
+def recorded(root: Path, stage: str) -> dict[str, Any]:
+    """Return the records of a stage by key."""
+    files = (root / "cache" / stage).glob("*.json")
+    return {key: record for file in files for key, record in json.loads(file.read_text()).items()}
 
 
 def content(folder: Path) -> dict[str, bytes]:
@@ -92,15 +121,17 @@ def test_further_images_are_extracted_and_reduced_alone_to_the_same_bits(
     assert ledger(root) == {
         "networks": {"computed": 0, "reused": 2},
         "segments": {"computed": 4, "reused": 8},
-        "grams": {"computed": 4, "reused": 0},
+        "comoments": {"computed": 12, "reused": 24},
         "profiles": {"computed": 4, "reused": 0},
         "matches": {"computed": 8, "reused": 0},
+        "measures": {"computed": measured(4, 2), "reused": 0},
     }
     spanmatch("run", study, "--root", scratch, *outside, env=env)
     assert results(root) == results(scratch)
-    grams, anew = content(root / "grams"), content(scratch / "grams")
-    assert len({name.partition("/")[0] for name in anew}) == 4
-    assert {name: grams[name] for name in anew} == anew
+    for stage, count in {"comoments": 36, "profiles": 4, "matches": 8, "measures": measured(4, 2)}.items():
+        anew, grown = recorded(scratch, stage), recorded(root, stage)
+        assert len(anew) == count
+        assert anew.items() <= grown.items(), "by their digests, the same bits"
 
 
 def test_a_further_layer_leaves_the_others_as_they_are(
@@ -111,7 +142,8 @@ def test_a_further_layer_leaves_the_others_as_they_are(
     study = write_study(tmp_path, TINY | {"layers": [*TINY["layers"], "classifier.relu2"]})
     spanmatch("run", study, "--root", root, *outside, env=env)
     assert ledger(root)["segments"] == {"computed": 8, "reused": 0}  # forward passes
-    assert ledger(root)["grams"] == {"computed": 2, "reused": 4}
+    assert ledger(root)["comoments"] == {"computed": 12, "reused": 24}
+    assert ledger(root)["profiles"] == {"computed": 2, "reused": 4}
     after = inodes(root / "segments")
     assert len({name.partition("/")[0] for name in after}) == 24
     assert before.items() <= after.items()
@@ -123,7 +155,7 @@ def delete(artefact: Path) -> None:
 
 
 def flip_a_byte(artefact: Path) -> None:
-    """Change one bit of one byte of the largest file: a chunk of an array, or the weights."""
+    """Change one bit of one byte of the largest file: a chunk of an array, weights, or a unit in a pack."""
     files = [path for path in [artefact, *artefact.rglob("*")] if path.is_file()]
     largest = max(files, key=lambda path: path.stat().st_size)
     content = bytearray(largest.read_bytes())
@@ -150,7 +182,7 @@ def test_damage_is_left_alone_until_needed_then_named_and_repaired(
         "run", write_study(tmp_path, TINY), "--root", root, *outside, "--epsilon", 0.4, env=env
     )
     assert "is damaged" not in printed
-    assert computed(root) == {**NOTHING, "matches": 4}
+    assert computed(root) == further(4)
     # a further seed needs every segment; other segments need every network
     printed = spanmatch(
         "run", write_study(tmp_path, TINY | {"seeds": [0, 1, 2]}), "--root", root, *outside, env=env
@@ -178,7 +210,7 @@ def kept(before: Path, after: Path) -> bool:
 
 
 @pytest.mark.parametrize("damage", [delete, flip_a_byte])
-def test_damaged_grams_profiles_and_matches_are_named_and_computed_again(
+def test_a_damaged_pack_is_named_and_what_is_wrong_in_it_is_computed_again(
     damage: Callable[[Path], None],
     tiny_root: Path,
     copy_of: Callable[[Path], Path],
@@ -186,24 +218,28 @@ def test_damaged_grams_profiles_and_matches_are_named_and_computed_again(
     outside: list[str],
     env: Environment,
 ) -> None:
-    root = copy_of(tiny_root)
+    root, whole = copy_of(tiny_root), damage is delete
     study = write_study(tmp_path, TINY)
-    gram = min((root / "grams").iterdir())
-    damage(gram)
+    (pack,) = packs(root, "comoments")
+    damage(pack)
     printed = spanmatch("run", study, "--root", root, *outside, env=env)
-    assert "is damaged" not in printed, "nothing needed the Gram matrix"
+    assert "is damaged" not in printed, "nothing needed the co-moments"
     printed = spanmatch("run", study, "--root", root, *outside, "--epsilon", 0.4, env=env)
-    assert str(gram) in printed
-    assert computed(root) == {**NOTHING, "grams": 1, "matches": 4}
-    profile = min((root / "profiles").iterdir())
-    match = root / "matches" / min(path.name for path in (tiny_root / "matches").iterdir())  # not of 0.4
+    assert printed.count("is damaged") == 1
+    assert f"{pack} (" in printed
+    assert (" and 23 more in it) is damaged: " in printed) == whole
+    assert computed(root) == further(4, comoments=24 if whole else 1)
+    (profile,), (match,) = packs(root, "profiles"), packs(tiny_root, "matches")  # not those of 0.4
     damage(profile)
-    damage(match)
+    damage(root / "matches" / match.name)
     printed = spanmatch("run", study, "--root", root, *outside, env=env)
-    assert str(profile) in printed
-    assert str(match) in printed
-    assert computed(root)["profiles"] == 1
-    assert computed(root)["matches"] == 1
+    assert f"{profile} (" in printed
+    assert f"{root / 'matches' / match.name} (" in printed
+    assert computed(root) == {
+        **NOTHING,
+        "profiles": 4 if whole else 1,
+        "matches": 8 if whole else 1,
+    }
     assert results(root) == results(tiny_root)
 
 
@@ -211,11 +247,11 @@ def test_a_cached_record_that_was_cut_off_is_computed_again(
     tiny_root: Path, copy_of: Callable[[Path], Path], tmp_path: Path, outside: list[str], env: Environment
 ) -> None:
     root = copy_of(tiny_root)
-    for stage in ("networks", "grams"):
-        record = min((root / "cache" / stage).iterdir())
+    (held,) = (root / "cache" / "comoments").iterdir()
+    for record in (min((root / "cache" / "networks").iterdir()), held):
         record.write_bytes(record.read_bytes()[:-20])
     spanmatch("run", write_study(tmp_path, TINY), "--root", root, *outside, env=env)
-    assert computed(root) == {**NOTHING, "networks": 1, "grams": 1}
+    assert computed(root) == {**NOTHING, "networks": 1, "comoments": 24}
     assert results(root) == results(tiny_root)
 
 
@@ -226,15 +262,32 @@ def test_what_two_layers_share_is_computed_and_repaired_once(
     root = tmp_path / "root"
     spanmatch("run", study, "--root", root, *outside, env=env)
     # two checkpoints of two networks, two segments; two moments
-    once = {"networks": 2, "segments": 8, "grams": 2, "profiles": 2, "matches": 2}
-    assert computed(root) == once
+    once = {"networks": 2, "segments": 8, "comoments": 12, "profiles": 2, "matches": 2}
+    assert computed(root) == {**once, "measures": measured(2, 1)}
     rows = rows_at(root, 0.3)
     assert len(rows) == 4
     alike = [(row["checkpoint_x"], row["similarity"]) for row in rows]
     assert alike[::2] == alike[1::2]
     for artefact in [*(root / "profiles").iterdir(), *(root / "segments").iterdir()]:
-        shutil.rmtree(artefact)
+        delete(artefact)
     printed = spanmatch("run", study, "--root", root, *outside, "--epsilon", 0.4, env=env)
-    assert printed.count("is damaged") == 2
-    assert computed(root) == {**NOTHING, "profiles": 2, "matches": 2}
+    assert printed.count(" and 1 more in it) is damaged") == printed.count("is damaged") == 1
+    assert computed(root) == further(2, profiles=2)
     assert rows_at(root, 0.3) == rows
+
+
+def test_two_runs_at_once_on_one_root_come_to_what_one_does(tmp_path: Path) -> None:
+    (tmp_path / "one").mkdir()
+    (tmp_path / "two").mkdir()
+    with in_this_process() as cluster:
+        alone, once = carried_out(quick(tmp_path / "one"), cluster)
+        with ThreadPoolExecutor(2) as both:
+            found = list(both.map(lambda _: carried_out(quick(tmp_path / "two"), cluster), range(2)))
+        _, nothing = carried_out(quick(tmp_path / "two"), cluster)
+    assert not +nothing
+    for came, count in found:
+        assert (came.similarity, came.measures) == (alone.similarity, alone.measures)
+        assert count <= once
+    one, two = tmp_path / "one" / "root", tmp_path / "two" / "root"
+    assert all(recorded(one, stage) == recorded(two, stage) for stage in STAGES)
+    assert not list((two / "staging").iterdir())

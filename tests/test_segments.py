@@ -13,8 +13,9 @@ from spanmatch.networks import architectures
 from spanmatch.networks.data import load_dataset
 from spanmatch.networks.datasource import DataSource
 from storage.checkpoints import write_checkpoint
-from storage.root import Root
-from tasks.segments import SegmentUnit, extract_segments
+from storage.root import Artefact, Root
+from tasks.segments import SegmentUnit, compute
+from tasks.statistic import Reading
 
 
 @pytest.fixture
@@ -25,11 +26,11 @@ def root(tmp_path: Path) -> Root:
 def unit_of(network: nn.Module, root: Root) -> SegmentUnit:
     """Keep a network's weights, and ask for a layer of it."""
     weights = {name: values.numpy() for name, values in network.state_dict().items()}
+    digest = write_checkpoint(root, "networks/key", "final", weights, {})
     return SegmentUnit(
         label="seed 0 · final · images 0-9 · block3.relu2",
-        network_key="key",
+        network=Artefact("networks", "key", "networks/key", digest),
         checkpoint="final",
-        checkpoint_digest=write_checkpoint(root, "key", "final", weights, {}),
         architecture="vgg9-digits",
         code="",
         width=1.0,
@@ -51,7 +52,7 @@ def test_nan_in_activations_names_the_network_and_the_layer(root: Root, tmp_path
     with pytest.raises(
         SpanmatchError, match=r"the activations of seed 0 .* must be finite.*'block3.relu2' gave NaN"
     ):
-        extract_segments(root, [unit_of(network, root)])
+        compute(root, [unit_of(network, root)], Reading(root))
     assert not list((tmp_path / "root").glob("segments/*"))
 
 
@@ -68,7 +69,7 @@ def test_a_network_is_gone_with_its_segment(root: Root, monkeypatch: pytest.Monk
     monkeypatch.setattr(architectures, "build", watched)
     gc.disable()  # it comes when enough objects are there, of whatever size: many segments later
     try:
-        extract_segments(root, [unit])
+        compute(root, [unit], Reading(root))
         assert [network() for network in built] == [None]
     finally:
         gc.enable()

@@ -13,8 +13,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tasks.grams import pieces
-from test_storage import publish
+from test_storage import name_of, publish
 
 from storage.arrays import Artefact, GroupReader, GroupWriter
 from storage.layout import plan_layout
@@ -43,12 +42,6 @@ def test_chunks_and_shards_cover_a_layer_and_are_bounded(shape: tuple[int, int, 
     assert files <= 128 or shard_bytes > 16 * MEBIBYTE
 
 
-@given(st.integers(1, 500))
-def test_pieces_of_a_reduction_are_all_chunks_in_order(blocks: int) -> None:
-    assert [block for piece in pieces(blocks) for block in piece] == list(range(blocks))
-    assert all(1 <= len(piece) <= 8 for piece in pieces(blocks))
-
-
 @pytest.fixture
 def root(tmp_path: Path) -> Root:
     return Root.prepare(tmp_path / "root")
@@ -61,13 +54,13 @@ def batches(values: np.ndarray, size: int) -> Iterator[np.ndarray]:
 
 def extracted(root: Root, key: str, values: np.ndarray, batch: int, dtype: str = "float32") -> Artefact:
     """Write a layer as the extraction does."""
-    with root.publish(root.artefact("segments", key)) as folder:
+    with root.publish(name_of(key)) as folder:
         writer = LayerWriter(GroupWriter(folder, {}), "layer", len(values), dtype)
         with BackgroundWriter() as background:
             for part in batches(values, batch):
                 writer.append(part, background)
         assert writer.blocks == len(writer.group._arrays["layer"]["blocks"])
-        return Artefact("segments", key, writer.group.finish())
+        return Artefact("segments", key, name_of(key), writer.group.finish())
 
 
 # 1,000 positions: 8 images to a chunk; 100: 81 images; 9,000: 1 image, so 130 chunks in one shard
@@ -83,7 +76,7 @@ def test_what_is_written_depends_on_the_values_and_not_on_the_batches(
         np.testing.assert_array_equal(GroupReader(root, artefact).read("layer"), values)
     assert len(digests) == 1
     layout = plan_layout(shape, 4)
-    stored = Path(root.where(root.artefact("segments", "key13"))) / "layer" / "c"
+    stored = Path(root.where(name_of("key13"))) / "layer" / "c"
     assert sum(path.is_file() for path in stored.rglob("*")) == -(-shape[0] // layout.shard_rows)
 
 
@@ -179,7 +172,7 @@ values = np.random.default_rng(0).normal(size=(500, 100, 10)).astype(np.float32)
 extracted(root, "small", values[:50], 16)
 before = files(root)
 def weights():
-    write_checkpoint(root, "key", "final", {"weight": values}, {})
+    write_checkpoint(root, "networks/key", "final", {"weight": values}, {})
 for attempt in (lambda: extracted(root, "large", values, 16), weights):
     try:
         attempt()

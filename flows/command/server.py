@@ -1,8 +1,7 @@
 """The Prefect server of a run on the command line: the configured one, or a temporary one on loopback.
 
-Apart because the run itself does not care. A temporary server is one that Prefect's own command starts: it
-is up seconds before the in-process one would be, since it starts while this process still imports, and its
-UI can be looked at while the run lasts.
+Prefect's own command starts a temporary one: it is up seconds before one in this process would be, which
+still imports meanwhile, and its UI can be looked at while the run lasts.
 """
 
 import atexit
@@ -15,6 +14,7 @@ import urllib.request
 from contextlib import AbstractContextManager
 from typing import Any
 
+import prefect
 from prefect.settings import (
     PREFECT_API_URL,
     PREFECT_FLOWS_HEARTBEAT_FREQUENCY,
@@ -64,9 +64,7 @@ class PrefectServer:
             If it does not.
         """
         if self._process is None:
-            from prefect.client.orchestration import get_client  # a second to import: not before the start
-
-            with get_client(sync_client=True) as client:
+            with prefect.get_client(sync_client=True) as client:
                 error = client.api_healthcheck()
             if error is not None:
                 message = (

@@ -7,6 +7,8 @@ import os
 
 from rich.console import Console
 
+import tasks
+from flows import command
 from flows.run.prepared import Prepared, check_quickly, is_finished, prepare
 from flows.study.model import Study
 from flows.study.resolve import is_plain
@@ -29,18 +31,11 @@ def run_session(study: Study, console: Console) -> None:
     prepared: Prepared | None = None if is_plain(study) else prepare(study)
     for name, value in _QUIET.items():
         os.environ.setdefault(name, value)
-    from flows.command.server import PrefectServer
-
-    server = PrefectServer()
+    server = command.PrefectServer()
     console.print(f"[bold]{study.name}[/]: {server}", highlight=False, soft_wrap=True)
-    from flows.command.screen import Bars, show_summary
-    from flows.deployed import run_prepared
-    from tasks.cluster import started_ahead
-    from tasks.progress import listening
-
     prepared = prepared or prepare(study)
-    with started_ahead(study.scheduler is None and not is_finished(prepared)):
+    with tasks.started_ahead(study.scheduler is None and not is_finished(prepared)):
         server.wait()
-        with Bars(console, prepared.wanted) as bars, listening(bars), server.in_use():
-            results = run_prepared(prepared)
-    show_summary(console, results, prepared.root)
+        with command.Bars(console, prepared.wanted) as bars, tasks.listening(bars), server.in_use():
+            results = command.run_prepared(prepared)
+    command.show_summary(console, results, prepared.root)

@@ -22,7 +22,7 @@ from storage.records import Found, Records
 from storage.root import DamagedArtefactError, DamagedArtefactsError
 from tasks.cluster import Cluster, cluster_at
 from tasks.progress import listener
-from tasks.report import publish
+from tasks.publishing import publish
 from tasks.running import TASKS, reuse
 from tasks.stage import Stage
 from tasks.stages import STAGES

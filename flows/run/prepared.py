@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from functools import cached_property
 
+import tasks
 from flows.run import plan
 from flows.study.kept import Kept, read_kept, require_same_data, stands_on
 from flows.study.model import Study
@@ -51,9 +52,7 @@ def check_quickly(study: Study) -> Root:
     root = Root.at(study.root)
     root.check()
     if study.scheduler is not None:
-        from tasks.cluster import check_scheduler  # Dask takes a second to import
-
-        check_scheduler(study.scheduler)
+        tasks.check_scheduler(study.scheduler)
     return root
 
 

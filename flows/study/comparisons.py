@@ -7,6 +7,7 @@ from itertools import combinations, product
 from flows.study.model import Study
 from spanmatch.errors import InputValueError
 from spanmatch.networks.recipe import require_checkpoints
+from spanmatch.reporting import shown_network
 from tasks.wanted import Checkpoint, Comparison
 
 
@@ -39,7 +40,7 @@ class Network:
     @property
     def shown(self) -> str:
         """What people call it."""
-        return _shown(self.name)
+        return shown_network(self.name)
 
 
 def networks(study: Study, others: Mapping[str, Study]) -> dict[str, Network]:
@@ -138,9 +139,3 @@ def _checkpoint(label: str, known: Mapping[str, Network]) -> Checkpoint:
         )
     require_checkpoints([moment], network.study.training.epochs)
     return Checkpoint(name, moment)
-
-
-def _shown(network: str) -> str:
-    from spanmatch.reporting import shown_network  # takes a second to import: not before the study is sound
-
-    return shown_network(network)

@@ -1,7 +1,6 @@
 """Checks of a study that need more than the study: names, images, layers, weights, other studies, device.
 
-Apart from the model because they look at what is installed and at the world; all of them come before any
-work, the quick ones first.
+All of them come before any work, the quick ones first.
 """
 
 import json
@@ -11,13 +10,12 @@ from dataclasses import asdict
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-import spanmatch.networks
 from flows.study.comparisons import comparisons
 from flows.study.file import read_study
 from flows.study.model import Study
 from flows.study.resolved import Resolved, ResolvedOther
+from spanmatch import networks
 from spanmatch.errors import InputValueError
 from spanmatch.networks.catalogue import (
     HELD_OUT_IMAGES,
@@ -30,10 +28,6 @@ from spanmatch.networks.project import project_digest
 from storage.digests import file_digest, json_digest
 from storage.places import UnusableRootError
 from storage.root import Root
-
-if TYPE_CHECKING:
-    from spanmatch.networks.data import Dataset
-    from spanmatch.networks.layers import Chosen, Layer
 
 
 def check_names(study: Study) -> None:
@@ -116,19 +110,15 @@ def _inputs_digest(study: Study, weights: Mapping[str, str]) -> str:
 
 
 def _looked_up(study: Study, weights: Mapping[str, str]) -> Resolved:
-    from spanmatch.networks.data import forget_datasets, load_source  # torch and scikit-learn: seconds
-    from spanmatch.networks.layers import as_if_said, choose
-    from spanmatch.networks.padding import check_mask
-
-    forget_datasets()
-    dataset = load_source(study.source())
+    networks.forget_datasets()
+    dataset = networks.load_source(study.source())
     _require_images(study, len(dataset.held_out))
     known = _layers(study, dataset)
     others = {name: _other(name, path, dataset) for name, path in study.others.items()}
-    found = choose(known, study.wanted_layers())
-    check_mask(dataset.held_out.mask, {layer.name: layer.positions for layer in found.layers})
+    found = networks.choose(known, study.wanted_layers())
+    networks.check_mask(dataset.held_out.mask, {layer.name: layer.positions for layer in found.layers})
     said = {layer.name: layer.said for layer in found.layers if layer.said is not None}
-    others = {name: (other, as_if_said(layers, said)) for name, (other, layers) in others.items()}
+    others = {name: (other, networks.as_if_said(layers, said)) for name, (other, layers) in others.items()}
     chosen, left_out = _shared(study, found, others)
     passed_over = {layer: f"it gives {problem}" for layer, problem in found.left_out.items()}
     comparisons(study, {name: other.study for name, (other, _) in others.items()})
@@ -153,33 +143,26 @@ def _samples(study: Study, positions: int) -> int:
     return positions if study.positions == "all" else min(positions, study.positions)
 
 
-def _layers(study: Study, dataset: "Dataset") -> "tuple[Layer, ...]":
+def _layers(study: Study, dataset: "networks.Dataset") -> "tuple[networks.Layer, ...]":
     """Build the study's network, see that it can be trained or takes its weights, and list its layers."""
-    from spanmatch.networks.architectures import build
-    from spanmatch.networks.evaluation import require_classifier
-    from spanmatch.networks.probing import list_layers
-    from spanmatch.networks.training import require_trainable
-    from spanmatch.networks.weight_files import read_weights
-    from spanmatch.networks.weights import WeightsError, fit_weights
-
-    network = build(study.architecture, dataset.held_out.shape, dataset.classes, study.width)
+    network = networks.build(study.architecture, dataset.held_out.shape, dataset.classes, study.width)
     if study.seeds:
-        require_trainable(dataset, study.training.recipe())
+        networks.require_trainable(dataset, study.training.recipe())
         if is_factory(study.architecture):
-            require_classifier(network, dataset)
+            networks.require_classifier(network, dataset)
     for name, path in study.weights.items():
         try:
-            fit_weights(network, read_weights(Path(path).expanduser()))
-        except WeightsError as error:
+            networks.fit_weights(network, networks.read_weights(Path(path).expanduser()))
+        except networks.WeightsError as error:
             raise InputValueError(f"{error} (of {name!r})") from None
-    return list_layers(network, dataset.held_out)
+    return networks.list_layers(network, dataset.held_out)
 
 
-def _other(name: str, path: str, dataset: "Dataset") -> "tuple[ResolvedOther, tuple[Layer, ...]]":
-    from spanmatch.networks.data import load_source
-
+def _other(
+    name: str, path: str, dataset: "networks.Dataset"
+) -> "tuple[ResolvedOther, tuple[networks.Layer, ...]]":
     study = read_study(Path(path))
-    theirs = load_source(study.source())
+    theirs = networks.load_source(study.source())
     if theirs.held_out.shape != dataset.held_out.shape:
         raise InputValueError(
             f"`others` must be trained on images of shape {dataset.held_out.shape}, as these are, got "
@@ -192,8 +175,8 @@ def _other(name: str, path: str, dataset: "Dataset") -> "tuple[ResolvedOther, tu
 
 def _shared(
     study: Study,
-    found: "Chosen",
-    others: "Mapping[str, tuple[ResolvedOther, tuple[Layer, ...]]]",
+    found: "networks.Chosen",
+    others: "Mapping[str, tuple[ResolvedOther, tuple[networks.Layer, ...]]]",
 ) -> tuple[tuple[str, ...], dict[str, str]]:
     """Return those of the chosen layers that all studies have, and why not the rest; refuse named ones."""
     chosen, positions = found.names, {layer.name: layer.positions for layer in found.layers}
@@ -235,9 +218,7 @@ def _check_device(study: Study) -> None:
     """See that the device is there; workers of another scheduler see for themselves."""
     if study.scheduler is not None or (study.device != "cuda" and not study.training.mixed_precision):
         return
-    from spanmatch.networks.determinism import resolve_device  # torch: seconds
-
-    if resolve_device(study.device) == "cpu" and study.training.mixed_precision:
+    if networks.resolve_device(study.device) == "cpu" and study.training.mixed_precision:
         raise InputValueError(
             "`mixed_precision` must be false without a CUDA device, got true; leave it out, or see to the GPU"
         )
@@ -270,6 +251,6 @@ def _remembered(root: Root, memory: str) -> Resolved | None:
 @cache
 def _code_digest() -> str:
     """Digest of all that names of layers and digests of data depend on, without importing it."""
-    folder = Path(spanmatch.networks.__file__).parent
+    folder = Path(networks.__file__).parent
     sources = {str(path.relative_to(folder)): file_digest(path) for path in sorted(folder.rglob("*.py"))}
     return json_digest([sources, [version(name) for name in ("torch", "torchvision", "scikit-learn")]])

@@ -1,37 +1,42 @@
-"""The paper's mathematics on arrays: Gram matrices, residuals, profiles, maximum and simple matches.
+"""The paper's mathematics on arrays: Gram matrices, residuals, profiles, matches. NumPy and SciPy only."""
 
-Apart from everything that trains, stores or schedules: NumPy and SciPy only.
-"""
+from typing import TYPE_CHECKING
 
-from spanmatch.matching.checks import TooFewSamplesWarning
-from spanmatch.matching.enumeration import MinimalMatches, minimal_matches
-from spanmatch.matching.gram import GramMatrix
-from spanmatch.matching.match import Match, SimpleMatch
-from spanmatch.matching.maximum import maximum_match
-from spanmatch.matching.minimal import minimal_match
-from spanmatch.matching.minimum import minimum_match
-from spanmatch.matching.offsets import OffsetWarning, offset_neurons
-from spanmatch.matching.profile import MatchProfile, match_profile
-from spanmatch.matching.residuals import is_match, relative_residuals, residual_bounds
-from spanmatch.matching.simple import decompose, simple_matches
+from spanmatch.lazy import lazy
 
-__all__ = [
-    "GramMatrix",
-    "Match",
-    "MatchProfile",
-    "MinimalMatches",
-    "OffsetWarning",
-    "SimpleMatch",
-    "TooFewSamplesWarning",
-    "decompose",
-    "is_match",
-    "match_profile",
-    "maximum_match",
-    "minimal_match",
-    "minimal_matches",
-    "minimum_match",
-    "offset_neurons",
-    "relative_residuals",
-    "residual_bounds",
-    "simple_matches",
-]
+if TYPE_CHECKING:
+    from spanmatch.matching.checks import TooFewSamplesWarning as TooFewSamplesWarning
+    from spanmatch.matching.enumeration import (
+        MinimalMatches as MinimalMatches,
+        minimal_matches as minimal_matches,
+    )
+    from spanmatch.matching.gram import GramMatrix as GramMatrix
+    from spanmatch.matching.match import Match as Match, SimpleMatch as SimpleMatch
+    from spanmatch.matching.maximum import maximum_match as maximum_match
+    from spanmatch.matching.minimal import minimal_match as minimal_match
+    from spanmatch.matching.minimum import minimum_match as minimum_match
+    from spanmatch.matching.offsets import OffsetWarning as OffsetWarning, offset_neurons as offset_neurons
+    from spanmatch.matching.profile import MatchProfile as MatchProfile, match_profile as match_profile
+    from spanmatch.matching.residuals import (
+        is_match as is_match,
+        relative_residuals as relative_residuals,
+        residual_bounds as residual_bounds,
+    )
+    from spanmatch.matching.simple import decompose as decompose, simple_matches as simple_matches
+else:
+    __getattr__, __dir__, __all__ = lazy(
+        __name__,
+        {
+            "spanmatch.matching.checks": "TooFewSamplesWarning",
+            "spanmatch.matching.enumeration": "MinimalMatches minimal_matches",
+            "spanmatch.matching.gram": "GramMatrix",
+            "spanmatch.matching.match": "Match SimpleMatch",
+            "spanmatch.matching.maximum": "maximum_match",
+            "spanmatch.matching.minimal": "minimal_match",
+            "spanmatch.matching.minimum": "minimum_match",
+            "spanmatch.matching.offsets": "OffsetWarning offset_neurons",
+            "spanmatch.matching.profile": "MatchProfile match_profile",
+            "spanmatch.matching.residuals": "is_match relative_residuals residual_bounds",
+            "spanmatch.matching.simple": "decompose simple_matches",
+        },
+    )

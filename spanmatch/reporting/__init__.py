@@ -1,51 +1,61 @@
-"""Reports of a study: frozen results in, figures and text out.
+"""Reports of a study: frozen results in, figures and text out; nothing here opens a file."""
 
-Apart from the mathematics and from storage: nothing here computes a match, opens a file or knows a path.
-"""
+from typing import TYPE_CHECKING
 
-from spanmatch.reporting.drawn import Drawn
-from spanmatch.reporting.figures import curves_figure, similarity_figure, simple_match_sizes_figure
-from spanmatch.reporting.markdown import failure_markdown, report_markdown
-from spanmatch.reporting.measure_figure import measures_figure
-from spanmatch.reporting.names import shown_network
-from spanmatch.reporting.page import report_page
-from spanmatch.reporting.results import (
-    ComparisonRow,
-    CriticalEpsilons,
-    EpochRow,
-    MeasureRow,
-    NetworkRow,
-    SimilarityRow,
-    SimpleMatchRow,
-    StudyResults,
-)
-from spanmatch.reporting.tables import SummaryTable, similarity_table, summary_rows
-from spanmatch.reporting.training_curves import training_figure
-from spanmatch.reporting.warning_words import left_out_sentences, offset_sentences, warning_sentences
+from spanmatch.lazy import lazy
 
-__all__ = [
-    "ComparisonRow",
-    "CriticalEpsilons",
-    "Drawn",
-    "EpochRow",
-    "MeasureRow",
-    "NetworkRow",
-    "SimilarityRow",
-    "SimpleMatchRow",
-    "StudyResults",
-    "SummaryTable",
-    "curves_figure",
-    "failure_markdown",
-    "left_out_sentences",
-    "measures_figure",
-    "offset_sentences",
-    "report_markdown",
-    "report_page",
-    "shown_network",
-    "similarity_figure",
-    "similarity_table",
-    "simple_match_sizes_figure",
-    "summary_rows",
-    "training_figure",
-    "warning_sentences",
-]
+if TYPE_CHECKING:
+    from spanmatch.reporting.drawn import Drawn as Drawn
+    from spanmatch.reporting.figures import (
+        curves_figure as curves_figure,
+        similarity_figure as similarity_figure,
+        simple_match_sizes_figure as simple_match_sizes_figure,
+    )
+    from spanmatch.reporting.markdown import (
+        failure_markdown as failure_markdown,
+        report_markdown as report_markdown,
+    )
+    from spanmatch.reporting.measure_figure import measures_figure as measures_figure
+    from spanmatch.reporting.names import shown_network as shown_network
+    from spanmatch.reporting.page import report_page as report_page
+    from spanmatch.reporting.results import (
+        ComparisonRow as ComparisonRow,
+        CriticalEpsilons as CriticalEpsilons,
+        EpochRow as EpochRow,
+        MeasureRow as MeasureRow,
+        NetworkRow as NetworkRow,
+        SimilarityRow as SimilarityRow,
+        SimpleMatchRow as SimpleMatchRow,
+        StudyResults as StudyResults,
+    )
+    from spanmatch.reporting.tables import (
+        SummaryTable as SummaryTable,
+        similarity_table as similarity_table,
+        summary_rows as summary_rows,
+    )
+    from spanmatch.reporting.training_curves import training_figure as training_figure
+    from spanmatch.reporting.warning_words import (
+        left_out_sentences as left_out_sentences,
+        offset_sentences as offset_sentences,
+        warning_sentences as warning_sentences,
+    )
+else:
+    __getattr__, __dir__, __all__ = lazy(
+        __name__,
+        {
+            "spanmatch.reporting.drawn": "Drawn",
+            "spanmatch.reporting.figures": "curves_figure similarity_figure simple_match_sizes_figure",
+            "spanmatch.reporting.markdown": "failure_markdown report_markdown",
+            "spanmatch.reporting.measure_figure": "measures_figure",
+            "spanmatch.reporting.names": "shown_network",
+            "spanmatch.reporting.page": "report_page",
+            "spanmatch.reporting.results": (
+                "ComparisonRow CriticalEpsilons EpochRow MeasureRow NetworkRow SimilarityRow "
+                "SimpleMatchRow StudyResults"
+            ),
+            "spanmatch.reporting.tables": "SummaryTable similarity_table summary_rows",
+            "spanmatch.reporting.training_curves": "training_figure",
+            "spanmatch.reporting.warning_words": "left_out_sentences offset_sentences warning_sentences",
+        },
+        extra="report",
+    )

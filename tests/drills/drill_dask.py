@@ -56,7 +56,7 @@ def start(address: str, env: Environment) -> Iterator[Start]:
 
 
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("stage", ["networks", "segments", "grams", "matches"])
+@pytest.mark.parametrize("stage", ["networks", "segments", "comoments", "matches"])
 def test_a_study_outlives_the_scheduler(
     stage: str, tiny_root: Path, tmp_path: Path, address: str, start: Start, env: Environment
 ) -> None:

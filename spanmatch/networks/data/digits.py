@@ -2,6 +2,7 @@
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.datasets import load_digits
 
 from spanmatch.networks.data.images import Dataset, Images
 from spanmatch.networks.data.preprocessing import Preprocessing
@@ -9,13 +10,11 @@ from spanmatch.networks.data.preprocessing import Preprocessing
 _WHITE = 16
 
 
-def digits() -> Dataset:
+def scanned_digits() -> Dataset:
     """Load scikit-learn's bundled digits: 1,797 scans of 8 × 8 pixels, every third one held out.
 
     Pixels are standardised with the mean and the deviation of the training images.
     """
-    from sklearn.datasets import load_digits  # takes a second to import
-
     pixels, labels = load_digits(return_X_y=True)
     held_out = np.arange(len(pixels)) % 3 == 2
     training = pixels[~held_out].reshape(-1, 1, 8, 8) / _WHITE

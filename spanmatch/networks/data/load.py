@@ -5,9 +5,9 @@ from dataclasses import asdict
 from functools import lru_cache
 from pathlib import Path
 
+from spanmatch.networks import data
 from spanmatch.networks.catalogue import FOLDER_PREFIX, require_dataset
 from spanmatch.networks.data.custom import custom_dataset
-from spanmatch.networks.data.digits import digits
 from spanmatch.networks.data.downloads import data_folder
 from spanmatch.networks.data.folders import folder_stamp, image_folder, imagenet
 from spanmatch.networks.data.images import Dataset
@@ -17,7 +17,7 @@ from spanmatch.networks.datasource import DataSource, Framing, HeldOut
 from spanmatch.networks.project import project_modules
 
 DATASETS: dict[str, Callable[[Path], Dataset]] = {
-    "digits": lambda _: digits(),
+    "digits": lambda _: data.scanned_digits(),
     "mnist": mnist,
     "fashion-mnist": fashion_mnist,
     "cifar10": cifar10,

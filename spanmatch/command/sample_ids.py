@@ -1,6 +1,6 @@
 """Ids of samples in files of activations: whether they say that the samples of two files are the same.
 
-Apart from the files because NumPy compares where it should not: integers with floats, numbers with durations.
+NumPy compares where it should not: integers with floats, numbers with durations.
 """
 
 from typing import Any, TypeAlias

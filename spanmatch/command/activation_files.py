@@ -1,7 +1,4 @@
-"""The Gram matrix of activations in two files: `.npy`, or `.npz` with the samples' ids.
-
-Apart from matching, which sees files only through it.
-"""
+"""The Gram matrix of activations in two files: `.npy`, or `.npz` with the samples' ids."""
 
 import tokenize
 import zipfile
@@ -13,8 +10,8 @@ from typing import Any, BinaryIO, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from flows.command.sample_ids import IDS, check_names, check_same
 from spanmatch import GramMatrix
+from spanmatch.command.sample_ids import IDS, check_names, check_same
 from spanmatch.errors import InputValueError
 
 AnyArray: TypeAlias = NDArray[Any]

@@ -1,7 +1,4 @@
-"""`spanmatch match`: two files of activations in, matches out; no study and no pipeline.
-
-Apart so that it loads the mathematics alone.
-"""
+"""`spanmatch match`: two files of activations in, matches out; no study and no pipeline."""
 
 import json
 import warnings
@@ -12,7 +9,6 @@ from typing import Any
 
 from rich.console import Console
 
-from flows.command.activation_files import gram_of_files
 from spanmatch import (
     GramMatrix,
     Match,
@@ -22,6 +18,7 @@ from spanmatch import (
     match_profile,
     simple_matches,
 )
+from spanmatch.command.activation_files import gram_of_files
 from spanmatch.errors import SpanmatchError
 from spanmatch.matching.checks import check_epsilon
 
@@ -59,7 +56,7 @@ def match_arrays(x: Path, y: Path, epsilons: Sequence[float]) -> ArrayComparison
     ValueError, TypeError
         As `gram_of_files`, and if an ε is out of [0, 1).
     SpanmatchError
-        If there is not memory enough.
+        If there is not memory enough, or a file cannot be read to its end.
     """
     for epsilon in epsilons:
         check_epsilon(epsilon, argument="--epsilon")
@@ -69,6 +66,12 @@ def match_arrays(x: Path, y: Path, epsilons: Sequence[float]) -> ArrayComparison
         message = (
             "`X` and `Y` must have few enough neurons for their products to fit into memory, but there was "
             f"none left ({error}); save fewer columns, or take a machine with more memory"
+        )
+        raise SpanmatchError(message) from None
+    except OSError as error:
+        message = (
+            f"`X` and `Y` must be files that can be read to their end, got {error.filename!r} "
+            f"({error.strerror}); see to their disk, and that nothing writes them"
         )
         raise SpanmatchError(message) from None
 
