@@ -12,8 +12,8 @@ from prefect.task_runners import ThreadPoolTaskRunner
 from pydantic import Field
 
 from flows.run.execute import execute
-from flows.run.page import explain, run_name
 from flows.run.prepared import Prepared
+from flows.run.run_page import explain, run_name
 from flows.study.growth import grown
 from flows.study.kept import find_study, joined
 from flows.study.model import Study

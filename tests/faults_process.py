@@ -28,7 +28,7 @@ from tasks import grams
 from tasks.children import light_workers
 from tasks.cluster import Cluster
 from tasks.progress import Tally, listening
-from tasks.report import _others_at_rest
+from tasks.publishing import _others_at_rest
 from tasks.stages import TASKS
 from tasks.ui_progress import StepCounter
 

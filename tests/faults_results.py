@@ -37,7 +37,7 @@ from spanmatch.reporting import (
 )
 from storage.root import Root
 from tasks.progress import listening
-from tasks.report import write_results
+from tasks.publishing import write_results
 
 OTHER = """
 from torch import nn

@@ -220,10 +220,6 @@ def test_private_names_of_other_packages_are_used_where_it_is_said_why() -> None
 # Modules of one name that are to keep it, or to get another elsewhere.
 NAMESAKES = {
     "cli": {"flows/command", "spanmatch/command"},
-    "report": {"flows/command", "tasks"},
-    "offsets": {"spanmatch/matching", "spanmatch/reporting"},
-    "page": {"flows/run", "spanmatch/reporting"},
-    "training": {"spanmatch/networks", "spanmatch/reporting"},
 }
 
 
@@ -233,7 +229,7 @@ def test_modules_have_names_of_their_own() -> None:
         for path in (REPOSITORY / top).rglob("*.py"):
             folders.setdefault(path.stem, set()).add(path.parent.relative_to(REPOSITORY).as_posix())
     shared = {name: found for name, found in folders.items() if len(found) > 1 and name != "__init__"}
-    assert {name: found for name, found in shared.items() if not found <= NAMESAKES.get(name, set())} == {}
+    assert shared == NAMESAKES
 
 
 def loaded_by(statement: str) -> set[str]:

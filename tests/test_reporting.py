@@ -3,6 +3,7 @@
 import base64
 import dataclasses
 import functools
+import io
 import re
 from html.parser import HTMLParser
 
@@ -10,7 +11,10 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 from matplotlib.text import Text
+from rich.console import Console
 
+from flows.command.screen import show_summary
+from spanmatch.matching.profile import similarity_curve
 from spanmatch.measures import MEASURES
 from spanmatch.reporting import (
     ComparisonRow,
@@ -31,10 +35,12 @@ from spanmatch.reporting import (
     simple_match_sizes_figure,
     summary_rows,
     training_figure,
+    warning_sentences,
 )
-from spanmatch.reporting.aggregate import group_similarities, similarity_curve, simple_match_sizes
+from spanmatch.reporting.aggregate import group_similarities, simple_match_sizes
 from spanmatch.reporting.measure_figure import measure_spreads, measure_tables
 from spanmatch.reporting.theme import group_colour
+from storage.root import Root
 
 FIGURES = (similarity_figure, curves_figure, simple_match_sizes_figure)
 PAPER = "https://arxiv.org/abs/1810.11750"
@@ -279,18 +285,20 @@ def test_curve_counts_critical_epsilons():
     rng = np.random.default_rng(1)
     x, y = np.round(rng.uniform(size=(2, 30)), 1)
     x[:4] = np.inf
-    steps, similarity = similarity_curve(CriticalEpsilons("relu", "a", "b", x, y))
+    steps, similarity = similarity_curve(x, y)
     everything = np.concatenate([x, y])
-    for epsilon in np.linspace(0, 1, 101):
+    for epsilon in np.linspace(0, 0.99, 100):
         place = np.searchsorted(steps, epsilon, side="right")
         drawn = similarity[place - 1] if place else 0.0
         assert drawn == pytest.approx(np.mean(everything <= epsilon))
-    assert similarity[-1] == pytest.approx(56 / 60)
+    assert similarity[-1] == pytest.approx(np.mean(everything < 1))
+    assert similarity[-1] < 56 / 60, "an epsilon is below 1, and some neurons match from 1 on"
 
 
 def test_curve_agrees_with_similarity_at_the_epsilons_of_the_study(results):
     curves = {
-        (c.layer, c.checkpoint_x, c.checkpoint_y): similarity_curve(c) for c in results.critical_epsilons
+        (c.layer, c.checkpoint_x, c.checkpoint_y): similarity_curve(c.x, c.y)
+        for c in results.critical_epsilons
     }
     for row in results.similarity:
         steps, similarity = curves[row.layer, row.checkpoint_x, row.checkpoint_y]
@@ -402,10 +410,15 @@ def test_dead_neurons_are_reported():
 
 
 @pytest.mark.parametrize(("samples", "warned"), [(12, True), (13, False)])
-def test_too_few_samples_are_flagged(samples, warned):
+def test_too_few_samples_are_flagged_in_the_same_words_everywhere(samples, warned, tmp_path):
     results = make_results(samples=samples)
-    assert ("Too few samples" in report_page(results)) is warned
-    assert ("Too few samples" in report_markdown(results)) is warned
+    screen = io.StringIO()
+    show_summary(Console(file=screen), results, Root.at(str(tmp_path)))
+    shown = "".join(Page(report_page(results)).texts), report_markdown(results), screen.getvalue()
+    assert ["Too few samples" in text for text in shown] == [warned] * 3
+    for sentence in warning_sentences(results):
+        assert "relu1_1 (12 for 12 neurons)" in sentence
+        assert [sentence in text for text in shown] == [True] * 3
 
 
 def test_similarity_table_has_a_row_for_each_layer_group_and_epsilon(results):

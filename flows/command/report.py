@@ -6,7 +6,7 @@ from flows.run.collect import read_results
 from flows.study.model import Study
 from storage.result_files import REPORT
 from storage.root import Root
-from tasks.report import write_report
+from tasks.publishing import write_report
 
 
 def report_session(study: Study, console: Console) -> None:

@@ -17,9 +17,9 @@ from spanmatch.reporting import (
     StudyResults,
     SummaryTable,
     left_out_sentences,
-    offset_sentences,
     shown_network,
     summary_rows,
+    warning_sentences,
 )
 from storage.result_files import REPORT
 from storage.root import Root
@@ -91,8 +91,7 @@ def show_summary(console: Console, results: StudyResults, root: Root) -> None:
     """Show similarity by layer, the ledger, and where the report is."""
     for table in summary_rows(results):
         _show_table(console, _summary_table(table))
-    offsets = [f"warning: {sentence}" for sentence in offset_sentences(results)]
-    _warn(console, [*_too_few_samples(results), *offsets, *left_out_sentences(results.left_out)])
+    _warn(console, [f"warning: {sentence}" for sentence in warning_sentences(results)])
     latest = {row.network: row for row in results.networks}  # the last of each is its latest checkpoint
     judged = [
         f"{shown_network(name)} {row.accuracy:.1%}"
@@ -187,16 +186,3 @@ def _summary_table(summary: SummaryTable) -> Table:
     for layer, similarities in summary.rows:
         table.add_row(layer, *(f"{similarity:.3f}" for similarity in similarities))
     return table
-
-
-def _too_few_samples(results: StudyResults) -> list[str]:
-    """Say of which layers the answer means nothing."""
-    return list(
-        dict.fromkeys(
-            f"warning: {row.layer} has {row.samples} samples for {max(row.neurons_x, row.neurons_y)} "
-            "neurons: with no more samples than neurons everything matches and the answer is meaningless; "
-            "compare more `images`"
-            for row in results.similarity
-            if row.samples <= max(row.neurons_x, row.neurons_y)
-        )
-    )

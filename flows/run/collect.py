@@ -29,7 +29,7 @@ from storage.root import Artefact, DamagedArtefactError, DamagedArtefactsError, 
 from tasks.matches import MatchDocument, read_matches
 from tasks.measures import MeasureName
 from tasks.profiles import read_profile
-from tasks.report import pair_name
+from tasks.publishing import pair_name
 from tasks.unit import Done
 from tasks.wanted import Checkpoint, Comparison, LayerPair
 

@@ -11,8 +11,8 @@ from prefect.utilities.annotations import quote
 
 from flows.run import plan
 from flows.run.collect import collect
-from flows.run.page import is_deployed, open_page
 from flows.run.prepared import Prepared, prepare
+from flows.run.run_page import is_deployed, open_page
 from flows.study.allowed import check_allowed
 from flows.study.kept import Kept, keep
 from flows.study.model import Study
@@ -22,7 +22,7 @@ from storage.records import Found, Records
 from storage.root import DamagedArtefactError, DamagedArtefactsError
 from tasks.cluster import Cluster, cluster_at
 from tasks.progress import listener
-from tasks.report import publish
+from tasks.publishing import publish
 from tasks.running import TASKS, reuse
 from tasks.stage import Stage
 from tasks.stages import STAGES

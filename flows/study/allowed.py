@@ -11,7 +11,7 @@ from pathlib import Path
 from flows.study.file import read_study
 from flows.study.model import Study
 from spanmatch.errors import InputValueError
-from spanmatch.networks.catalogue import FOLDER_PREFIX
+from spanmatch.networks.catalogue import FOLDER_PREFIX, FactoryName, is_factory
 
 MODULES = "SPANMATCH_MODULES"
 SCHEDULERS = "SPANMATCH_SCHEDULERS"
@@ -29,7 +29,7 @@ def check_allowed(study: Study, environment: Mapping[str, str] = os.environ) -> 
     """
     modules = _listed(environment, MODULES)
     for argument, name in _factories(study):
-        package = _package(name)
+        package = FactoryName.of(name).package
         if package not in modules:
             message = (
                 f"`{argument}` must name a module of a package that {MODULES} lists in the worker's "
@@ -49,14 +49,10 @@ def check_allowed(study: Study, environment: Mapping[str, str] = os.environ) -> 
 
 def allow(study: Study, environment: MutableMapping[str, str] = os.environ) -> None:
     """List what a study names, for runs that this process starts: whoever serves a study has chosen it."""
-    named = {MODULES: [_package(name) for _, name in _factories(study)]}
+    named = {MODULES: [FactoryName.of(name).package for _, name in _factories(study)]}
     named[SCHEDULERS] = [] if study.scheduler is None else [study.scheduler]
     for variable, names in named.items():
         environment[variable] = ",".join(dict.fromkeys([*_listed(environment, variable), *names]))
-
-
-def _package(factory: str) -> str:
-    return factory.partition(":")[0].partition(".")[0]
 
 
 def _listed(environment: Mapping[str, str], name: str) -> list[str]:
@@ -67,7 +63,7 @@ def _factories(study: Study) -> Iterator[tuple[str, str]]:
     """Yield what the study, and those that it compares with, would have imported."""
     others = [(f"others.{name}.", read_study(Path(path))) for name, path in study.others.items()]
     for prefix, one in (("", study), *others):
-        if ":" in one.architecture:
+        if is_factory(one.architecture):
             yield f"{prefix}architecture", one.architecture
-        if ":" in one.dataset and not one.dataset.startswith(FOLDER_PREFIX):
+        if is_factory(one.dataset) and not one.dataset.startswith(FOLDER_PREFIX):
             yield f"{prefix}dataset", one.dataset

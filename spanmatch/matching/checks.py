@@ -14,6 +14,10 @@ from spanmatch.matching.scaled import independent, scale
 LEAST_EPSILON = 0
 EPSILON_LIMIT = 1
 EPSILON_RANGE = f"at least {LEAST_EPSILON} and below {EPSILON_LIMIT}"
+TOO_FEW_SAMPLES = (
+    "with no more samples than neurons, any activations span nearly the whole space, so the answer is "
+    "meaningless"
+)
 
 
 class TooFewSamplesWarning(UserWarning):
@@ -91,18 +95,23 @@ def check_neuron(gram: GramMatrix, neuron: Neuron, name: str = "neuron") -> Neur
     return side, index
 
 
+def are_too_few(samples: int, neurons: int) -> bool:
+    """Tell whether samples, without the means if they are subtracted, are too few for a side's neurons."""
+    return samples <= neurons
+
+
 def warn_if_too_few_samples(gram: GramMatrix) -> None:
     """Warn the caller of the public function that calls this when the answer cannot mean anything."""
     check_gram(gram)
     widest = max(gram.n_x, gram.n_y)
-    if gram.degrees_of_freedom > widest:  # and so, all the more, than the rank of either side
+    if not are_too_few(gram.degrees_of_freedom, widest):  # and so, all the more, for the rank of either side
         return
     subtracted = gram.n_samples - gram.degrees_of_freedom
     less = f" ({gram.degrees_of_freedom} without their means)" if subtracted else ""
     warnings.warn(
-        f"{gram.n_samples} samples{less} for {gram.n_x} + {gram.n_y} neurons{_ranks(gram)}: with no more "
-        "samples than neurons, any activations span nearly the whole space, so the answer is meaningless; "
-        f"use at least {widest + 1 + subtracted} samples, and many times more to learn something",
+        f"{gram.n_samples} samples{less} for {gram.n_x} + {gram.n_y} neurons{_ranks(gram)}: "
+        f"{TOO_FEW_SAMPLES}; use at least {widest + 1 + subtracted} samples, and many times more to learn "
+        "something",
         TooFewSamplesWarning,
         stacklevel=3,
     )

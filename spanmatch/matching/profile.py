@@ -112,9 +112,27 @@ class MatchProfile:
         similarities : ndarray, (n_steps,)
             Similarity from that epsilon up to the next; below the first it is 0.
         """
-        values = np.concatenate((self.x, self.y))
-        epsilons, counts = np.unique(values[values < 1], return_counts=True)
-        return epsilons, np.cumsum(counts) / values.size
+        return similarity_curve(self.x, self.y)
+
+
+def similarity_curve(x: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return the similarity (Def. 3) at every epsilon from the critical epsilons of both sides.
+
+    Parameters
+    ----------
+    x, y : ndarray, (n_x,) and (n_y,)
+        Critical epsilons; those from 1 on, of neurons in no match, count in the denominator alone.
+
+    Returns
+    -------
+    epsilons : ndarray, (n_steps,)
+        Critical epsilons below 1, ascending, each once.
+    similarities : ndarray, (n_steps,)
+        Similarity from that epsilon up to the next; below the first it is 0.
+    """
+    values = np.concatenate((x, y))
+    epsilons, counts = np.unique(values[values < 1], return_counts=True)
+    return epsilons, np.cumsum(counts) / values.size
 
 
 def match_profile(gram: GramMatrix, *, dead: Dead = "exclude") -> MatchProfile:

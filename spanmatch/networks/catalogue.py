@@ -4,6 +4,7 @@ Must not load torch, so that a mistyped name is answered at once.
 """
 
 import difflib
+from typing import NamedTuple
 
 from spanmatch.clone import HAS_PIPELINE, PIPELINE
 from spanmatch.errors import InputValueError
@@ -31,9 +32,60 @@ FOLDER_PREFIX = "folder:"
 TAKEN_MODULES = ("spanmatch", *(PIPELINE if HAS_PIPELINE else ()))
 
 
-def is_factory(architecture: str) -> bool:
-    """Say whether an architecture is somebody's own, named as ``package.module:factory``."""
-    return ":" in architecture
+class FactoryName(NamedTuple):
+    """The parts of ``package.module:factory``, which names somebody's own network or data set."""
+
+    module: str
+    function: str
+
+    @classmethod
+    def of(cls, name: str) -> "FactoryName":
+        """Take a name apart, of a module alone if it has no colon; `check_factory` says if it is sound."""
+        module, _, function = name.partition(":")
+        return cls(module, function)
+
+    @property
+    def package(self) -> str:
+        """Outermost package, or the module where it is in none."""
+        return self.module.partition(".")[0]
+
+
+def is_factory(name: str) -> bool:
+    """Say whether a name is ``package.module:factory``; of a data set, ``folder:`` is told apart before."""
+    return ":" in name
+
+
+def check_factory(name: str, argument: str) -> None:
+    """See that a factory's name has the form ``package.module:factory``, in no module called as one of ours.
+
+    Parameters
+    ----------
+    name
+        The factory's.
+    argument
+        What a message calls it: ``architecture`` or ``dataset``.
+
+    Raises
+    ------
+    ValueError
+        If not.
+    """
+    factory = FactoryName.of(name)
+    module, function = factory
+    named_file = module.endswith(".py")
+    if named_file or not all(part.isidentifier() for part in [*module.split("."), function]):
+        remedy = ""
+        if named_file:
+            remedy = f"; drop `.py`: {module.removesuffix('.py').replace('/', '.')}:{function}"
+        raise InputValueError(
+            f"`{argument}` must have the form 'package.module:factory' where it has a colon, got "
+            f"{name!r}{remedy}"
+        )
+    if factory.package in TAKEN_MODULES[1:]:
+        raise InputValueError(
+            f"`{argument}` must name a module that is not called as one of spanmatch's "
+            f"({', '.join(TAKEN_MODULES)}), got {name!r}; rename {factory.package!r}"
+        )
 
 
 def check_architecture(architecture: str) -> None:
@@ -47,18 +99,7 @@ def check_architecture(architecture: str) -> None:
         If not; the message gives the nearest known name.
     """
     if is_factory(architecture):
-        module, _, factory = architecture.partition(":")
-        named_file = module.endswith(".py")
-        if named_file or not all(part.isidentifier() for part in [*module.split("."), factory]):
-            remedy = ""
-            if named_file:
-                remedy = f"; drop `.py`: {module.removesuffix('.py').replace('/', '.')}:{factory}"
-            message = (
-                "`architecture` must have the form 'package.module:factory' where it has a colon, "
-                f"got {architecture!r}{remedy}"
-            )
-            raise InputValueError(message)
-        _require_own_name("architecture", architecture)
+        check_factory(architecture, "architecture")
     elif architecture not in ARCHITECTURE_NAMES:
         near = difflib.get_close_matches(architecture, ARCHITECTURE_NAMES, n=1)
         guess = f"did you mean {near[0]!r}? " if near else ""
@@ -77,11 +118,10 @@ def require_dataset(name: str) -> None:
     ValueError
         If not.
     """
-    if name in HELD_OUT_IMAGES:
+    if name in HELD_OUT_IMAGES or (name.startswith(FOLDER_PREFIX) and name != FOLDER_PREFIX):
         return
-    before, colon, after = name.partition(":")
-    if colon and before and after:
-        _require_own_name("dataset", name)
+    if is_factory(name) and name != FOLDER_PREFIX:
+        check_factory(name, "dataset")
         return
     near = difflib.get_close_matches(name, HELD_OUT_IMAGES, n=1)
     remedy = f"; did you mean {near[0]!r}?" if near else ""
@@ -90,16 +130,6 @@ def require_dataset(name: str) -> None:
         f"got {name!r}{remedy}"
     )
     raise InputValueError(message)
-
-
-def _require_own_name(argument: str, factory: str) -> None:
-    """See that somebody's own factory is in no module that is called as one of ours: that would be found."""
-    package = factory.partition(":")[0].partition(".")[0]
-    if package in TAKEN_MODULES[1:]:
-        raise InputValueError(
-            f"`{argument}` must name a module that is not called as one of spanmatch's "
-            f"({', '.join(TAKEN_MODULES)}), got {factory!r}; rename {package!r}"
-        )
 
 
 def held_out_images(dataset: str) -> int | None:

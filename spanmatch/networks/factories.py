@@ -13,7 +13,8 @@ from torch.nn.parameter import UninitializedParameter
 from spanmatch.errors import InputValueError
 from spanmatch.networks.catalogue import is_factory
 from spanmatch.networks.forward import taking
-from spanmatch.networks.project import import_anew, project_digest
+from spanmatch.networks.importing import import_factory, reason, unusable
+from spanmatch.networks.project import project_digest
 from spanmatch.networks.scaling import Shape, refuse_shape
 
 # The size to which five halvings reduce to one position.
@@ -43,16 +44,15 @@ def from_factory(architecture: str, shape: tuple[int, ...], classes: int) -> nn.
     ValueError
         If it does not import, cannot be called, raises, or returns no ``torch.nn.Module``.
     """
-    factory = _load(architecture)
+    factory = import_factory(architecture, "architecture")
     try:
         network = factory(**_accepted(factory, {"shape": shape, "classes": classes}))
     except Exception as error:
-        raise _refused(
-            architecture, "a factory that returns a network", f"it raised {_why(error)}"
-        ) from error
+        rule, got = "a factory that returns a network", f"it raised {reason(error)}"
+        raise unusable(architecture, "architecture", rule, got) from error
     if not isinstance(network, nn.Module):
-        got = f"it returned {type(network).__name__}"
-        raise _refused(architecture, "a factory that returns a torch.nn.Module", got)
+        rule, got = "a factory that returns a torch.nn.Module", f"it returned {type(network).__name__}"
+        raise unusable(architecture, "architecture", rule, got)
     return _shaped(_plain(network), shape).float()
 
 
@@ -75,7 +75,7 @@ def require_same_code(architecture: str, digest: str) -> None:
         If it does not: another machine's copy, or one that was edited meanwhile.
     """
     if is_factory(architecture):
-        _load(architecture)
+        import_factory(architecture, "architecture")
     if project_digest(architecture) != digest:
         raise InputValueError(
             f"`architecture` must stand on the same sources during a run and on every worker, got others for "
@@ -106,18 +106,6 @@ def _wrapped(network: nn.Module) -> nn.Module | None:
     return inner if isinstance(inner, nn.Module) else None
 
 
-def _load(architecture: str) -> Callable[..., object]:
-    module, _, name = architecture.partition(":")
-    try:
-        factory = getattr(import_anew(module), name)
-    except Exception as error:
-        got = f"it does not import: {_why(error)}; put its folder on PYTHONPATH, for every worker too"
-        raise _refused(architecture, "a factory that can be imported", got) from error
-    if not callable(factory):
-        raise _refused(architecture, "a factory that can be called", f"it is {type(factory).__name__}")
-    return factory  # type: ignore[no-any-return]
-
-
 def _accepted(factory: Callable[..., object], offered: dict[str, Any]) -> dict[str, Any]:
     try:
         named = inspect.signature(factory).parameters
@@ -127,11 +115,3 @@ def _accepted(factory: Callable[..., object], offered: dict[str, Any]) -> dict[s
     return {
         name: value for name, value in offered.items() if name in named and named[name].kind != positional
     }
-
-
-def _why(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}"
-
-
-def _refused(architecture: str, rule: str, got: str) -> ValueError:
-    return InputValueError(f"`architecture` must name {rule}, but of {architecture!r} {got}")

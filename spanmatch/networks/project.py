@@ -6,7 +6,6 @@ A cached result is reused only while their digest stays the same.
 import ast
 import hashlib
 import importlib.util
-import sys
 import sysconfig
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -16,13 +15,11 @@ from importlib.machinery import ModuleSpec
 from importlib.metadata import packages_distributions, version
 from pathlib import Path
 from pkgutil import get_importer, iter_modules
-from types import ModuleType
 
 from spanmatch.clone import ROOT
-from spanmatch.networks.catalogue import TAKEN_MODULES, is_factory
+from spanmatch.networks.catalogue import TAKEN_MODULES, FactoryName, is_factory
 
 _IMPORTERS = ("import_module", "__import__")
-_imported: dict[str, dict[str, str]] = {}
 
 
 @dataclass(frozen=True)
@@ -52,7 +49,7 @@ def project_modules(factory: str) -> dict[str, str]:
     """
     importlib.invalidate_caches()
     finder = _Finder()
-    start = factory.partition(":")[0]
+    start = FactoryName.of(factory).module
     digests: dict[str, str] = {}
     waiting = list(_with_packages(start))
     looked_at: set[str] = set()
@@ -78,21 +75,6 @@ def project_digest(factory: str) -> str:
         return ""
     lines = "\n".join(f"{name} {digest}" for name, digest in sorted(project_modules(factory).items()))
     return hashlib.sha256(lines.encode()).hexdigest()
-
-
-def import_anew(module: str) -> ModuleType:
-    """Import a module; anew, with what it stands on, where that has changed since this process imported it.
-
-    A process that outlives an edit, such as a worker of another scheduler, would compute with the old code
-    what is kept as the new code's.
-    """
-    before = _imported.get(module)
-    if before is not None and project_modules(module) != before:
-        for name in before:
-            sys.modules.pop(name, None)
-    imported = importlib.import_module(module)
-    _imported[module] = project_modules(module)
-    return imported
 
 
 def _with_packages(name: str) -> Iterator[str]:

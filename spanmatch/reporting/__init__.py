@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     )
     from spanmatch.reporting.measure_figure import measures_figure as measures_figure
     from spanmatch.reporting.names import shown_network as shown_network
-    from spanmatch.reporting.offsets import offset_sentences as offset_sentences
     from spanmatch.reporting.page import report_page as report_page
     from spanmatch.reporting.results import (
         ComparisonRow as ComparisonRow,
@@ -34,8 +33,12 @@ if TYPE_CHECKING:
         similarity_table as similarity_table,
         summary_rows as summary_rows,
     )
-    from spanmatch.reporting.training import training_figure as training_figure
-    from spanmatch.reporting.words import left_out_sentences as left_out_sentences
+    from spanmatch.reporting.training_curves import training_figure as training_figure
+    from spanmatch.reporting.warning_words import (
+        left_out_sentences as left_out_sentences,
+        offset_sentences as offset_sentences,
+        warning_sentences as warning_sentences,
+    )
 else:
     __getattr__, __dir__, __all__ = lazy(
         __name__,
@@ -45,15 +48,14 @@ else:
             "spanmatch.reporting.markdown": "failure_markdown report_markdown",
             "spanmatch.reporting.measure_figure": "measures_figure",
             "spanmatch.reporting.names": "shown_network",
-            "spanmatch.reporting.offsets": "offset_sentences",
             "spanmatch.reporting.page": "report_page",
             "spanmatch.reporting.results": (
                 "ComparisonRow CriticalEpsilons EpochRow MeasureRow NetworkRow SimilarityRow "
                 "SimpleMatchRow StudyResults"
             ),
             "spanmatch.reporting.tables": "SummaryTable similarity_table summary_rows",
-            "spanmatch.reporting.training": "training_figure",
-            "spanmatch.reporting.words": "left_out_sentences",
+            "spanmatch.reporting.training_curves": "training_figure",
+            "spanmatch.reporting.warning_words": "left_out_sentences offset_sentences warning_sentences",
         },
         extra="report",
     )

@@ -9,11 +9,9 @@ from dataclasses import dataclass
 from itertools import product
 
 import numpy as np
-from numpy import float64
-from numpy.typing import NDArray
 
 from spanmatch.errors import InputValueError
-from spanmatch.reporting.results import CriticalEpsilons, EpochRow, SimilarityRow, StudyResults
+from spanmatch.reporting.results import EpochRow, SimilarityRow, StudyResults
 
 __all__ = [
     "GroupSimilarity",
@@ -23,7 +21,6 @@ __all__ = [
     "group_similarities",
     "middle",
     "middle_epsilon",
-    "similarity_curve",
     "simple_match_sizes",
     "study_epsilons",
     "training_histories",
@@ -124,22 +121,6 @@ def _summarise(group: str, rows: Sequence[SimilarityRow]) -> GroupSimilarity:
         neurons=(min(neurons), max(neurons)),
         samples=min(row.samples for row in rows),
     )
-
-
-def similarity_curve(critical: CriticalEpsilons) -> tuple[NDArray[float64], NDArray[float64]]:
-    """Maximum match similarity at every epsilon, as the steps of one curve.
-
-    Returns
-    -------
-    epsilons : (n_steps,) array
-        The distinct finite critical epsilons, ascending.
-    similarity : (n_steps,) array
-        Similarity from each of them up to the next; below the first it is zero. Dead neurons are in the
-        denominator only.
-    """
-    values = np.concatenate([critical.x, critical.y])
-    epsilons, counts = np.unique(values[np.isfinite(values)], return_counts=True)
-    return epsilons, np.cumsum(counts) / values.size
 
 
 def simple_match_sizes(results: StudyResults) -> dict[tuple[str, str, float], tuple[int, ...]]:

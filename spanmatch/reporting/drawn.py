@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from spanmatch.reporting.figures import curves_figure, similarity_figure, simple_match_sizes_figure
 from spanmatch.reporting.measure_figure import measures_figure
 from spanmatch.reporting.results import StudyResults
-from spanmatch.reporting.training import training_figure
+from spanmatch.reporting.training_curves import training_figure
 
 __all__ = ["Drawn"]
 

@@ -10,11 +10,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from spanmatch.matching.profile import similarity_curve
 from spanmatch.reporting.aggregate import (
     group_names,
     group_pairs,
     group_similarities,
-    similarity_curve,
     simple_match_sizes,
     study_epsilons,
 )
@@ -95,8 +95,9 @@ def curves_figure(results: StudyResults) -> Figure:
         # the first group is drawn last, on top
         for place, group in reversed(list(enumerate(groups))):
             for pair in group_pairs(results, group):
-                steps, similarity = similarity_curve(criticals[layer, pair])
-                # a curve starts at zero and runs to epsilon = 1, where nothing but dead neurons is left out
+                critical = criticals[layer, pair]
+                steps, similarity = similarity_curve(critical.x, critical.y)
+                # a curve starts at zero and runs up to epsilon = 1
                 x = np.concatenate([[0.0], steps, [1.0]])
                 y = np.concatenate([[0.0], similarity, similarity[-1:] if similarity.size else [0.0]])
                 (line,) = ax.plot(x, y, drawstyle="steps-post", linewidth=1.1, zorder=3)

@@ -12,7 +12,8 @@ from spanmatch.reporting.embed import png_data_uri
 from spanmatch.reporting.measure_figure import measure_tables
 from spanmatch.reporting.results import StudyResults
 from spanmatch.reporting.tables import summary_rows
-from spanmatch.reporting.words import summary_sentences, warning_sentences
+from spanmatch.reporting.warning_words import warning_sentences
+from spanmatch.reporting.words import summary_sentences
 
 __all__ = ["failure_markdown", "report_markdown"]
 

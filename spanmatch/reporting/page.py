@@ -20,12 +20,12 @@ from spanmatch.reporting.results import NetworkRow, StudyResults
 from spanmatch.reporting.style import style_sheet
 from spanmatch.reporting.tables import span_text, summary_rows
 from spanmatch.reporting.theme import theme_colours
+from spanmatch.reporting.warning_words import warning_sentences
 from spanmatch.reporting.words import (
     dead_neurons,
     ledger_totals,
     overview_sentence,
     summary_sentences,
-    warning_sentences,
 )
 
 __all__ = ["PAPER_ADDRESS", "report_page"]

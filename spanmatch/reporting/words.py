@@ -18,17 +18,14 @@ from spanmatch.reporting.aggregate import (
     training_histories,
 )
 from spanmatch.reporting.names import shown_network
-from spanmatch.reporting.offsets import offset_sentences
 from spanmatch.reporting.results import NetworkRow, StudyResults
 
 __all__ = [
     "count_of",
     "dead_neurons",
     "ledger_totals",
-    "left_out_sentences",
     "overview_sentence",
     "summary_sentences",
-    "warning_sentences",
 ]
 
 _MAX_LISTED_GROUPS = 4
@@ -84,38 +81,6 @@ def summary_sentences(results: StudyResults) -> list[str]:
         *matches,
         _dead_sentence(results),
     ]
-
-
-def warning_sentences(results: StudyResults) -> list[str]:
-    """Say which layers had too few samples to mean anything, where means decide, and what was left out."""
-    return [
-        *_few_samples_sentences(results),
-        *offset_sentences(results),
-        *left_out_sentences(results.left_out),
-    ]
-
-
-def left_out_sentences(left_out: Mapping[str, str]) -> list[str]:
-    """Say which layers a study asked for and does not compare, one sentence for each reason.
-
-    Parameters
-    ----------
-    left_out
-        The reason by layer, in words.
-    """
-    layers: dict[str, list[str]] = {}
-    for layer, reason in left_out.items():
-        layers.setdefault(reason, []).append(layer)
-    return [f"Not compared: {', '.join(names)}, because {reason}." for reason, names in layers.items()]
-
-
-def _few_samples_sentences(results: StudyResults) -> list[str]:
-    few = {row.layer for row in results.similarity if row.samples <= max(row.neurons_x, row.neurons_y)}
-    if not few:
-        return []
-    names = _listed(layer for layer in results.layers if layer in few)
-    reason = "with no more samples than neurons, any neurons match, and the similarity says nothing"
-    return [f"Too few samples in {names}: {reason}. Use more images."]
 
 
 def _accuracy_sentences(results: StudyResults) -> list[str]:
@@ -256,8 +221,3 @@ def _dead_sentence(results: StudyResults) -> str:
     layer, checkpoint = max(dead, key=dead.__getitem__)
     most = f"the most, {dead[layer, checkpoint]:,}, in layer {layer} of {checkpoint}"
     return f"There are dead neurons in {len(layers)} of {count_of(len(results.layers), 'layer')}, {most}."
-
-
-def _listed(names: Iterable[str]) -> str:
-    *most, last = names
-    return f"{', '.join(most)} and {last}" if most else last

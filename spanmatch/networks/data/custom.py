@@ -1,8 +1,7 @@
 """Data sets made by a function of the user's own."""
 
-from spanmatch.errors import InputTypeError, InputValueError
 from spanmatch.networks.data.images import Dataset
-from spanmatch.networks.project import import_anew
+from spanmatch.networks.importing import import_factory, unusable
 
 
 def custom_dataset(name: str) -> Dataset:
@@ -11,28 +10,10 @@ def custom_dataset(name: str) -> Dataset:
     Raises
     ------
     ValueError
-        If it cannot be imported.
-    TypeError
-        If it returns something else.
+        If it does not import, cannot be called, or returns something else.
     """
-    module_name, _, attribute = name.partition(":")
-    try:
-        factory = getattr(import_anew(module_name), attribute)
-    except (ImportError, AttributeError) as error:
-        message = (
-            f"`dataset` must be package.module:factory that can be imported, got {name!r} ({error}); install "
-            "the package, or put its folder on PYTHONPATH"
-        )
-        raise InputValueError(message) from None
-    if not callable(factory):
-        raise InputTypeError(
-            f"`dataset` must name a function, got {name!r}, which is {type(factory).__name__}"
-        )
-    dataset = factory()
+    dataset = import_factory(name, "dataset")()
     if not isinstance(dataset, Dataset):
-        message = (
-            f"`dataset` must name a function that returns spanmatch.networks.data.Dataset, got {name!r}, "
-            f"which returned {type(dataset).__name__}"
-        )
-        raise InputTypeError(message)
+        rule = "a factory that returns a spanmatch.networks.data.Dataset"
+        raise unusable(name, "dataset", rule, f"it returned {type(dataset).__name__}")
     return dataset

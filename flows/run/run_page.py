@@ -19,7 +19,7 @@ from pydantic import ValidationError
 
 from flows.study.model import Study
 from spanmatch.reporting import failure_markdown
-from tasks.report import report_key
+from tasks.publishing import report_key
 
 Ledger = Mapping[str, Mapping[str, int]]
 
