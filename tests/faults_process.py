@@ -19,6 +19,7 @@ import zarr
 from faults import Fault
 from pipeline import QUICK, carried_out, in_this_process, quick
 from rich.console import Console
+from tasks.stages import TASKS
 
 from flows.command.screen import Bars
 from flows.study.model import Study
@@ -30,7 +31,6 @@ from tasks.children import light_workers, silent_dask
 from tasks.cluster import Cluster, cluster_at, started_ahead
 from tasks.progress import Tally, listening
 from tasks.report import _others_at_rest
-from tasks.stages import TASKS
 from tasks.ui_progress import StepCounter
 
 

@@ -16,6 +16,8 @@ from conftest import CREDENTIALS
 from faults import Fault
 from obstore.exceptions import BaseError
 from pipeline import quick
+from storage.documents import publish_document, read_document
+from tasks.records import Cache
 
 from flows.command import prune
 from flows.command.status import status
@@ -30,13 +32,11 @@ from storage import bucket
 from storage import result_files as files
 from storage.arrays import Artefact, GroupReader, GroupWriter
 from storage.checkpoints import read_checkpoint, write_checkpoint
-from storage.documents import publish_document, read_document
 from storage.inventory import Item, inventory
 from storage.places import UnreachableRootError, UnusableRootError
 from storage.root import Root
 from storage.training_state import TrainingState
 from tasks.networks import make_network
-from tasks.records import Cache
 
 WEIGHTS = {"a": np.arange(6.0)}
 DIGITS = load_dataset("digits")

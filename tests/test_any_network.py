@@ -77,7 +77,11 @@ def test_weights_that_are_given_match_the_network_that_they_are_of(
     spanmatch("run", write_study(tmp_path, {**TINY, **changes}), "--root", root, *outside, env=env)
     # the twin's activations are the same to the bit, and so is what they have in common with seed 0's
     assert computed(root) == {
-        **{"networks": 1, "segments": 2, "comoments": 0, "profiles": 2, "matches": 4},
+        "networks": 1,
+        "segments": 2,
+        "comoments": 0,
+        "profiles": 2,
+        "matches": 4,
         "measures": measured(2, 2),
     }
     rows = similarity(root)
@@ -108,7 +112,11 @@ def test_a_further_checkpoint_touches_only_pairs_with_it(
     assert ledger(root)["segments"] == {"computed": 4, "reused": 8}
     # of either network its own part and one with the other, of two layers and segments
     assert computed(root) == {
-        **{"networks": 2, "segments": 4, "comoments": 12, "profiles": 2, "matches": 4},
+        "networks": 2,
+        "segments": 4,
+        "comoments": 12,
+        "profiles": 2,
+        "matches": 4,
         "measures": measured(2, 2),
     }
     assert all(path.read_bytes() == content for path, content in before.items())

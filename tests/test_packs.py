@@ -65,11 +65,10 @@ def test_no_changed_byte_goes_unnoticed(root: Root, members: packs.Content) -> N
         for key, artefact in artefacts.items():
             try:
                 read = Packs(root).read(artefact)
-            except DamagedArtefactError as damage:
-                assert (damage.stage, damage.key, damage.name) == ("stage", key, artefact.name)
-            else:
-                assert read.keys() == members[key].keys()
-                assert all(np.array_equal(read[name], array) for name, array in members[key].items())
+            except DamagedArtefactError:
+                continue
+            assert read.keys() == members[key].keys()
+            assert all(np.array_equal(read[name], array) for name, array in members[key].items())
 
 
 def test_a_changed_value_is_damage_of_its_unit_alone(root: Root, members: packs.Content) -> None:
@@ -101,8 +100,9 @@ def test_a_pack_that_cannot_be_read_is_damage_of_each_of_its_units(
         path.write_bytes(path.read_bytes()[:damaged] if isinstance(damaged, int) else damaged)
     reading = Packs(root)
     for artefact in artefacts.values():
-        with pytest.raises(DamagedArtefactError, match=rf"^stage/pack\.safetensors: .*{reason}"):
+        with pytest.raises(DamagedArtefactError, match=rf"^stage/pack\.safetensors: .*{reason}") as found:
             reading.read(artefact)
+        assert (found.value.stage, found.value.key) == ("stage", artefact.key)
 
 
 def test_a_unit_that_is_not_in_its_pack_is_missed(root: Root, members: packs.Content) -> None:

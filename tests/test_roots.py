@@ -20,8 +20,8 @@ from storage.bucket import Bucket
 from storage.checkpoints import read_checkpoint, write_checkpoint
 from storage.packs import Packs, document_array, pack_of
 from storage.places import UnusableRootError
-from storage.result_files import read_critical_epsilons, write_critical_epsilons
 from storage.records import Records
+from storage.result_files import read_critical_epsilons, write_critical_epsilons
 from storage.root import FORMAT, DamagedArtefactError, Root
 
 
