@@ -218,9 +218,7 @@ def test_private_names_of_other_packages_are_used_where_it_is_said_why() -> None
 
 
 # Modules of one name that are to keep it, or to get another elsewhere.
-NAMESAKES = {
-    "cli": {"flows/command", "spanmatch/command"},
-}
+NAMESAKES = {}
 
 
 def test_modules_have_names_of_their_own() -> None:
