@@ -14,6 +14,7 @@ from spanmatch import (
     MinimalMatches,
     decompose,
     is_match,
+    match_profile,
     maximum_match,
     minimal_match,
     minimal_matches,
@@ -211,10 +212,9 @@ def test_a_residual_onto_an_intersection_is_bounded_by_those_onto_its_parts(seed
     assert onto["common"] <= epsilon * np.sqrt(1 + 4 / np.sin(angle) ** 2) + 1e-9
 
 
-@pytest.mark.parametrize("condition", [1, 10, 100])
-def test_minimum_matches_of_planted_blocks_survive_mixing(condition):
-    """Blocks of 1 to 8 neurons, mixed with a given condition number, rotated, in float64."""
-    rng = np.random.default_rng(int(condition))
+def planted_blocks(condition, seed):
+    """Return blocks of 1 to 8 neurons, mixed with a condition number and rotated, and their Gram matrix."""
+    rng = np.random.default_rng(seed)
     x, y, blocks, start = [], [], [], 0
     for size in (1, 2, 3, 5, 8):
         directions = np.linalg.qr(rng.standard_normal((300, size)))[0]
@@ -224,10 +224,26 @@ def test_minimum_matches_of_planted_blocks_survive_mixing(condition):
         blocks.append(Match(range(start, start + size), range(start, start + size)))
         start += size
     rotation = np.linalg.qr(rng.standard_normal((300, 300)))[0]
-    gram = GramMatrix.from_activations(rotation @ np.hstack(x), rotation @ np.hstack(y))
+    return GramMatrix.from_activations(rotation @ np.hstack(x), rotation @ np.hstack(y)), blocks
+
+
+@pytest.mark.parametrize("condition", [1, 10, 30])
+@pytest.mark.parametrize("seed", range(3))
+def test_minimum_matches_of_planted_blocks_survive_mixing(condition, seed):
+    gram, blocks = planted_blocks(condition, seed)
     for block in blocks:
         for neuron in block:
             assert minimum_match(gram, neuron) == block == minimal_match(gram, neuron, epsilon=0)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_where_rounding_reaches_the_zero_of_residuals_the_certificate_says_so(seed):
+    """Regression weights of 100 take rounding errors of 1e-16 to squared residuals of 1e-12: to 1e-6."""
+    gram, blocks = planted_blocks(100, seed)
+    uncertain = match_profile(gram).uncertain(0)
+    for block in blocks:
+        for neuron in block:
+            assert minimum_match(gram, neuron) == block or neuron in uncertain
 
 
 @pytest.mark.parametrize("swap", [False, True])
