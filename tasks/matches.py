@@ -63,7 +63,7 @@ class MatchUnit(Unit):
     @property
     def seconds(self) -> float:
         """By what simple matches take where layers are entangled; seldom so long."""
-        return 5e-3 + 1e-4 * self.neurons + 4e-9 * self.neurons**3
+        return 1e-3 + 8e-7 * self.neurons**2 + 1.5e-9 * self.neurons**3
 
     def identity(self) -> dict[str, Any]:
         """Return the content of the statistic and of the profile, and ε."""
