@@ -12,14 +12,12 @@ from numpy.typing import ArrayLike
 from spanmatch.errors import InputValueError
 from spanmatch.matching.certificate import EPS
 from spanmatch.matching.comoments import CoMoments, merged_roundings
+from spanmatch.matching.dead import is_live
 from spanmatch.matching.deviations import blocks, deviations
 from spanmatch.matching.inputs import FloatArray, paired_activations, refuse_values
-from spanmatch.matching.kept import KeptProducts, checked_parts
+from spanmatch.matching.kept_products import KeptProducts, checked_parts
 from spanmatch.matching.match import Indices, Match
 from spanmatch.matching.parts import whole_number
-
-# The authors' convention: a neuron whose activation vector is no longer than this is dead.
-DEAD_NORM = 1e-16
 
 
 class GramMatrix:
@@ -305,13 +303,13 @@ class GramMatrix:
 
     @property
     def dead_x(self) -> Indices:
-        """Dead x neurons: activation vectors no longer than 1e-16, the authors' convention."""
-        return np.flatnonzero(self.norms[: self.n_x] <= DEAD_NORM)
+        """Dead x neurons, in order."""
+        return np.flatnonzero(~is_live(self.norms[: self.n_x]))
 
     @property
     def dead_y(self) -> Indices:
-        """Dead y neurons: activation vectors no longer than 1e-16, the authors' convention."""
-        return np.flatnonzero(self.norms[self.n_x :] <= DEAD_NORM)
+        """Dead y neurons, in order."""
+        return np.flatnonzero(~is_live(self.norms[self.n_x :]))
 
     @property
     def dead(self) -> Match:

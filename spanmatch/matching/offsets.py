@@ -9,7 +9,8 @@ import numpy as np
 
 from spanmatch.matching.certificate import SMALLEST_EPSILON
 from spanmatch.matching.checks import check_epsilon, check_gram
-from spanmatch.matching.gram import DEAD_NORM, GramMatrix
+from spanmatch.matching.dead import is_live
+from spanmatch.matching.gram import GramMatrix
 from spanmatch.matching.match import Match
 
 # Part of a side's live neurons from which on a similarity is no longer that of what the neurons respond to.
@@ -35,7 +36,7 @@ def offset_neurons(gram: GramMatrix, *, epsilon: float = NEAR) -> Match:
     check_gram(gram)
     epsilon = check_epsilon(epsilon)
     norms = gram.norms
-    live = norms > DEAD_NORM
+    live = is_live(norms)
     means = np.divide(gram.sums, norms, where=live, out=np.zeros_like(norms))
     bound = max(epsilon, SMALLEST_EPSILON)
     near = live & (1 - means**2 / max(gram.n_samples, 1) <= bound**2)

@@ -11,7 +11,8 @@ from scipy.linalg.lapack import dpstrf, dtrtrs
 
 from spanmatch.errors import InputValueError
 from spanmatch.matching.certificate import SMALLEST_EPSILON
-from spanmatch.matching.gram import DEAD_NORM, GramMatrix
+from spanmatch.matching.dead import is_live
+from spanmatch.matching.gram import GramMatrix
 from spanmatch.matching.inputs import FloatArray
 from spanmatch.matching.match import Indices, Match, Neuron
 
@@ -100,7 +101,7 @@ def scale(gram: GramMatrix) -> ScaledGram:
             "`gram` must hold at least one sample, got none; call `update` with activations first"
         )
     norms = gram.norms
-    live = np.flatnonzero(norms > DEAD_NORM)
+    live = np.flatnonzero(is_live(norms))
     inverse = 1 / norms[live]
     scaled = gram.matrix[np.ix_(live, live)]
     scaled *= inverse
