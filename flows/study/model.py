@@ -197,7 +197,7 @@ class Study(Strict):
         if names == ["all"]:
             return list(MEASURES)
         for name in names if isinstance(names, list) else []:
-            measure_named(name)
+            measure_named(name, "measures")
         return names
 
     @field_validator("measures")
