@@ -48,7 +48,7 @@ def _commands(first: list[str]) -> ModuleType:
     if pipeline:
         _require_ours()
     try:
-        return import_module("flows.command.cli" if pipeline else "spanmatch.command.library_cli")
+        return import_module("flows.command.cli" if pipeline else "spanmatch.command.program")
     except ModuleNotFoundError as error:
         raise missing_package(error) or error from None
 

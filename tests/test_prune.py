@@ -9,16 +9,17 @@ import uuid
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import obstore
 import pytest
-from conftest import NOTHING, TINY, Environment, computed, results, spanmatch, write_study
-from tasks.grams import prefixes
-from test_reuse import content
+from conftest import NOTHING, TINY, Environment, computed, measured, results, spanmatch, write_study
+from test_reuse import content, recorded
 from test_roots import objects
 
-from flows.command.prune import remove, survey
-from flows.command.status import planned, status
+from flows.command.prune import Survey, remove, survey
+from flows.command.status import planned_stages, status
+from flows.run.prepared import look
 from flows.study.file import read_study
 from flows.study.kept import keep
 from flows.study.model import Study
@@ -26,14 +27,19 @@ from flows.study.resolve import resolve
 from spanmatch.errors import SpanmatchError
 from storage.bucket import Bucket
 from storage.folder import Folder
+from storage.packs import Packs
 from storage.places import UnusableRootError
+from storage.records import Records, name_of
 from storage.result_files import STUDY
-from storage.root import FORMAT, STAGES, Root
+from storage.root import FORMAT, Root
+from tasks.stage import Form
+from tasks.stages import STAGES
 
 # A further seed, and a further segment of images: every stage has something that the tiny study has not.
 GROWN = TINY | {"seeds": [0, 1, 2], "images": 135}
-# Something of every stage but the first is left over.
+# Something of every stage but the first is left over: activations whole, and some of what is packed.
 FEWER = TINY | {"layers": TINY["layers"][:1]}
+PACKED = {name for name, stage in STAGES.items() if stage.form is not Form.FOLDER}
 DEAD, OTHER = "d" * 64, "e" * 64
 
 
@@ -63,11 +69,18 @@ def stages(root: Path) -> dict[str, bytes]:
 
 def litter(root: Path) -> tuple[list[Path], list[Path]]:
     """Leave what kills and older versions leave, and what others do; return what goes and what stays."""
-    segment, record = min((root / "segments").iterdir()), min((root / "cache" / "grams").iterdir())
+    segment, (pack, *_) = min((root / "segments").iterdir()), (root / "comoments").iterdir()
     finished = min((root / "networks").iterdir()).name
     gone = [
         Path(shutil.copytree(segment, segment.with_name(f"{DEAD}.zarr"))),  # an artefact without a record
-        Path(shutil.copy(record, record.with_name(DEAD))),  # a record without an artefact
+        Path(shutil.copy(pack, pack.with_name(f"{DEAD}.safetensors"))),
+        root / "cache" / "profiles" / f"{OTHER}.json",  # a record that was cut
+        root / "cache" / "segments" / OTHER,  # as versions before kept them
+        root / "grams" / f"{DEAD}.zarr" / "zarr.json",
+        root / "cache" / "grams" / DEAD,
+        root / "profiles" / f"{DEAD}.zarr" / "manifest.json",
+        root / "matches" / f"{DEAD}.json",
+        root / "cache" / "matches" / DEAD,
         root / "training" / f"{finished}.safetensors",  # of a network that is done
         root / "training" / f"{DEAD}.safetensors",
         root / "cache" / "settings" / DEAD,
@@ -113,11 +126,9 @@ def test_what_is_left_is_the_study_and_what_is_not_ours_and_what_went_comes_back
     root, study = copy_of(grown_root), write_study(tmp_path, TINY)
     gone, stay = litter(root)
     wanted = study_of(TINY, root, tmp_path)
-    done, before = status(wanted), content(root)
-    unused = {item.kind for item in survey([wanted], hours=0).unused}
-    assert unused == {"segments", "grams", "training", "settings", "staging"}, (
-        "the last run wanted the others"
-    )
+    done, before = status(look(wanted)), content(root)
+    found = survey([wanted], hours=0)
+    assert len(found.unused) == len(gone), "the last run wanted the others"
     keep(Root.at(root), wanted, resolve(wanted))  # as a run of it does
     before["study.json"] = (root / "study.json").read_bytes()
     printed = spanmatch("prune", study, "--root", root, env=env)
@@ -131,54 +142,153 @@ def test_what_is_left_is_the_study_and_what_is_not_ours_and_what_went_comes_back
     foreign = {path.relative_to(root).as_posix() for path in stay}
     left = {name: file for name, file in stages(root).items() if name not in foreign and OTHER not in name}
     assert left == stages(tiny_root)
-    assert status(wanted) == done
+    assert status(look(wanted)) == done
     assert survey([wanted], hours=0).unused == ()
     spanmatch("run", study, "--root", root, env=env)
     assert computed(root) == NOTHING
     assert results(root) == results(tiny_root)
     spanmatch("run", write_study(tmp_path, GROWN), "--root", root, *outside, env=env)
-    # the third segment of four checkpoints that are there, three of the two that are not
-    assert computed(root) == {"networks": 1, "segments": 10, "grams": 12, "profiles": 12, "matches": 24}
+    # the third segment of four checkpoints that are there, three of the two that are not; of each layer and
+    # moment the own part of three networks and the cross part of three pairs, of which 24 are there
+    assert computed(root) == {
+        "networks": 1,
+        "segments": 10,
+        "comoments": 48,
+        "profiles": 12,
+        "matches": 24,
+        "measures": measured(12, 2),
+    }
     assert results(root) == results(grown_root)
-    assert stages(grown_root).items() <= stages(root).items()
+    for stage in STAGES:
+        assert recorded(grown_root, stage).items() <= recorded(root, stage).items()
 
 
-def vouched(root: Root) -> bool:
-    """Tell whether every record's artefact is there, with the manifest that it is read by."""
+def vouched(root: Root) -> set[str]:
+    """Return the keys of all records, having seen that the artefact of each is there, read where packed."""
     names = {file.name for stage in STAGES for file in root.place.files(stage)}
-    ends = {"networks": "/final.safetensors", "matches": ""}
-    return all(
-        root.artefact(stage, key) + ends.get(stage, "/manifest.json") in names
-        for stage in STAGES
-        for key in root.recorded(stage)
-    )
+    reading, records, there = Packs(root), Records(root), set()
+    for stage in STAGES.values():
+        keys = {key for together in records.kept(stage.name).values() for key in together}
+        found = records.find(stage.name, keys)
+        assert found.keys() == keys
+        for key, one in found.items():
+            if stage.form is Form.PACK:
+                reading.read(stage.artefact(key, one))
+            elif stage.form is Form.FOLDER:
+                end = "final.safetensors" if stage.name == "networks" else "manifest.json"
+                assert f"{stage.artefact(key, one).name}/{end}" in names
+        there |= keys
+    return there
 
 
-def test_an_interrupt_between_any_two_removals_leaves_nothing_half(
-    tiny_root: Path, copy_of: Callable[[Path], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def size_of(root: Root, folder: str) -> int:
+    return sum(file.size for file in root.place.files(folder))
+
+
+def accounted(root: Root, found: Survey) -> bool:
+    """Tell whether the sizes of all items are those of all files, but for the results."""
+    items = [
+        item for name in Survey.__dataclass_fields__ if name != "wanted" for item in getattr(found, name)
+    ]
+    kept = (*STAGES, "grams", "training", "cache")
+    return sum(item.size for item in items) == sum(size_of(root, folder) for folder in kept)
+
+
+def test_a_pack_of_which_some_is_wanted_is_made_smaller(
+    tiny_root: Path, copy_of: Callable[[Path], Path], tmp_path: Path, env: Environment, outside: list[str]
 ) -> None:
     path = copy_of(tiny_root)
     root, study = Root.at(path), study_of(FEWER, path, tmp_path)
     root.place.remove(STUDY)
-    whole, times, took = survey([study], hours=0).used, 0, Folder.remove
+    done, found = status(look(study)), survey([study], hours=0)
+    assert {item.kind.name for item in found.shared} <= PACKED
+    assert sum(len(item.keys) for item in found.shared) > sum(
+        len(item.keys & found.wanted) for item in found.shared
+    )
+    assert accounted(root, found)
+    assert not survey([study], hours=24).shared, "a run may have just written them"
+    before = {stage: size_of(root, stage) for stage in STAGES}
+    printed = spanmatch(
+        "prune", write_study(tmp_path, FEWER), "--root", path, "--older-than", 0, "--yes", env=env
+    )
+    assert f"{len(found.shared)} files of " in printed
+    left = survey([study], hours=0)
+    assert (left.shared, left.unused) == ((), ())
+    assert accounted(root, left)
+    assert status(look(study)) == done
+    assert vouched(root) < found.wanted, "and of settings"
+    assert all(
+        size_of(root, stage) < before[stage] for stage in STAGES if stage not in ("networks", "measures")
+    )
+    spanmatch("run", write_study(tmp_path, FEWER), "--root", path, *outside, env=env)
+    assert computed(path) == NOTHING
+    assert set(results(path)[0].splitlines()) < set(results(tiny_root)[0].splitlines())
 
-    def once(place: Folder, name: str) -> None:
-        was_there = (place.path / name).exists()
-        took(place, name)
-        if was_there:
-            raise KeyboardInterrupt
 
-    while (found := survey([study], hours=0)).unused:
-        assert found.used == whole
+@pytest.mark.parametrize("damaged", [None, b"", b"nonsense"], ids=["gone", "empty", "nonsense"])
+def test_a_pack_that_cannot_be_read_is_left_to_the_run_that_repairs_it(
+    damaged: bytes | None, tiny_root: Path, copy_of: Callable[[Path], Path], tmp_path: Path
+) -> None:
+    path = copy_of(tiny_root)
+    root, study = Root.at(path), study_of(FEWER, path, tmp_path)
+    root.place.remove(STUDY)
+    pack = min((path / "profiles").iterdir())
+    pack.unlink() if damaged is None else pack.write_bytes(damaged)
+    done = status(look(study))
+    remove(root, survey([study], hours=0))
+    assert status(look(study)) == done
+    left = survey([study], hours=0)
+    assert {item.kind.name for item in left.shared} <= {"profiles"}
+    assert all(item.key == pack.stem for item in left.shared)
+    assert left.unused == ()
+
+
+def test_a_kill_between_any_two_changes_leaves_nothing_half(
+    tiny_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study = study_of(FEWER, tmp_path / "root", tmp_path)
+    root, steps, ended = Root.at(study.root), 0, False
+    while not ended:
+        shutil.rmtree(study.root, ignore_errors=True)
+        shutil.copytree(tiny_root, study.root)
+        root.place.remove(STUDY)
+        done, found = status(look(study)), survey([study], hours=0)
+        with monkeypatch.context() as patched:
+            patched.setattr(Folder, "remove", interrupting(Folder.remove, left := [steps]))
+            patched.setattr(Folder, "settle", interrupting(Folder.settle, left))
+            try:
+                remove(root, found)
+                ended = True
+            except KeyboardInterrupt:
+                steps += 1
         assert vouched(root)
-        monkeypatch.setattr(Folder, "remove", once)
-        with pytest.raises(KeyboardInterrupt):
-            remove(root, found.unused)
-        monkeypatch.setattr(Folder, "remove", took)
-        times += 1
-    assert found.used == whole
-    # record, then artefact, of 8 segments, 2 Gram matrices, 2 profiles and 4 matches; and what was looked up
-    assert times == 2 * (8 + 2 + 2 + 4) + 1
+        assert status(look(study)) == done
+        again = survey([study], hours=0)
+        assert again.wanted == found.wanted
+        assert accounted(root, again)
+        remove(root, again)
+        again = survey([study], hours=0)
+        assert (again.unused, again.shared) == ((), ())
+        assert status(look(study)) == done
+        assert vouched(root) <= found.wanted
+    # what was looked up; record, then activations, of 8 segments; of each that is made smaller its pack and
+    # its record, new and old; measures are in their record
+    assert steps == 1 + 2 * 8 + sum(4 if item.kind.files else 2 for item in found.shared)
+
+
+def interrupting(change: Callable[..., None], left: list[int]) -> Callable[..., None]:
+    """Make changes as before, so many times."""
+
+    def limited(place: Folder, *args: Any, **options: Any) -> None:
+        name = args[-1]
+        if change.__name__ == "remove" and not (place.path / name).exists():
+            return
+        if not left[0]:
+            raise KeyboardInterrupt
+        left[0] -= 1
+        change(place, *args, **options)
+
+    return limited
 
 
 def test_in_an_object_store_too(
@@ -191,34 +301,40 @@ def test_in_an_object_store_too(
     for name, file in there.items():
         obstore.put(store, name, file)
     root.place.remove(STUDY)
-    found = survey([study], hours=0)
+    done, found = status(look(study)), survey([study], hours=0)
     assert [item.foreign for item in found.foreign] == [f"segments/{DEAD}.zarr/chunk.txt"]
     assert survey([study]).unused == ()
-    two = list({item.kind: item for item in found.unused if item.kind in ("matches", "grams")}.values())
-    delete, steps = obstore.delete, 0
+    changes, steps = {"delete": obstore.delete, "put": obstore.put}, 0
+    one = next(item for item in found.unused if item.kind.name == "segments")
+    some = replace(found, unused=(one,), shared=found.shared[-1:])
 
     class Interrupting:
-        """Deletes so many times."""
+        """Changes the store so many times."""
 
-        def __init__(self, last: int) -> None:
-            self.left = last
+        left = 0
+
+        def __init__(self, change: Callable[..., object]) -> None:
+            self.change = change
 
         def __call__(self, *args: object) -> None:
-            if not self.left:
+            if not Interrupting.left:
                 raise KeyboardInterrupt
-            self.left -= 1
-            delete(*args)
+            Interrupting.left -= 1
+            self.change(*args)
 
     while True:
+        Interrupting.left = steps
         with monkeypatch.context() as patched:
-            patched.setattr(obstore, "delete", Interrupting(steps))
+            for name, change in changes.items():
+                patched.setattr(obstore, name, Interrupting(change))
             try:
-                remove(root, two)
+                remove(root, some)
                 break
             except KeyboardInterrupt:
                 assert vouched(root)
         steps += 1
-    assert steps >= 2 * len(two)
+    assert steps >= 2 + 4
+    assert status(look(study)) == done
     printed = spanmatch(
         "prune",
         write_study(tmp_path, FEWER),
@@ -230,17 +346,12 @@ def test_in_an_object_store_too(
         env={**os.environ, **env},
     )
     assert url in printed
-    left = objects(root)
-    looked_up = {name for name in left if name.startswith("cache/settings/")}
-    assert {name: file for name, file in left.items() if name not in looked_up}.items() <= there.items()
-    assert len(looked_up) == 1
+    left, found = objects(root), survey([study], hours=0)
     assert left["notes.txt"] == b"mine"
-    assert survey([study], hours=0).used == found.used
-    kept = tuple(f"{folder}/" for folder in (*STAGES, "cache"))
-    assert sum(item.size for item in (*found.used, *found.foreign)) == sum(
-        len(file) for name, file in left.items() if name.startswith(kept)
-    )
-    assert survey([study], hours=0).unused == ()
+    assert (found.unused, found.shared) == ((), ())
+    assert accounted(root, found)
+    assert vouched(root) <= found.wanted
+    assert status(look(study)) == done
 
 
 def test_what_stands_on_what_is_missing_is_left_alone(
@@ -252,29 +363,27 @@ def test_what_stands_on_what_is_missing_is_left_alone(
     tiny, grown = study_of(TINY, path, tmp_path), study_of(GROWN, path, tmp_path)
 
     def kinds(study: Study, verdict: str) -> dict[str, int]:
-        items = [item.kind for item in getattr(survey([study], hours=0), verdict)]
+        items = [item.kind.name for item in getattr(survey([study], hours=0), verdict)]
         return {kind: items.count(kind) for kind in dict.fromkeys(items)}
 
-    # nobody reduces from the sums over fewer images any more, now that there are those over all
-    assert kinds(grown, "unused") == {"matches": 8, "profiles": 4, "grams": 4}
-    gram = next(unit for unit in planned(grown, resolve(grown), root)["grams"].units)
-    shorter = prefixes(gram)[0]
-    root.forget("grams", gram.key)
-    shorter_is = {
-        verdict: shorter.key in {item.key for item in getattr(survey([grown], hours=0), verdict)}
-        for verdict in ("used", "unused", "undecided")
-    }
-    assert shorter_is == {"used": True, "unused": False, "undecided": False}
-    assert kinds(grown, "undecided") == {"profiles": 5, "matches": 10}
-    assert kinds(grown, "unused") == {"grams": 3}
-    root.place.remove(root.record("segments", min(root.recorded("segments"))))
-    assert "grams" not in kinds(grown, "unused")
-    network = next(unit for unit in planned(tiny, resolve(tiny), root)["networks"].units)
+    # profiles over fewer images are those of a study with fewer; the parts of all images are in use
+    assert kinds(grown, "unused").keys() == {"measures", "matches", "profiles"}
+    records = Records(root)
+    unit = next(unit for unit in planned_stages(look(grown))["comoments"].units)
+    assert records.forget("comoments", [unit.key]) == set()
+    files = {stage: len(root.place.names(stage)) for stage in ("profiles", "matches")}
+    undecided, used = kinds(grown, "undecided"), kinds(grown, "used")
+    assert {stage: undecided.get(stage, 0) + used.get(stage, 0) for stage in files} == files
+    assert min(undecided.values()) >= 1, "of those over fewer images, who knows"
+    assert kinds(grown, "unused") == {}
+    records.drop("segments", min(records.kept("segments")))
+    assert "comoments" not in kinds(grown, "unused") | kinds(grown, "shared")
+    network = next(unit for unit in planned_stages(look(tiny))["networks"].units)
     state = path / "training" / f"{network.key}.safetensors"
     state.parent.mkdir(exist_ok=True)
     state.write_text("epoch 1")
     assert kinds(tiny, "unused")["training"] == 1
-    root.place.remove(root.record("networks", network.key))
+    records.drop("networks", name_of([network.key]))
     assert kinds(tiny, "used")["training"] == 1
     assert kinds(tiny, "unused") == {"networks": 1}
     assert survey([tiny, grown], hours=0).unused == ()
@@ -321,7 +430,7 @@ def test_what_cannot_be_removed_is_said_and_the_rest_is_there(
 ) -> None:
     path = copy_of(tiny_root)
     Root.at(path).place.remove(STUDY)
-    found = survey([study_of(FEWER, path, tmp_path)], hours=0).unused
+    found = survey([study_of(FEWER, path, tmp_path)], hours=0)
 
     def denied(file: Path, missing_ok: bool = False) -> None:
         raise PermissionError(errno.EACCES, "Permission denied", str(file))

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from flows import command
 from flows.study.file import read_study
-from spanmatch.command.library_cli import command_line, match
+from spanmatch.command.program import command_line, match
 from spanmatch.command.refusals import refusals
 from tasks.mendable import explained
 

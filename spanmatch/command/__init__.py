@@ -12,5 +12,5 @@ if TYPE_CHECKING:
     )
 else:
     __getattr__, __dir__, __all__ = lazy(
-        __name__, {"spanmatch.command.match_files": "match_arrays show_json show_matches"}
+        __name__, {"spanmatch.command.match_files": "match_arrays show_json show_matches"}, extra="command"
     )
