@@ -1,4 +1,4 @@
-"""Stage *comoments*: what a layer has in common with itself and with others, by network, pair and segment.
+"""Stage *comoments*: co-moments of a layer with itself and with others, by network, pair and segment.
 
 A network's own part is computed once, whatever it is compared with, and a stored chunk is read once for all.
 """

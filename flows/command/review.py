@@ -1,4 +1,7 @@
-"""`spanmatch status | layers | prune`: what there is, and what of it is unused. Nothing is computed."""
+"""`spanmatch status | layers | prune`: what exists, and what of it is unused.
+
+Nothing is computed.
+"""
 
 from collections.abc import Sequence
 

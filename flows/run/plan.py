@@ -1,4 +1,4 @@
-"""From a study, and what it refers to, to the units of every stage: pure functions, for `status` and runs."""
+"""The units of every stage, planned from a resolved study by pure functions."""
 
 from collections.abc import Callable, Mapping
 from typing import Any

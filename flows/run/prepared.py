@@ -1,4 +1,4 @@
-"""A study that a run can begin with: checked, looked up and planned from once, and handed on as one value."""
+"""A study that is checked, resolved and planned from once, and ready to run."""
 
 from dataclasses import dataclass
 from functools import cached_property

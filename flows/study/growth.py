@@ -1,7 +1,4 @@
-"""A study with more in it: further seeds, images, checkpoints, layers and ε.
-
-Apart from the flows because it is a pure function of the study.
-"""
+"""A study with further seeds, images, checkpoints, layers or ε, by a pure function."""
 
 from collections.abc import Sequence
 

@@ -1,7 +1,6 @@
 """A study's parameters: one pydantic model for the YAML file, the command line and the Prefect form.
 
-Apart because everything else takes a study that is already known to be sound. What can be checked without
-loading torch is checked here; `flows.study.resolve` does the rest.
+Nothing here loads torch: `flows.study.resolve` checks what needs it.
 """
 
 import difflib

@@ -1,7 +1,4 @@
-"""How far a residual from a Gram matrix can be from the true one.
-
-Apart from the residuals, because fresh and updated ones are certified by the same formula.
-"""
+"""How far a residual from a Gram matrix can be from the true one, for fresh and for updated residuals."""
 
 import math
 

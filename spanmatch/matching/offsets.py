@@ -1,7 +1,4 @@
-"""Neurons that hardly vary around their mean: the constant vector alone matches them.
-
-Apart from the searches, whose answers it qualifies and does not change.
-"""
+"""Neurons that hardly vary around their mean: the constant vector alone matches them."""
 
 import warnings
 

@@ -1,4 +1,4 @@
-"""The measures that there are: studies, reports and documentation name them after this."""
+"""The registry of measures, by the names that studies, reports and documentation use."""
 
 import difflib
 from collections.abc import Iterable, Mapping

@@ -1,7 +1,4 @@
-"""The numbers behind figures, tables and sentences.
-
-Apart from their presentation, so that a page, a table and a figure cannot disagree.
-"""
+"""Means, ranges and orders that figures, tables and sentences share."""
 
 from collections import defaultdict
 from collections.abc import Sequence

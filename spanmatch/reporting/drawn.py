@@ -1,7 +1,4 @@
-"""A study's figures, each drawn when it is first asked for, and once for the page and the dashboard.
-
-Apart from the figures, which are functions of the results, because drawing takes most of a report's time.
-"""
+"""A study's figures, each drawn once, when it is first asked for: drawing takes most of a report's time."""
 
 from functools import cached_property
 

@@ -1,7 +1,4 @@
-"""The figures of what networks share, as matplotlib figures that belong to no backend or window.
-
-Apart from the page: a notebook, a README and a dashboard show the same figures.
-"""
+"""Figures of what networks share, as matplotlib figures without a backend or window."""
 
 from collections.abc import Sequence
 

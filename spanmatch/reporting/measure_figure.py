@@ -1,4 +1,4 @@
-"""Every measure of a study in one figure and one kind of table, by what the registry says of it."""
+"""Every measure of a study in one figure and one kind of table, described by the registry."""
 
 import math
 from dataclasses import dataclass

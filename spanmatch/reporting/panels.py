@@ -1,7 +1,4 @@
-"""Panels of the figures: their size, axes, titles and legends.
-
-Apart from what is drawn in them, so that all figures look like one family.
-"""
+"""Panels of the figures: their size, axes, titles and legends."""
 
 from collections.abc import Sequence
 from typing import Literal

@@ -1,6 +1,6 @@
 """Colours and axes of the figures.
 
-Apart from the figures, because the page restates every colour as a variable that also has a dark value.
+The page gives each of `theme_colours` a dark value too: any other colour stays as it is on a dark screen.
 """
 
 from dataclasses import dataclass

@@ -1,7 +1,4 @@
-"""Sentences of a report, made from its numbers.
-
-Apart from the page's markup: plain text here, escaped there.
-"""
+"""Sentences of a report, made from its numbers, as plain text."""
 
 import statistics
 from collections.abc import Iterable, Mapping
