@@ -181,7 +181,7 @@ def _label_sizes(ax: Axes, bins: range) -> None:
 
 
 def _size_bin(size: int) -> int:
-    """Bin of a size: 1, 2, 3-4, 5-8, 9-16, ..."""
+    """Return the bin of a size: 1, 2, 3-4, 5-8, 9-16, ..."""
     return (size - 1).bit_length()
 
 

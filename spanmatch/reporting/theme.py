@@ -67,7 +67,7 @@ _LABEL_SIZE = 9.5
 
 
 def epsilon_colours(count: int) -> tuple[str, ...]:
-    """Colours for `count` ascending epsilons: darker is stricter."""
+    """Return colours for `count` ascending epsilons: darker is stricter."""
     return _sample(_LIGHT_STRETCH, count)
 
 
