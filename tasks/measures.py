@@ -70,7 +70,7 @@ class MeasureUnit(Unit):
 
 
 def plan(wanted: Wanted, done: Complete) -> dict[MeasureName, MeasureUnit]:
-    """Each measure of each pair, those of one pair after each other."""
+    """Plan each measure of each pair, those of one pair after each other."""
     measures = [measure_named(name) for name in wanted.measures]
     return {
         MeasureName(pair, measure.name, parameter): MeasureUnit(

@@ -105,7 +105,7 @@ class CoMomentsUnit(Unit):
 
 
 def plan(wanted: Wanted, done: Complete) -> dict[OwnName | CrossName, CoMomentsUnit]:
-    """One own part for each layer, checkpoint and segment; one cross part for each pair and segment."""
+    """Plan an own part for each layer, checkpoint and segment, and a cross part for each pair and segment."""
     units: dict[OwnName | CrossName, CoMomentsUnit] = {}
     pairs: dict[str, list[LayerPair]] = defaultdict(list)
     for pair in wanted.pairs:

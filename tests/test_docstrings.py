@@ -12,7 +12,10 @@ import pytest
 from conftest import REPOSITORY
 from numpydoc.validate import ERROR_MSGS, validate
 
+import flows
 import spanmatch
+import storage
+import tasks
 from spanmatch import command, errors, matching, measures, networks, reporting
 
 SETTINGS = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["tool"]
@@ -26,27 +29,31 @@ def modules(package: ModuleType) -> list[ModuleType]:
     return [package, *(importlib.import_module(each.name) for each in inside)]
 
 
-def is_documented(member: object) -> bool:
-    return inspect.isfunction(member) or isinstance(member, property | classmethod | staticmethod)
+def is_documented(key: str, member: object) -> bool:
+    """Tell methods and properties from fields, whose values may be functions of another name."""
+    method = inspect.isfunction(member) and member.__name__ == key
+    return method or isinstance(member, property | classmethod | staticmethod)
 
 
 def public(module: ModuleType) -> Iterator[str]:
     """Names of what a module defines for others: functions, classes and their methods."""
     for name, value in vars(module).items():
-        kind = inspect.isclass(value) or inspect.isfunction(value)
-        if name.startswith("_") or not kind or value.__module__ != module.__name__:
+        if name.startswith("_") or not (inspect.isclass(value) or inspect.isfunction(value)):
             continue
-        yield from (f"{module.__name__}.{each}" for each in (name, *methods(name, value)))
+        if not name.isidentifier():  # pydantic's, of a generic class with its arguments
+            continue
+        if (value.__module__, value.__name__) == (module.__name__, name):
+            yield from (f"{module.__name__}.{each}" for each in (name, *methods(name, value)))
 
 
 def methods(name: str, value: object) -> list[str]:
     members = vars(value).items() if inspect.isclass(value) else ()
-    return [f"{name}.{key}" for key, member in members if not key.startswith("_") and is_documented(member)]
+    return [f"{name}.{key}" for key, member in members if key[0] != "_" and is_documented(key, member)]
 
 
 EXPORTED = {f"spanmatch.{name}": getattr(spanmatch, name) for name in spanmatch.__all__}
 METHODS = [method for name, value in EXPORTED.items() for method in methods(name, value)]
-PACKAGES = (command, matching, measures, networks, reporting)
+PACKAGES = (command, matching, measures, networks, reporting, storage, tasks, flows)
 INSIDE = [name for package in PACKAGES for module in modules(package) for name in public(module)]
 
 

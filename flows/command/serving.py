@@ -27,6 +27,10 @@ def serve_session(study: Study, console: Console, *, cron: str | None, every: st
 
     Parameters
     ----------
+    study
+        What every run compares.
+    console
+        Where the server's address and the deployment's name are shown.
     cron, every
         When runs start: a cron expression in this machine's time zone, or how often.
 

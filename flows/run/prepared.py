@@ -64,6 +64,8 @@ def look(study: Study, kept: Kept | None = None) -> Prepared:
 
     Parameters
     ----------
+    study
+        What to compare.
     kept
         What the last run stood on, where this one must stand on the same.
 

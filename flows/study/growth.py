@@ -21,10 +21,16 @@ def grown(
 
     Parameters
     ----------
+    study
+        What to extend.
+    seeds
+        Further seeds.
     more_seeds
         So many seeds beyond the highest that the study has then.
     images
         How many held-out images to compare in all.
+    checkpoints, layers, epsilons
+        Further ones.
 
     Raises
     ------

@@ -245,7 +245,7 @@ class Study(Strict):
         return self
 
     def wanted_layers(self) -> list[tuple[str, Literal["last"] | int | None]]:
-        """Layers by name or pattern, with the dimension that is the neurons where the study says it."""
+        """Return names and patterns of layers, with the dimension of the neurons where the study says it."""
         return [(one, None) if isinstance(one, str) else (one.name, one.neurons) for one in self.layers]
 
     def source(self) -> DataSource:
@@ -254,7 +254,7 @@ class Study(Strict):
         return DataSource(self.dataset, self.data_folder, self.held_out, framing)
 
     def segments(self, held_out: int) -> list[tuple[int, int]]:
-        """Ranges of images, (start, stop), of `held_out`, that are extracted and stored as one."""
+        """Return the ranges (start, stop) of `held_out` images that are extracted and stored as one."""
         images = held_out if self.images == "all" else self.images
         starts = range(0, images, self.segment_images)
         return [(start, min(start + self.segment_images, images)) for start in starts]
