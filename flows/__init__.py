@@ -1,1 +1,1 @@
-"""What people start: the three deployed flows; in rooms of their own the study, the run, the command line."""
+"""The deployed flows, and subpackages for the study, the run and the command line."""

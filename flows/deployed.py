@@ -1,7 +1,6 @@
-"""The three flows: `study`, the whole way; `reanalyse`, a further ε; `extend`, more of everything.
+"""The three flows: `study`, `reanalyse` with further ε, and `extend`.
 
-Apart from the run, which is the same for all three: here is what a form asks for, and what is made of it.
-Prefect takes the form's help from the docstrings, in the form that it reads.
+Prefect shows their docstrings in its forms, in Google's style, the only one it parses.
 """
 
 from collections.abc import Sequence

@@ -1,7 +1,7 @@
 """A root in an object store: files are built in a local folder and uploaded, the manifest last.
 
-Apart from folders because an object store has no renames: what has no manifest is not there, and what has
-one is complete. Credentials and endpoint come from the environment; none is ever kept or shown.
+What has no manifest is not there: object stores have no renames. Credentials come from the environment and
+are never kept or shown.
 """
 
 import os

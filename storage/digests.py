@@ -1,6 +1,6 @@
 """SHA-256 digests of JSON values, arrays and files: the identity of everything that is computed.
 
-Apart because the keys of cached work and the checks of stored bytes must agree on them for ever.
+Keys of cached work and checks of stored bytes rely on them: a digest that changes makes every root stale.
 """
 
 import hashlib

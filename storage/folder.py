@@ -1,7 +1,4 @@
-"""A root in a folder of this machine, or one that several machines share: files appear by one rename.
-
-Apart from object stores, which have no renames.
-"""
+"""A root in a folder of this machine, or one that several machines share: files appear by one rename."""
 
 import errno
 import os

@@ -1,4 +1,4 @@
-"""What lies under a root, item by item, with sizes: for those who clear away what nothing refers to."""
+"""The items under a root with their sizes, from which unused ones are found."""
 
 import re
 import shutil

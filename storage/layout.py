@@ -1,6 +1,6 @@
-"""How activations are cut into chunks and shards: from their shape to numbers of images, purely.
+"""How activations are cut into chunks and shards, computed from their shape.
 
-Apart from writing, so that sizes and memory can be reasoned about, and tested, without a disk.
+Nothing here opens a file.
 """
 
 from dataclasses import dataclass

@@ -1,6 +1,6 @@
-"""Zarr's reading and writing of arrays on an event loop of our own, which hands work to one thread.
+"""An event loop of our own for Zarr, which reads and writes arrays in one further thread.
 
-Apart because how many threads Zarr's own loop has is a setting of the whole process, which others share.
+The loop that Zarr brings takes its number of threads from a setting of the whole process.
 """
 
 import asyncio

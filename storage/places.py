@@ -1,6 +1,6 @@
-"""What a root needs of the place where it lies, whether a folder or an object store.
+"""The operations that a root needs of a folder or an object store.
 
-Apart because it is all that the two kinds of place have in common; neither knows what is kept there.
+A place does not know what is kept in it.
 """
 
 import errno

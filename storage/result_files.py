@@ -1,4 +1,4 @@
-"""The results that people read, at the top of a study's root: tables, critical epsilons, ledger, report."""
+"""The result files at the top of a study's root: tables, critical epsilons, ledger, report."""
 
 import csv
 import io

@@ -1,7 +1,6 @@
-"""The state of a training after its last finished epoch, from which it goes on after a kill.
+"""The state of a training after its last finished epoch, from which it resumes.
 
-Apart from checkpoints because it lives only while a network is trained, is replaced after every epoch, and is
-of no use when it is damaged.
+It is replaced after every epoch, removed when training ends, and ignored where it is damaged.
 """
 
 import json

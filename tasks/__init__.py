@@ -1,4 +1,4 @@
-"""The stages of the pipeline: units of cached work, the pieces that run on Dask, and their Prefect tasks."""
+"""Units of cached work: how each is identified, computed on Dask and shown as a Prefect task."""
 
 from typing import TYPE_CHECKING
 

@@ -1,4 +1,4 @@
-"""What changes in this process while Dask workers start or run: how they start, and Dask's log."""
+"""Settings of this process while Dask workers start or run: how they start, and Dask's log."""
 
 import logging
 import sys

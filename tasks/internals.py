@@ -1,6 +1,6 @@
-"""All that leans on parts of Python, Dask and Prefect that they leave undocumented.
+"""Everything that relies on undocumented parts of Python, Dask and Prefect.
 
-Each has a test in `tests/test_internals.py` that says what a new version has changed.
+Each has a test in `tests/test_internals.py`, which fails where a new version has changed it.
 """
 
 import multiprocessing.forkserver

@@ -71,7 +71,7 @@ class MatchUnit(Unit):
 
 
 def plan(wanted: Wanted, done: Complete) -> dict[tuple[LayerPair, float], MatchUnit]:
-    """Matches for each profile and ε, those of one pair after each other."""
+    """Plan the matches of each profile at each ε, those of one pair after each other."""
     return {
         (pair, epsilon): MatchUnit(
             label=f"{wanted.shown(pair)} · ε {epsilon:g}",

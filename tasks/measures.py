@@ -6,7 +6,8 @@ from typing import Any, ClassVar, NamedTuple
 
 from typing_extensions import TypedDict
 
-from spanmatch.measures import Evidence, evaluate, measure_named
+from spanmatch.errors import InputValueError
+from spanmatch.measures import MEASURES, PASSES, Evidence, Need, evaluate, measure_named
 from storage.root import Artefact, Root
 from tasks.profiles import read_profile
 from tasks.stage import Form, Result, Stage
@@ -28,6 +29,10 @@ class MeasureName(NamedTuple):
     pair: LayerPair
     measure: str
     parameter: float | None
+
+
+GIVEN: frozenset[Need] = frozenset({"comoments", "profile"})
+"""What units have at hand; a measure of anything else needs a stage of its own."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +70,7 @@ class MeasureUnit(Unit):
 
 
 def plan(wanted: Wanted, done: Complete) -> dict[MeasureName, MeasureUnit]:
-    """Each measure of each pair, those of one pair after each other."""
+    """Plan each measure of each pair, those of one pair after each other."""
     measures = [measure_named(name) for name in wanted.measures]
     return {
         MeasureName(pair, measure.name, parameter): MeasureUnit(
@@ -88,6 +93,24 @@ def count(wanted: Wanted) -> int:
     measures = [measure_named(name) for name in wanted.measures]
     each = sum(len(wanted.epsilons) if measure.parameter == "epsilon" else 1 for measure in measures)
     return each * len(wanted.pairs)
+
+
+def require_given(names: Sequence[str]) -> None:
+    """See that measures need no more than stages give.
+
+    Raises
+    ------
+    ValueError
+        If one does.
+    """
+    for name in names:
+        if lacking := sorted(measure_named(name).needs - GIVEN):
+            others = [other for other, measure in MEASURES.items() if measure.needs <= GIVEN]
+            raise InputValueError(
+                f"`measures` must hold what the pipeline's stages give, got {name!r}, which needs "
+                f"{', and '.join(PASSES[need] for need in lacking)}; leave it out, and choose of: "
+                f"{', '.join(others)}"
+            )
 
 
 def compute(root: Root, units: Sequence[MeasureUnit], reading: Reading) -> list[Result]:  # noqa: ARG001

@@ -1,6 +1,6 @@
-"""Errors of other packages that a user can mend, said in one sentence; any other is a bug.
+"""Errors of other packages that a user can mend, each turned into one sentence; any other is a bug.
 
-Must import nothing heavy: classes of packages that may not be loaded are told by their names.
+Imports nothing heavy: classes of packages that may not be loaded are recognised by name.
 """
 
 import errno

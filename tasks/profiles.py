@@ -46,7 +46,7 @@ class ProfileUnit(Unit):
 
 
 def plan(wanted: Wanted, done: Complete) -> dict[LayerPair, ProfileUnit]:
-    """One match profile for each pair whose statistic is there."""
+    """Plan one match profile for each pair whose statistic is complete."""
     return {
         pair: ProfileUnit(wanted.shown(pair), statistic, wanted.neurons_of(pair))
         for pair in wanted.pairs

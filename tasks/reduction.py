@@ -1,4 +1,4 @@
-"""Stage *comoments*: what a layer has in common with itself and with others, by network, pair and segment.
+"""Stage *comoments*: co-moments of a layer with itself and with others, by network, pair and segment.
 
 A network's own part is computed once, whatever it is compared with, and a stored chunk is read once for all.
 """
@@ -105,7 +105,7 @@ class CoMomentsUnit(Unit):
 
 
 def plan(wanted: Wanted, done: Complete) -> dict[OwnName | CrossName, CoMomentsUnit]:
-    """One own part for each layer, checkpoint and segment; one cross part for each pair and segment."""
+    """Plan an own part for each layer, checkpoint and segment, and a cross part for each pair and segment."""
     units: dict[OwnName | CrossName, CoMomentsUnit] = {}
     pairs: dict[str, list[LayerPair]] = defaultdict(list)
     for pair in wanted.pairs:

@@ -1,6 +1,6 @@
-"""When a task is tried again: only where time may help.
+"""Which tasks are retried: those that may succeed later.
 
-A piece whose worker dies needs no retry: Dask runs it elsewhere by itself.
+A job whose worker dies needs no retry: Dask runs it on another worker.
 """
 
 from typing import Any

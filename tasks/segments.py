@@ -117,7 +117,7 @@ class SegmentUnit(Unit):
 
 
 def plan(wanted: Wanted, done: Complete) -> dict[SegmentName, SegmentUnit]:
-    """One segment for each checkpoint, range of images and layer."""
+    """Plan one segment for each checkpoint, range of images and layer."""
     units: dict[SegmentName, SegmentUnit] = {}
     for checkpoint in wanted.checkpoints:
         if (network := done["networks"].get(checkpoint.network)) is None:

@@ -1,4 +1,4 @@
-"""What a stage is: how its units are planned, computed, kept, shown and pruned, declared in one place."""
+"""A stage: how its units are planned, computed, kept, shown and pruned."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,7 @@
-"""All stages, in the order in which they stand on each other: a further one is a module and a line here."""
+"""All stages, in the order of their dependencies.
+
+A further stage is a module and a line here.
+"""
 
 from collections.abc import Iterable, Mapping
 

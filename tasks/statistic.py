@@ -1,4 +1,4 @@
-"""The sufficient statistic of two layers, from the parts that are kept by network, pair and segment."""
+"""The sufficient statistic of two layers, assembled from parts kept by network, pair and segment."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass

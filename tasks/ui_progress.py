@@ -1,4 +1,4 @@
-"""Progress in the Prefect UI: one progress artefact for each stage that takes a while."""
+"""Progress in the Prefect UI: one progress artefact for each stage that takes long."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager

@@ -1,4 +1,4 @@
-"""A unit of work: what is computed once, kept, counted in the ledger, and repaired by itself.
+"""A unit of work: computed once, kept, counted in the ledger, and repaired separately.
 
 Its key digests the content of its inputs, the parameters that matter, and the version of its stage.
 """

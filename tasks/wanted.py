@@ -1,4 +1,4 @@
-"""What a study wants compared, with all that it refers to looked up: what stages plan their units from."""
+"""What a study compares, with everything it refers to resolved; stages plan their units from it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

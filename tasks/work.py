@@ -1,4 +1,4 @@
-"""Jobs: units gathered to seconds of work, and how a worker goes through one and keeps what it has done."""
+"""Jobs: units grouped to seconds of work, computed by a worker and kept one by one."""
 
 import time
 from collections import defaultdict

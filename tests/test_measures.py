@@ -7,12 +7,24 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from flows.run.prepared import check_quickly
+from flows.study.file import read_study
 from flows.study.model import Study
 from spanmatch import GramMatrix, match_profile
-from spanmatch.measures import MEASURES, PASSES, Evidence, Measure, evaluate, measure_named, register
+from spanmatch.measures import (
+    MEASURES,
+    PASSES,
+    Evidence,
+    Measure,
+    evaluate,
+    measure_named,
+    register,
+    registry,
+)
 
 REPOSITORY = Path(__file__).parent.parent
 MAXIMUM_MATCH = MEASURES["maximum-match"]
@@ -176,8 +188,35 @@ def test_every_measure_is_documented():
         assert f"https://arxiv.org/abs/{number}" in row
 
 
+STUDY = {"name": "a", "dataset": "digits", "architecture": "vgg9-digits", "images": 10, "epsilons": [0.5]}
+
+
+def test_a_measure_that_stages_cannot_give_is_refused_before_any_work(tmp_path, monkeypatch):
+    further = dataclasses.replace(MAXIMUM_MATCH, name="other", needs=frozenset({"comoments", "row-norms"}))
+    monkeypatch.setattr(registry, "MEASURES", register([*MEASURES.values(), further]))
+    root = tmp_path / "root"
+    study = Study(**STUDY, seeds=[0, 1], root=str(root), measures=["maximum-match", "other"])
+    with pytest.raises(
+        ValueError,
+        match=r"^`measures` must hold what the pipeline's stages give, got 'other', which needs a further "
+        r"pass over the activations, for Σ\|x\|²\|y\|²; leave it out, and choose of: maximum-match",
+    ):
+        check_quickly(study)
+    assert not root.exists()
+    check_quickly(study.model_copy(update={"measures": ["maximum-match"]}))
+
+
+@pytest.mark.parametrize("named", ["linear_cka", ["maximum-match", "linear_cka"]])
+def test_a_study_file_with_a_wrong_name_of_a_measure_is_answered_with_the_nearest(named, tmp_path):
+    file = tmp_path / "study.yaml"
+    file.write_text(yaml.safe_dump({**STUDY, "seeds": [0, 1], "root": "root", "measures": named}))
+    with pytest.raises(
+        ValueError, match=r"`measures` must be one of: .*'linear_cka'; did you mean 'linear-cka'\?"
+    ):
+        read_study(file)
+
+
 @pytest.mark.parametrize("said", [{}, {"measures": "all"}, {"measures": ["all"]}])
 def test_a_study_that_names_no_measure_asks_for_all(said):
-    named = {"name": "a", "dataset": "digits", "architecture": "vgg9-digits", "root": "root"}
-    study = Study(**named, seeds=[0, 1], images=10, epsilons=[0.5], **said)
+    study = Study(**STUDY, seeds=[0, 1], root="root", **said)
     assert study.measures == list(MEASURES)

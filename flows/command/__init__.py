@@ -1,4 +1,4 @@
-"""The command line: what is typed, what is shown, and the servers that it starts."""
+"""The command line: commands, terminal output, and the servers that it starts."""
 
 from typing import TYPE_CHECKING
 

@@ -1,4 +1,4 @@
-"""What lies under a root and is referred to by no study of it, and its removal."""
+"""What lies under a root without any study's reference to it, and its removal."""
 
 import time
 from collections.abc import Sequence

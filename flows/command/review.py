@@ -1,4 +1,7 @@
-"""`spanmatch status | layers | prune`: what there is, and what of it is unused. Nothing is computed."""
+"""`spanmatch status | layers | prune`: what exists, and what of it is unused.
+
+Nothing is computed.
+"""
 
 from collections.abc import Sequence
 
@@ -46,8 +49,14 @@ def prune_session(studies: Sequence[Study], console: Console, *, older_than: flo
 
     Parameters
     ----------
+    studies
+        All whose work is kept, of one root.
+    console
+        Where the list is shown.
     older_than
         Hours: what was written later is left alone.
+    delete
+        Whether to delete what is unused.
 
     Raises
     ------

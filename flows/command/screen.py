@@ -1,4 +1,4 @@
-"""What a person sees in the terminal: progress bars, then a table by layer, the ledger, and where to look."""
+"""Terminal output: progress bars, tables, the ledger, and where the report is."""
 
 from collections.abc import Collection, Iterable, Sequence
 from types import TracebackType

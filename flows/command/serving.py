@@ -1,6 +1,6 @@
-"""`spanmatch serve`: a study's flow on a schedule, from this process, with no work pool to look after.
+"""`spanmatch serve`: a study's flow on a schedule, run by this process without a work pool.
 
-Each run is a process of its own, which Prefect's runner starts; one goes on at a time.
+Each run is a process of its own, which Prefect's runner starts; one runs at a time.
 """
 
 import asyncio
@@ -27,6 +27,10 @@ def serve_session(study: Study, console: Console, *, cron: str | None, every: st
 
     Parameters
     ----------
+    study
+        What every run compares.
+    console
+        Where the server's address and the deployment's name are shown.
     cron, every
         When runs start: a cron expression in this machine's time zone, or how often.
 

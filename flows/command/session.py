@@ -1,6 +1,6 @@
-"""One `spanmatch run` on the command line: checks first, then the flow with progress bars, then the summary.
+"""One `spanmatch run` on the command line: checks, then the flow with progress bars, then the summary.
 
-What is slow to import comes after the checks, and while the server starts.
+What is slow to import is imported after the checks, while the server starts.
 """
 
 import os

@@ -1,4 +1,7 @@
-"""What of a study is done, and what a run would compute, without computing anything."""
+"""What of a study is done, and what a run would compute.
+
+Nothing is computed.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

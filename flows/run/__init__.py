@@ -1,1 +1,1 @@
-"""What a run does: the plan of its units, their execution, its page in the Prefect UI, and its results."""
+"""A run: the plan of its units, their execution, its page in the Prefect UI, and its results."""

@@ -1,4 +1,4 @@
-"""From the finished units of a plan to what a report shows, and back from the result files."""
+"""Results of a study, from the finished units of a run or from the result files."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor

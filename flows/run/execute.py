@@ -1,4 +1,4 @@
-"""What a flow does: every stage in order, only what is missing, and again what was damaged."""
+"""The body of every flow: all stages in order, computing what is missing and again what is damaged."""
 
 import logging
 from collections.abc import Collection, Iterator, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""From a study, and what it refers to, to the units of every stage: pure functions, for `status` and runs."""
+"""The units of every stage, planned from a resolved study by pure functions."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -22,6 +22,8 @@ def walk(wanted: Wanted, complete: Callable[[Stage, Planned], dict[Any, Done]]) 
 
     Parameters
     ----------
+    wanted
+        What units are planned from.
     complete
         Takes a stage and its units; returns those that are finished.
     """
@@ -51,10 +53,6 @@ def wanted(study: Study, resolved: Resolved) -> Wanted:
         epsilons=tuple(study.epsilons),
         measures=tuple(study.measures),
     )
-
-
-def _layer(name: str, resolved: Resolved) -> WantedLayer:
-    return WantedLayer(name, resolved.neurons.get(name), *resolved.sizes.get(name, ()))
 
 
 def _network(network: Network, resolved: Resolved) -> WantedNetwork:

@@ -1,4 +1,4 @@
-"""A study that a run can begin with: checked, looked up and planned from once, and handed on as one value."""
+"""A study that is checked, resolved and planned from once, and ready to run."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,6 +10,7 @@ from flows.study.model import Study
 from flows.study.resolve import check_names, remember, resolve
 from flows.study.resolved import Resolved
 from storage.root import Root
+from tasks.measures import require_given
 from tasks.wanted import Wanted
 
 _OLDER = (
@@ -46,9 +47,11 @@ def check_quickly(study: Study) -> Root:
     Raises
     ------
     ValueError
-        If it names what there is not, or the root or the scheduler does not answer.
+        If it names what there is not, or a measure that no stage gives what it needs, or the root or the
+        scheduler does not answer.
     """
     check_names(study)
+    require_given(study.measures)
     root = Root.at(study.root)
     root.check()
     if study.scheduler is not None:
@@ -61,6 +64,8 @@ def look(study: Study, kept: Kept | None = None) -> Prepared:
 
     Parameters
     ----------
+    study
+        What to compare.
     kept
         What the last run stood on, where this one must stand on the same.
 

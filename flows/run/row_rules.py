@@ -1,7 +1,4 @@
-"""What the rows of result files must be beyond their types: people edit these files, and then read a report.
-
-Apart from reading them because each rule is a line of a table.
-"""
+"""Rules that rows of result files must keep beyond their types: people may edit these files."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence

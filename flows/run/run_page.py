@@ -1,6 +1,6 @@
-"""A run's own page in the Prefect UI: its name, its tags, what was asked for, and why it came to nothing.
+"""A run's own page in the Prefect UI: its name, tags, request, and the reason of a failure.
 
-Apart from the run, which may end before it begins: Prefect calls `explain` whenever there are no results.
+Prefect calls `explain` whenever there are no results, also before the run has begun.
 """
 
 import re

@@ -1,7 +1,7 @@
-"""What the runs of a deployment may import and connect to, whoever fills in their form.
+"""Which modules and schedulers the runs of a deployment may use, whoever fills in their form.
 
-Apart because it guards the machine of the worker: a name in a parameter is imported there, and a Dask
-scheduler's answers are unpickled. A person's own command runs as that person, and may name anything.
+A module named in a parameter is imported on the worker and a scheduler's answers are unpickled there; a
+person's own command is not restricted.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""Which networks a study has, and which of their checkpoints it compares: pure functions of the study."""
+"""Which networks a study has, and which of their checkpoints it compares, by pure functions."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass

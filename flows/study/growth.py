@@ -1,7 +1,4 @@
-"""A study with more in it: further seeds, images, checkpoints, layers and ε.
-
-Apart from the flows because it is a pure function of the study.
-"""
+"""A study with further seeds, images, checkpoints, layers or ε, by a pure function."""
 
 from collections.abc import Sequence
 
@@ -24,10 +21,16 @@ def grown(
 
     Parameters
     ----------
+    study
+        What to extend.
+    seeds
+        Further seeds.
     more_seeds
         So many seeds beyond the highest that the study has then.
     images
         How many held-out images to compare in all.
+    checkpoints, layers, epsilons
+        Further ones.
 
     Raises
     ------

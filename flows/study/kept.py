@@ -1,7 +1,6 @@
-"""A finished run's own account of what it compared, `study.json` under the root, and what it is joined with.
+"""The study of a root's last finished run, `study.json`, and its union with a study file.
 
-Apart from the study because a study file is what somebody wants, and this is what is there: a root that has
-been extended holds more than its file says.
+A root that has been extended holds more than its study file says.
 """
 
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""The layers of a study's network, without training it."""
+"""The layers of a study's network, listed without training it."""
 
 from flows.study.model import Study
 from flows.study.resolve import check_names

@@ -1,7 +1,6 @@
 """A study's parameters: one pydantic model for the YAML file, the command line and the Prefect form.
 
-Apart because everything else takes a study that is already known to be sound. What can be checked without
-loading torch is checked here; `flows.study.resolve` does the rest.
+Nothing here loads torch: `flows.study.resolve` checks what needs it.
 """
 
 import difflib
@@ -197,7 +196,7 @@ class Study(Strict):
         if names == ["all"]:
             return list(MEASURES)
         for name in names if isinstance(names, list) else []:
-            measure_named(name)
+            measure_named(name, "measures")
         return names
 
     @field_validator("measures")
@@ -246,7 +245,7 @@ class Study(Strict):
         return self
 
     def wanted_layers(self) -> list[tuple[str, Literal["last"] | int | None]]:
-        """Layers by name or pattern, with the dimension that is the neurons where the study says it."""
+        """Return names and patterns of layers, with the dimension of the neurons where the study says it."""
         return [(one, None) if isinstance(one, str) else (one.name, one.neurons) for one in self.layers]
 
     def source(self) -> DataSource:
@@ -255,7 +254,7 @@ class Study(Strict):
         return DataSource(self.dataset, self.data_folder, self.held_out, framing)
 
     def segments(self, held_out: int) -> list[tuple[int, int]]:
-        """Ranges of images, (start, stop), of `held_out`, that are extracted and stored as one."""
+        """Return the ranges (start, stop) of `held_out` images that are extracted and stored as one."""
         images = held_out if self.images == "all" else self.images
         starts = range(0, images, self.segment_images)
         return [(start, min(start + self.segment_images, images)) for start in starts]

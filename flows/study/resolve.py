@@ -1,6 +1,6 @@
-"""Checks of a study that need more than the study: names, images, layers, weights, other studies, device.
+"""Checks of a study against the world: data, images, layers, weights, other studies, device.
 
-All of them come before any work, the quick ones first.
+All come before any work, the quick ones first.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""What a study refers to by name, looked up."""
+"""The content of what a study refers to by name."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

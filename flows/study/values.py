@@ -1,4 +1,4 @@
-"""What a study's values are made of: numbers, the training, layers, preprocessing."""
+"""Types of a study's values: numbers, training, layers, preprocessing."""
 
 from collections.abc import Sequence
 from typing import Annotated, Literal

@@ -1,7 +1,4 @@
-"""How far a residual from a Gram matrix can be from the true one.
-
-Apart from the residuals, because fresh and updated ones are certified by the same formula.
-"""
+"""How far a residual from a Gram matrix can be from the true one, for fresh and for updated residuals."""
 
 import math
 
@@ -64,10 +61,12 @@ def left_out(squared: FloatArray, rank: int, weight: FloatArray, per_entry: floa
 
     Parameters
     ----------
-    squared, weight : ndarray
-        Squared residuals of the redundant members onto the basis, and their |w|₁.
+    squared : ndarray, (n_redundant,)
+        Squared residuals of the redundant members onto the basis.
     rank : int
         Members of the basis.
+    weight : ndarray, (n_redundant,)
+        |w|₁ of the redundant members.
     per_entry : float
         Error of an entry of the Gram matrix.
     """
@@ -82,10 +81,12 @@ def hidden_products(left: FloatArray, rank: int, weight: FloatArray, per_entry: 
     ----------
     left : ndarray, (n_redundant, n_targets)
         Those of the redundant members; those of the basis are zero.
-    rank, per_entry
-        As in `left_out`.
+    rank : int
+        Members of the basis.
     weight : ndarray, (n_targets,)
         |w|₁ of the targets.
+    per_entry : float
+        Error of an entry of the Gram matrix.
     """
     lengths: FloatArray = np.sqrt((left**2).sum(axis=0))
     return lengths + math.sqrt(rank + len(left)) * per_entry * (1 + weight)

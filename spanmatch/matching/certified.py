@@ -1,7 +1,4 @@
-"""Bounds of the true residuals onto a span, of which a Gram matrix shows updated, rounded ones.
-
-Apart from the updates: only what certifies pays for it.
-"""
+"""Bounds of the true residuals onto a span whose Gram matrix holds rounded, updated ones."""
 
 import math
 

@@ -1,7 +1,4 @@
-"""Checks of what callers pass to the searches, and the guard against too few samples.
-
-Apart from the searches, so that each of them states the same rule in the same words.
-"""
+"""Checks of the arguments of all searches, and the warning of too few samples."""
 
 import operator
 import warnings

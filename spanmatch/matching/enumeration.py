@@ -1,7 +1,4 @@
-"""All minimal matches of one neuron.
-
-Apart from the search for one, of which this makes as many as there are, and no more.
-"""
+"""All minimal matches of one neuron."""
 
 import math
 import operator

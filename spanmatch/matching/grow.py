@@ -1,7 +1,4 @@
-"""A small ε-match around one neuron, from the bottom up.
-
-Apart from the searches from the top down, to which it gives a start near their end.
-"""
+"""A small ε-match around one neuron, from the bottom up: a start for the searches from the top down."""
 
 import numpy as np
 from numpy.typing import NDArray

@@ -1,6 +1,6 @@
 """Which sets of elements are not yet settled, given those known to suffice and those known to be missed.
 
-Apart from the enumeration that asks it, because it knows nothing of neurons: sets are bits of integers.
+Sets are bits of integers; nothing here knows of neurons.
 """
 
 

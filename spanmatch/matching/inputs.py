@@ -36,6 +36,10 @@ def refuse_values(side: Side, chunk: AnyArray, squares: FloatArray) -> None:
 
     Parameters
     ----------
+    side : {"x", "y"}
+        What a message calls it.
+    chunk : ndarray, (n_samples, n)
+        Activations of this side.
     squares : ndarray, (n,)
         Squared lengths of this side before the chunk came.
 

@@ -1,7 +1,4 @@
-"""Neurons and sets of neurons: what every search takes and returns.
-
-Apart from the searches, so that a stored or plotted match needs none of them.
-"""
+"""Neurons and sets of neurons, which every search takes and returns."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

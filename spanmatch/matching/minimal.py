@@ -1,7 +1,4 @@
-"""One minimal match of one neuron.
-
-Apart from the simple matches, which put many of these together.
-"""
+"""One minimal match of one neuron."""
 
 from collections.abc import Iterable, Sequence
 

@@ -1,7 +1,4 @@
-"""The minimum match of one neuron in the exact case, read off the coefficients without a search.
-
-Apart from the minimal matches, which need neither independence nor epsilon = 0, and cost more.
-"""
+"""The minimum match of one neuron in the exact case, read off the coefficients without a search."""
 
 import numpy as np
 from numpy.typing import NDArray

@@ -1,7 +1,4 @@
-"""Neurons that hardly vary around their mean: the constant vector alone matches them.
-
-Apart from the searches, whose answers it qualifies and does not change.
-"""
+"""Neurons that hardly vary around their mean: the constant vector alone matches them."""
 
 import warnings
 
@@ -32,6 +29,23 @@ def offset_neurons(gram: GramMatrix, *, epsilon: float = NEAR) -> Match:
 
     The distance is relative, as a residual is: the standard deviation over the root mean square. Where the
     other side comes as close to the constant vector, these neurons match by their means alone.
+
+    Parameters
+    ----------
+    gram : GramMatrix
+        Inner products of the activations of both layers.
+    epsilon : float, optional
+        Relative distance, in [0, 1); the largest that the paper uses where it is left out.
+
+    Returns
+    -------
+    Match
+        The neurons of either side, dead ones left out.
+
+    Raises
+    ------
+    ValueError
+        When `epsilon` is outside [0, 1).
     """
     check_gram(gram)
     epsilon = check_epsilon(epsilon)

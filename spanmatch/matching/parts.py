@@ -44,7 +44,13 @@ def check_products(
 
     Parameters
     ----------
-    roundings
+    matrix : ndarray, (n, n)
+        Inner products.
+    sums : ndarray, (n,)
+        Sum of each neuron's activations.
+    n_samples : int
+        Samples seen.
+    roundings : int
         As of the GramMatrix: how far rounding may take products beyond Cauchy and Schwarz.
 
     Raises

@@ -1,7 +1,4 @@
-"""The match profile: the smallest epsilon at which each neuron belongs to the maximum match.
-
-Apart from the search at one epsilon, because it answers for all of them.
-"""
+"""The match profile: the smallest epsilon at which each neuron belongs to the maximum match."""
 
 from dataclasses import dataclass
 

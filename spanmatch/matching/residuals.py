@@ -1,7 +1,4 @@
-"""Relative residuals and the definition of a match, each from a fresh factorisation.
-
-Apart from the searches, which update what they know: this is what their answers are checked against.
-"""
+"""Relative residuals and the definition of a match, each from a fresh factorisation."""
 
 from typing import NamedTuple
 

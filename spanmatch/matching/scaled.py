@@ -1,7 +1,4 @@
-"""The Gram matrix as every search uses it: live neurons only, each scaled to length one.
-
-Apart from the accumulator, which keeps lengths and dead neurons, and from the searches, which need neither.
-"""
+"""The Gram matrix as every search uses it: live neurons only, each scaled to length one."""
 
 from dataclasses import dataclass
 

@@ -1,7 +1,4 @@
-"""Simple matches that together cover the maximum match, or any given match.
-
-Apart from the search for one minimal match, of which this makes many.
-"""
+"""Simple matches that together cover the maximum match, or any given match."""
 
 import numpy as np
 

@@ -1,7 +1,4 @@
-"""Squared residuals of target vectors onto the span of members that leave, one or several at a time.
-
-Apart from the two-sided search, because all its numerical care (rank deficiency, drift) is about one span.
-"""
+"""Squared residuals of target vectors onto the span of members that leave, one or several at a time."""
 
 from typing import Self
 

@@ -1,7 +1,4 @@
-"""Both sides at once: neurons leave, and each side's residuals follow the other side's span.
-
-Apart from the searches that decide who leaves: profile, maximum match and minimal matches share it.
-"""
+"""Both sides at once: neurons leave, and each side's residuals follow the other side's span."""
 
 import numpy as np
 from numpy.typing import NDArray

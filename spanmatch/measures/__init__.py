@@ -1,4 +1,4 @@
-"""Measures of how alike two layers are: the maximum match, and others that the same statistic gives."""
+"""Measures of the similarity of two layers: the maximum match, and others from the same statistic."""
 
 from spanmatch.measures.measure import PASSES, Evidence, Measure, Need, evaluate
 from spanmatch.measures.registry import MEASURES, measure_named, register

@@ -1,4 +1,4 @@
-"""What a measure is: a function of what is known about two layers, and what it takes to know that."""
+"""A measure: a function of the evidence on two layers, and what evidence it needs."""
 
 import math
 from collections.abc import Callable, Mapping

@@ -1,4 +1,4 @@
-"""The measures that there are: studies, reports and documentation name them after this."""
+"""The registry of measures, by the names that studies, reports and documentation use."""
 
 import difflib
 from collections.abc import Iterable, Mapping
@@ -37,8 +37,15 @@ MEASURES = register(
 )
 
 
-def measure_named(name: str) -> Measure:
+def measure_named(name: str, argument: str = "measure") -> Measure:
     """Return the measure of a name.
+
+    Parameters
+    ----------
+    name : str
+        A key of `MEASURES`.
+    argument : str, optional
+        What a message calls the name.
 
     Raises
     ------
@@ -48,5 +55,5 @@ def measure_named(name: str) -> Measure:
     if name not in MEASURES:
         near = difflib.get_close_matches(name, MEASURES, n=1)
         remedy = f"; did you mean {near[0]!r}?" if near else "; docs/measures.md describes them"
-        raise InputValueError(f"`measure` must be one of: {', '.join(MEASURES)}; got {name!r}{remedy}")
+        raise InputValueError(f"`{argument}` must be one of: {', '.join(MEASURES)}; got {name!r}{remedy}")
     return MEASURES[name]

@@ -1,4 +1,7 @@
-"""Reports of a study: frozen results in, figures and text out; nothing here opens a file."""
+"""Reports of a study: frozen results in, figures and text out.
+
+Nothing here computes a match, opens a file or knows a path.
+"""
 
 from typing import TYPE_CHECKING
 

@@ -1,7 +1,4 @@
-"""The numbers behind figures, tables and sentences.
-
-Apart from their presentation, so that a page, a table and a figure cannot disagree.
-"""
+"""Means, ranges and orders that figures, tables and sentences share."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -47,38 +44,38 @@ class GroupSimilarity:
 
 
 def study_epsilons(results: StudyResults) -> tuple[float, ...]:
-    """Epsilons of a study, ascending."""
+    """Return the epsilons of a study, ascending."""
     return tuple(sorted({row.epsilon for row in results.similarity}))
 
 
 def middle_epsilon(results: StudyResults) -> float:
-    """Middle epsilon of a study."""
+    """Return the middle epsilon of a study."""
     return middle(study_epsilons(results))
 
 
 def middle(values: Sequence[float]) -> float:
-    """Median of ascending values, the lower one of two."""
+    """Return the median of ascending values, the lower one of two."""
     return values[(len(values) - 1) // 2]
 
 
 def group_names(results: StudyResults) -> tuple[str, ...]:
-    """Groups of a study in order of appearance."""
+    """Return the groups of a study in order of appearance."""
     return tuple(dict.fromkeys(comparison.group for comparison in results.comparisons))
 
 
 def group_pairs(results: StudyResults, group: str) -> tuple[Pair, ...]:
-    """Pairs of checkpoints that a group averages over, each once."""
+    """Return the pairs of checkpoints that a group averages over, each once."""
     pairs = ((c.checkpoint_x, c.checkpoint_y) for c in results.comparisons if c.group == group)
     return tuple(dict.fromkeys(pairs))
 
 
 def compared_pairs(results: StudyResults) -> tuple[Pair, ...]:
-    """Pairs of checkpoints of a study, each once even where several groups hold it."""
+    """Return the pairs of checkpoints of a study, each once even where several groups hold it."""
     return tuple(dict.fromkeys((c.checkpoint_x, c.checkpoint_y) for c in results.comparisons))
 
 
 def training_histories(results: StudyResults) -> dict[str, tuple[EpochRow, ...]]:
-    """Epochs of every network that was trained, ascending; networks in order of appearance."""
+    """Return the epochs of every trained network, ascending; networks in order of appearance."""
     histories: dict[str, list[EpochRow]] = defaultdict(list)
     for row in results.training:
         histories[row.network].append(row)
@@ -86,7 +83,7 @@ def training_histories(results: StudyResults) -> dict[str, tuple[EpochRow, ...]]
 
 
 def group_similarities(results: StudyResults) -> dict[tuple[str, str, float], GroupSimilarity]:
-    """Mean and range of similarity by (layer, group, epsilon), in that order.
+    """Return mean and range of similarity by (layer, group, epsilon), in that order.
 
     Raises
     ------
@@ -124,7 +121,7 @@ def _summarise(group: str, rows: Sequence[SimilarityRow]) -> GroupSimilarity:
 
 
 def simple_match_sizes(results: StudyResults) -> dict[tuple[str, str, float], tuple[int, ...]]:
-    """Sizes |x| + |y| of the simple matches by (layer, group, epsilon), ascending.
+    """Return the sizes |x| + |y| of the simple matches by (layer, group, epsilon), ascending.
 
     The pairs of a group are taken together. A simple match can be minimal for several of its neurons, and so
     be found several times; it counts once.

@@ -1,7 +1,4 @@
-"""Headings, captions and alternative texts of the figures on the page.
-
-Apart from the page's markup: what a figure shows is said once, for those who see it and those who do not.
-"""
+"""Headings, captions and alternative texts of the figures on the page."""
 
 from dataclasses import dataclass
 

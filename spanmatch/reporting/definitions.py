@@ -1,4 +1,4 @@
-"""The terms of a report, explained; those of measures are the registry's."""
+"""Definitions of the terms of a report; those of measures are the registry's."""
 
 from spanmatch.measures import MEASURES, Measure
 from spanmatch.reporting.measure_figure import shown_measures

@@ -1,7 +1,4 @@
-"""A study's figures, each drawn when it is first asked for, and once for the page and the dashboard.
-
-Apart from the figures, which are functions of the results, because drawing takes most of a report's time.
-"""
+"""A study's figures, each drawn once, when it is first asked for: drawing takes most of a report's time."""
 
 from functools import cached_property
 
@@ -23,25 +20,25 @@ class Drawn:
 
     @cached_property
     def similarity(self) -> Figure:
-        """Of `similarity_figure`."""
+        """Return `similarity_figure` of the results."""
         return similarity_figure(self._results)
 
     @cached_property
     def curves(self) -> Figure:
-        """Of `curves_figure`."""
+        """Return `curves_figure` of the results."""
         return curves_figure(self._results)
 
     @cached_property
     def simple_match_sizes(self) -> Figure:
-        """Of `simple_match_sizes_figure`."""
+        """Return `simple_match_sizes_figure` of the results."""
         return simple_match_sizes_figure(self._results)
 
     @cached_property
     def measures(self) -> Figure:
-        """Of `measures_figure`."""
+        """Return `measures_figure` of the results."""
         return measures_figure(self._results)
 
     @cached_property
     def training(self) -> Figure:
-        """Of `training_figure`."""
+        """Return `training_figure` of the results."""
         return training_figure(self._results)

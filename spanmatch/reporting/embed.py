@@ -1,7 +1,4 @@
-"""Figures as text: SVG inside a page, PNG inside a line of Markdown.
-
-Apart from both reports, because neither should know what matplotlib's output looks like.
-"""
+"""Figures as text: SVG inside a page, PNG inside a line of Markdown."""
 
 import base64
 import io

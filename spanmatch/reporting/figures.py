@@ -1,7 +1,4 @@
-"""The figures of what networks share, as matplotlib figures that belong to no backend or window.
-
-Apart from the page: a notebook, a README and a dashboard show the same figures.
-"""
+"""Figures of what networks share, as matplotlib figures without a backend or window."""
 
 from collections.abc import Sequence
 
@@ -184,7 +181,7 @@ def _label_sizes(ax: Axes, bins: range) -> None:
 
 
 def _size_bin(size: int) -> int:
-    """Bin of a size: 1, 2, 3-4, 5-8, 9-16, ..."""
+    """Return the bin of a size: 1, 2, 3-4, 5-8, 9-16, ..."""
     return (size - 1).bit_length()
 
 

@@ -1,6 +1,6 @@
 """The report in brief, as Markdown for a dashboard.
 
-Apart from the page: a dashboard shows tables and images, and keeps what it is given in its database.
+A dashboard keeps what it is given in its database, so images have a limit of bytes.
 """
 
 import re

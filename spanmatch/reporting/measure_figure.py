@@ -1,4 +1,4 @@
-"""Every measure of a study in one figure and one kind of table, by what the registry says of it."""
+"""Every measure of a study in one figure and one kind of table, described by the registry."""
 
 import math
 from dataclasses import dataclass
@@ -77,7 +77,7 @@ class MeasureTable:
 
 
 def shown_measures(results: StudyResults) -> tuple[ShownMeasure, ...]:
-    """Measures that compare layers with themselves, in order of appearance."""
+    """Return the measures that compare layers with themselves, in order of appearance."""
     epsilons: dict[str, set[float]] = {}
     for row in results.measures:
         if row.layer_x == row.layer_y:
@@ -94,7 +94,7 @@ def _shown(name: str, epsilon: float | None) -> ShownMeasure:
 
 
 def measure_spreads(results: StudyResults) -> dict[tuple[str, str, str], Spread]:
-    """Mean and range by (measure, layer, group); none where no pair of the group has a value."""
+    """Return mean and range by (measure, layer, group); none where no pair of the group has a value."""
     values = {
         (row.measure, row.parameter, row.layer_x, (row.checkpoint_x, row.checkpoint_y)): row.value
         for row in results.measures

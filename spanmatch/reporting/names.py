@@ -1,7 +1,4 @@
-"""What a network is called where people read it.
-
-Apart because a figure, a table and a terminal must call it the same.
-"""
+"""A network's name as figures, tables and the terminal show it."""
 
 import re
 

@@ -1,7 +1,4 @@
-"""The report as one HTML page that needs nothing but itself.
-
-Apart from the figures and the sentences: here is only what goes where, and how it is marked up.
-"""
+"""The report as one HTML page without scripts or requests."""
 
 import re
 from collections.abc import Iterable, Sequence

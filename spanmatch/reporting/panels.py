@@ -1,7 +1,4 @@
-"""Panels of the figures: their size, axes, titles and legends.
-
-Apart from what is drawn in them, so that all figures look like one family.
-"""
+"""Panels of the figures: their size, axes, titles and legends."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -57,13 +54,13 @@ def message_figure(text: str) -> Figure:
 
 
 def panel_width(results: StudyResults) -> float:
-    """Width in inches of a panel with the layers along it."""
+    """Return the width in inches of a panel with the layers along it."""
     count = len(results.layers)
     return max(3.4, 0.55 * min(count, 8) + 0.22 * max(count - 8, 0))
 
 
 def panel_columns(results: StudyResults, panels: int) -> int:
-    """Number of panels, with the layers along them, that stand beside each other."""
+    """Return how many panels, with the layers along them, stand beside each other."""
     return min(panels, 2 if len(results.layers) <= _MAX_LAYERS_OF_HALF_WIDTH else 1)
 
 
@@ -130,14 +127,14 @@ def drop_unused(axes: Sequence[Axes], used: int) -> None:
 
 
 def legend_columns(labels: Sequence[str], width_inches: float) -> int:
-    """Columns of a legend above panels: as many as the longest label leaves room for."""
+    """Return the columns of a legend above panels: as many as the longest label leaves room for."""
     longest = max(len(line) for label in labels for line in shown_group(label).split("\n"))
     fitting = int(width_inches / (_LEGEND_KEY_INCHES + _LEGEND_LETTER_INCHES * longest))
     return max(1, min(len(labels), fitting, _MAX_LEGEND_COLUMNS))
 
 
 def legend_height(labels: Sequence[str], columns: int = 1) -> float:
-    """Height in inches of a legend's labels."""
+    """Return the height in inches of a legend's labels."""
     lines = max(shown_group(label).count("\n") + 1 for label in labels)
     return _LEGEND_LINE_INCHES * lines * -(-len(labels) // columns)
 

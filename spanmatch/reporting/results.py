@@ -1,7 +1,4 @@
-"""What a finished study knows, as frozen rows.
-
-Apart from everything that draws or writes: who builds results needs to know nothing of pictures.
-"""
+"""The results of a study, as frozen rows."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

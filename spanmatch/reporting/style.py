@@ -1,6 +1,6 @@
 """The style sheet of the HTML report.
 
-Apart from the page's structure; colours come from the figures' theme, so that both turn dark together.
+Colours come from `theme`, so that page and figures turn dark together.
 """
 
 from collections.abc import Sequence

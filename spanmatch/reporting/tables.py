@@ -1,7 +1,4 @@
-"""Similarity as rows: for a table artefact and for the terminal.
-
-Apart from the page, which shows more; here is what another program reads.
-"""
+"""Similarity as rows, for a table artefact and for the terminal."""
 
 from dataclasses import dataclass
 

@@ -1,6 +1,6 @@
 """Colours and axes of the figures.
 
-Apart from the figures, because the page restates every colour as a variable that also has a dark value.
+The page gives each of `theme_colours` a dark value too: any other colour stays as it is on a dark screen.
 """
 
 from dataclasses import dataclass
@@ -67,7 +67,7 @@ _LABEL_SIZE = 9.5
 
 
 def epsilon_colours(count: int) -> tuple[str, ...]:
-    """Colours for `count` ascending epsilons: darker is stricter."""
+    """Return colours for `count` ascending epsilons: darker is stricter."""
     return _sample(_LIGHT_STRETCH, count)
 
 

@@ -1,7 +1,4 @@
-"""The figure of how networks were trained: losses and accuracy, epoch by epoch.
-
-Apart from the figures of similarity, because its axes and its colours stand for something else.
-"""
+"""The figure of how networks were trained: losses and accuracy by epoch."""
 
 from collections.abc import Sequence
 

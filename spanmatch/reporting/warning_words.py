@@ -1,4 +1,4 @@
-"""Sentences on what a study's results cannot say: too few samples, means that decide, layers left out."""
+"""Sentences on the limits of a study's results: too few samples, means that decide, layers left out."""
 
 from collections.abc import Mapping
 

@@ -1,7 +1,4 @@
-"""Sentences of a report, made from its numbers.
-
-Apart from the page's markup: plain text here, escaped there.
-"""
+"""Sentences of a report, made from its numbers, as plain text."""
 
 import statistics
 from collections.abc import Iterable, Mapping
@@ -39,7 +36,7 @@ def count_of(number: int, noun: str) -> str:
 
 
 def dead_neurons(results: StudyResults) -> dict[tuple[str, str], int]:
-    """Dead neurons by (layer, checkpoint)."""
+    """Return the number of dead neurons by (layer, checkpoint)."""
     counts = {}
     for row in results.similarity:
         counts[row.layer, row.checkpoint_x] = row.dead_x
@@ -48,7 +45,7 @@ def dead_neurons(results: StudyResults) -> dict[tuple[str, str], int]:
 
 
 def ledger_totals(ledger: Mapping[str, Mapping[str, int]]) -> tuple[int, int]:
-    """Results computed and results reused, over all stages."""
+    """Return the results computed and the results reused, over all stages."""
     stages = ledger.values()
     return sum(stage.get("computed", 0) for stage in stages), sum(stage.get("reused", 0) for stage in stages)
 
