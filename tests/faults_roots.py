@@ -58,7 +58,7 @@ def operations(study: Study) -> dict[str, Callable[[], object]]:
     group = Artefact("segments", KEY, f"segments/{KEY}.zarr", "digest")
     network = Artefact("networks", KEY, f"networks/{KEY}", "digest")
     packed = Artefact("matches", KEY, pack_of("matches", KEY), "digest")
-    several = Item(STAGES["matches"].kind, KEY, 0, 0.0, None, frozenset({KEY}))
+    several = Item(STAGES["matches"].kind, KEY, 0, 0.0, frozenset({KEY}))
 
     def publish() -> None:
         with root.publish("segments/other.zarr") as folder:
@@ -78,7 +78,7 @@ def operations(study: Study) -> dict[str, Callable[[], object]]:
         "forget": lambda: STAGES["networks"].forget(root, [KEY]),
         "kept": lambda: records.kept("networks"),
         "inventory": lambda: inventory(root, KINDS),
-        "discard": lambda: discard(root, [Item(TRAINING, KEY, 0, 0.0)]),
+        "discard": lambda: discard(root, [Item(TRAINING, KEY, 0, 0.0, frozenset({KEY}))]),
         "keep only": lambda: keep_only(root, several, {KEY}),
         "group": lambda: GroupReader(root, group),
         "checkpoint": lambda: read_checkpoint(root, network, "final"),
