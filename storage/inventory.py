@@ -4,7 +4,7 @@ import re
 import shutil
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from storage.packs import pack_of, repack
@@ -49,18 +49,18 @@ class Item:
         Bytes of all its files.
     modified
         When the newest of them was written, as Unix time.
-    foreign
-        A file among them that spanmatch does not write, or None.
     keys
         Of all units whose result it is: one, or those that share a file.
+    foreign
+        A file among them that spanmatch does not write, or None.
     """
 
     kind: Kind
     key: str
     size: int
     modified: float
+    keys: frozenset[str]
     foreign: str | None = None
-    keys: frozenset[str] = field(default_factory=frozenset)
 
 
 STAGING = Kind("staging", ())
@@ -124,7 +124,7 @@ def _items(root: Root, kind: Kind) -> Iterator[Item]:
         strange = (file.name for file in all_of_it if not _is_ours(kind, key, file.name))
         units = kept.get(key, {key}) if kind.packed else {key}
         size, newest = sum(file.size for file in all_of_it), max(file.modified for file in all_of_it)
-        yield Item(kind, key, size, newest, next(strange, None), frozenset(units))
+        yield Item(kind, key, size, newest, frozenset(units), next(strange, None))
 
 
 def _records(root: Root, kind: Kind, kept: Mapping[str, set[str]]) -> Iterator[tuple[str, File]]:
@@ -158,4 +158,5 @@ def _is_ours(kind: Kind, key: str, name: str) -> bool:
 
 def _left(folder: Path) -> Item:
     files = [path for path in folder.rglob("*") if path.is_file()]
-    return Item(STAGING, str(folder), sum(path.lstat().st_size for path in files), 0.0)
+    key = str(folder)
+    return Item(STAGING, key, sum(path.lstat().st_size for path in files), 0.0, frozenset({key}))

@@ -16,37 +16,46 @@ from typing import Any
 import numpy as np
 import pytest
 import zarr
+from conftest import measured
 from faults import Fault
 from pipeline import QUICK, carried_out, in_this_process, quick
 from rich.console import Console
 
 from flows.command.screen import Bars
+from flows.run.prepared import look
 from flows.study.model import Study
 from spanmatch import GramMatrix
 from storage.arrays import Artefact, GroupWriter
-from storage.root import Root, Stage
-from tasks import grams
+from storage.root import Root
+from tasks import reduction as comoments
+from tasks import work
 from tasks.children import light_workers, silent_dask
 from tasks.cluster import Cluster, cluster_at, started_ahead
 from tasks.progress import Tally, listening
 from tasks.publishing import _others_at_rest
-from tasks.stages import TASKS
+from tasks.reduction import CoMomentsUnit, SegmentLayer
+from tasks.running import compute
+from tasks.stage import Stage
+from tasks.statistic import Reading, comoments_of
 from tasks.ui_progress import StepCounter
+from tasks.work import Job
 
 
 def stored(root: Root, values: np.ndarray) -> Artefact:
     with root.publish("segments/key.zarr") as folder:
         writer = GroupWriter(folder, {})
         writer.write("layer", values)
-        return Artefact("segments", "key", writer.finish())
+        return Artefact("segments", "key", "segments/key.zarr", writer.finish())
 
 
 def precision(dtype: str) -> Callable[[Path], None]:
     def check(folder: Path) -> None:
         root = Root.prepare(folder / "root")
         values = np.random.default_rng(0).normal(1e4, 1, size=(20, 3, 4)).astype(dtype)
-        part = stored(root, values)
-        gram = grams.reduce_blocks(root, "layer", part, part, range(1))
+        part = SegmentLayer("layer", stored(root, values), "content")
+        unit = CoMomentsUnit("itself", part, part, "tile", "tile", 1.0)
+        ((_, _, content),) = comoments.compute(root, [unit], Reading(root))
+        gram = GramMatrix.from_comoments(*[comoments_of(content)] * 3)
         exact = values.reshape(-1, 4).astype(np.float64)
         np.testing.assert_array_equal(gram.matrix, GramMatrix.from_activations(exact, exact).matrix)
 
@@ -173,50 +182,57 @@ class Watched(Bars):
     """The bars of the terminal, which tell that the last count has come."""
 
     def __init__(self, study: Study) -> None:
-        super().__init__(Console(quiet=True), study)
+        super().__init__(Console(quiet=True), look(study).wanted)
         self.last = Event()
 
-    def advanced(self, stage: Stage, part: str, done: int) -> None:
+    def advanced(self, stage: str, part: str, done: int) -> None:
         super().advanced(stage, part, done)
         if part == "last":
             self.last.set()
 
-    def shown(self, stage: Stage) -> tuple[float, float | None]:
+    def shown(self, stage: str) -> tuple[float, float | None]:
         bar = self._progress.tasks[self._tasks[stage]]
         return bar.completed, bar.total
 
 
 def twice(folder: Path) -> None:
-    """One job of several is run two times, as Dask does when a worker dies, and Prefect in a retry."""
+    """One job of several is run two times, as Dask does when a worker dies."""
     study = quick(
         folder, training={**QUICK["training"], "epochs": 3}, layers=["block2.relu2", "block3.relu2"]
     )
-    seen: dict[Stage, tuple[float, float | None]] = {}
+    seen: dict[str, tuple[float, float | None]] = {}
 
-    with Watched(study) as bars, listening(counter := StepCounter(bars)), in_this_process() as cluster:
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        Watched(study) as bars,
+        listening(counter := StepCounter(bars)),
+        in_this_process() as cluster,
+    ):
+        patch.setattr(work, "_LEAST_SECONDS", 0.0)  # a job for each group
 
-        def repeat(root: Root, stage: Stage, missing: list[Any]) -> None:
-            steps = sum(job[0].steps for job in missing)
+        def repeat(root: Root, stage: Stage, cut: list[Job]) -> None:
+            steps, first, name = sum(job.steps for job in cut), cut[0], stage.name
             for _ in range(2):  # the second time as after a repair
-                counter.planned(stage, steps, len(missing))
+                counter.planned(name, steps, len(cut))
                 for _ in range(2):
-                    TASKS[stage].fn(units=missing[0], root=root, cluster=cluster)
+                    compute(stage, first, root, cluster)
                 bars.last.clear()
-                cluster.client.log_event(cluster._topic, {"stage": stage, "part": "last", "done": 0})
+                cluster.client.log_event(cluster._topic, {"stage": name, "done": {"last": 0}})
                 assert bars.last.wait(30)
-            seen[stage] = bars.shown(stage)
-            assert counter.percent == 100 * missing[0][0].steps / steps
-            counter.finished(stage)
-            counter.advanced(stage, missing[0][0].key, 1)  # late
-            assert bars.shown(stage) == (steps, steps)
+            seen[name] = bars.shown(name)
+            assert counter.percent == 100 * first.steps / steps
+            counter.finished(name)
+            counter.advanced(name, first.units[0].group, 1)  # late
+            assert bars.shown(name) == (steps, steps)
 
         carried_out(study, cluster, before=repeat)
     assert seen == {
         "networks": (3, 6),
         "segments": (30, 120),
-        "grams": (2, 4),
+        "comoments": (1, 4),
         "profiles": (1, 2),
         "matches": (1, 2),
+        "measures": (1, measured(2, 1)),
     }
 
 

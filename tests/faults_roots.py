@@ -16,13 +16,12 @@ from conftest import CREDENTIALS
 from faults import Fault
 from obstore.exceptions import BaseError
 from pipeline import quick
-from storage.documents import publish_document, read_document
-from tasks.records import Cache
 
 from flows.command import prune
 from flows.command.status import status
 from flows.run import collect as results
 from flows.run import plan
+from flows.run.prepared import look
 from flows.study import kept
 from flows.study import resolve as checks
 from flows.study.model import Study
@@ -32,11 +31,15 @@ from storage import bucket
 from storage import result_files as files
 from storage.arrays import Artefact, GroupReader, GroupWriter
 from storage.checkpoints import read_checkpoint, write_checkpoint
-from storage.inventory import Item, inventory
+from storage.inventory import Item, discard, inventory, keep_only
+from storage.packs import Packs, pack_of, publish_pack
 from storage.places import UnreachableRootError, UnusableRootError
+from storage.records import Records
 from storage.root import Root
 from storage.training_state import TrainingState
-from tasks.networks import make_network
+from tasks import networks
+from tasks.stages import KINDS, STAGES, TRAINING
+from tasks.statistic import Reading
 
 WEIGHTS = {"a": np.arange(6.0)}
 DIGITS = load_dataset("digits")
@@ -45,13 +48,17 @@ KEY = "0" * 64
 
 
 def unit_of(study: Study) -> Any:
-    return plan.network_units(study, SETTING)["seed0"]
+    return networks.plan(plan.wanted(study, SETTING), {})["seed0"]
 
 
 def operations(study: Study) -> dict[str, Callable[[], object]]:
     """All that is ever done with a root, by name."""
     root, unit = Root.at(study.root), unit_of(study)
-    artefact, state = Artefact("segments", KEY, "digest"), TrainingState(root, unit.key)
+    records, state = Records(root), TrainingState(root, unit.key)
+    group = Artefact("segments", KEY, f"segments/{KEY}.zarr", "digest")
+    network = Artefact("networks", KEY, f"networks/{KEY}", "digest")
+    packed = Artefact("matches", KEY, pack_of("matches", KEY), "digest")
+    several = Item(STAGES["matches"].kind, KEY, 0, 0.0, frozenset({KEY}))
 
     def publish() -> None:
         with root.publish("segments/other.zarr") as folder:
@@ -67,21 +74,22 @@ def operations(study: Study) -> dict[str, Callable[[], object]]:
         "publish": publish,
         "read": lambda: root.read("spanmatch.json"),
         "write_text": lambda: root.write_text("name", "text"),
-        "forget": lambda: root.forget("segments", KEY),
-        "recorded": lambda: root.recorded("segments"),
-        "inventory": lambda: inventory(root),
-        "discard": lambda: Item("training", KEY, 0, 0.0).discard(root),
-        "group": lambda: GroupReader(root, artefact),
-        "checkpoint": lambda: read_checkpoint(root, KEY, "final", "digest"),
-        "write checkpoint": lambda: write_checkpoint(root, KEY, "final", WEIGHTS, {}),
-        "document": lambda: read_document(root, "matches", KEY, "digest"),
-        "write document": lambda: publish_document(root, "matches", KEY, {}),
+        "remove": lambda: root.place.remove(group.name),
+        "forget": lambda: STAGES["networks"].forget(root, [KEY]),
+        "kept": lambda: records.kept("networks"),
+        "inventory": lambda: inventory(root, KINDS),
+        "discard": lambda: discard(root, [Item(TRAINING, KEY, 0, 0.0, frozenset({KEY}))]),
+        "keep only": lambda: keep_only(root, several, {KEY}),
+        "group": lambda: GroupReader(root, group),
+        "checkpoint": lambda: read_checkpoint(root, network, "final"),
+        "write checkpoint": lambda: write_checkpoint(root, network.name, "final", WEIGHTS, {}),
+        "pack": lambda: Packs(root).read(packed),
+        "write pack": lambda: publish_pack(root, "matches", KEY, {KEY: WEIGHTS}),
         "save a training": lambda: state.save(1, WEIGHTS, {}),
         "load a training": state.load,
         "discard a training": state.discard,
-        "look up": lambda: Cache(root).look_up(unit),
-        "look up all": lambda: Cache(root).look_up_all([unit]),
-        "keep": lambda: Cache(root).keep(unit, {"path": "", "digest": "", "checkpoints": {}, "history": []}),
+        "look up": lambda: records.find("networks", [unit.key]),
+        "keep": lambda: records.keep("networks", {unit.key: {}}),
         "results": lambda: results.read_results(root, study.name),
         "critical epsilons": lambda: files.read_critical_epsilons(root, ["layer"]),
         "write critical epsilons": lambda: files.write_critical_epsilons(
@@ -91,9 +99,9 @@ def operations(study: Study) -> dict[str, Callable[[], object]]:
         "keep study.json": lambda: kept.keep(root, study, SETTING),
         "join": lambda: kept.joined(study),
         "settings": lambda: checks.resolve(study, root),
-        "status": lambda: status(study),
+        "status": lambda: status(look(study)),
         "prune": lambda: prune.survey([study]),
-        "train": lambda: make_network(root, unit),
+        "train": lambda: networks.compute(root, [unit], Reading(root)),
     }
 
 
@@ -132,11 +140,12 @@ READERS = {
     "spanmatch.json": {"prepare", "check", "read", "join", "status", "prune"},
     "study.json": {"study.json", "join", "prune"},
     "training/{unit}.safetensors": {"load a training", "train"},
-    "cache/networks/{unit}": {"look up", "look up all"},
+    "cache/networks/{unit}": {"look up", "train"},  # as versions before kept them
+    f"cache/networks/{KEY}.json": {"look up", "train", "kept", "forget", "inventory"},
     "cache/settings/{settings}": {"settings", "status", "prune"},
     f"segments/{KEY}.zarr/manifest.json": {"group"},
     f"networks/{KEY}/final.safetensors": {"checkpoint"},
-    f"matches/{KEY}.json": {"document"},
+    f"matches/{KEY}.safetensors": {"pack", "keep only"},
     "similarity.csv": {"results"},
     "training.jsonl": {"results"},
     "critical_epsilons.zarr/zarr.json": {"critical epsilons"},
@@ -178,7 +187,7 @@ def unwritable(folder: Path) -> None:
         "study.json",
     ):
         Path(root.where(name)).symlink_to(root.where(name))
-    writers = {"publish", "write checkpoint", "write document", "save a training", "keep"}
+    writers = {"publish", "write checkpoint", "write pack", "save a training", "keep"}
     for name in writers:
         with pytest.raises(UnusableRootError, match=r"`root` must be a folder that can be"):
             operations(study)[name]()
