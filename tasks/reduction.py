@@ -190,20 +190,27 @@ def compute(root: Root, units: Sequence[CoMomentsUnit], reading: Reading) -> lis
         counts = {layer: ~np.isnan(values[:, 0]) for layer, values in chunk.items()}
         for unit in units:
             _require_same_padding(unit, counts)
-        cut: dict[SegmentLayer, list[Deviations]] = {
-            layer: [deviations(block) for block in blocks(_counted(values, counts[layer]))]
-            for layer, values in chunk.items()
-        }
-        for unit in units:
-            for x, y in zip(cut[unit.x], cut[unit.y], strict=True):
-                if unit.key not in sums:
-                    sums[unit.key] = CoMoments.zeros(x.values.shape[1], y.values.shape[1])
-                sums[unit.key].update(x, y)
+        cut = {layer: list(blocks(_counted(values, counts[layer]))) for layer, values in chunk.items()}
+        for number in range(max(map(len, cut.values()))):
+            _add(sums, units, {layer: of[number] for layer, of in cut.items() if number < len(of)})
     results = []
     for unit in units:
         content = content_of(sums[unit.key])
         results.append(Result(unit, {"digest": content_digest(content)}, content))
     return results
+
+
+def _add(
+    sums: dict[str, CoMoments], units: Sequence[CoMomentsUnit], samples: Mapping[SegmentLayer, NDArray[Any]]
+) -> None:
+    """Add a block of samples of all layers to every unit; no more than a block of deviations is in memory."""
+    centred: dict[SegmentLayer, Deviations] = {layer: deviations(block) for layer, block in samples.items()}
+    for unit in units:
+        if unit.x in centred:
+            x, y = centred[unit.x], centred[unit.y]
+            if unit.key not in sums:
+                sums[unit.key] = CoMoments.zeros(x.values.shape[1], y.values.shape[1])
+            sums[unit.key].update(x, y)
 
 
 def _read_ahead(root: Root, layers: Sequence[SegmentLayer]) -> Iterator[list[NDArray[Any]]]:

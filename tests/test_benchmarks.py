@@ -36,6 +36,20 @@ def test_the_quick_storage_benchmark_prints_a_row_for_each_way():
         assert any(way in line for line in table), way
 
 
+def test_the_quick_reduction_benchmark_reads_each_chunk_once_and_multiplies_no_more_than_the_joint_product():
+    done = in_repository("-m", "benchmarks.reduction", "--quick", "--runs", "1")
+    assert done.returncode == 0, done.stderr
+    rows = [line.split(" | ") for line in done.stdout.splitlines() if line.startswith("| 8 ")]
+    assert [row[1:4] for row in rows] == [["2", "2 of 2", "1.00"], ["3", "3 of 3", "1.00"]]
+
+
+def test_the_quick_planning_benchmark_finds_all_that_was_planned():
+    done = in_repository("-m", "benchmarks.planning", "--quick")
+    assert done.returncode == 0, done.stderr
+    assert "| matches | 40 | 1 |" in done.stdout
+    assert "`status`: " in done.stdout
+
+
 def test_the_benchmark_refuses_answers_that_differ():
     wrong = (
         "from benchmarks import baseline, matching\n"
