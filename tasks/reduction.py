@@ -191,7 +191,7 @@ def compute(root: Root, units: Sequence[CoMomentsUnit], reading: Reading) -> lis
         for unit in units:
             _require_same_padding(unit, counts)
         cut: dict[SegmentLayer, list[Deviations]] = {
-            layer: [deviations(block) for block in blocks(_counted(values, counts[layer]))]
+            layer: [deviations(block) for block in blocks(_without_padding(values, counts[layer]))]
             for layer, values in chunk.items()
         }
         for unit in units:
@@ -253,7 +253,7 @@ def _samples(chunk: NDArray[Any]) -> NDArray[Any]:
     return chunk.reshape(-1, chunk.shape[-1])
 
 
-def _counted(values: NDArray[Any], counts: NDArray[np.bool_]) -> NDArray[Any]:
+def _without_padding(values: NDArray[Any], counts: NDArray[np.bool_]) -> NDArray[Any]:
     """Return the samples that count: positions that do not are not a number."""
     return values if counts.all() else values[counts]
 
