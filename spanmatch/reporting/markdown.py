@@ -48,9 +48,8 @@ def report_markdown(results: StudyResults, request: Sequence[str] = (), drawn: D
     lines = [f"# {_escape(results.study)}\n", *warnings, *sentences]
     lines.append(f"\n![Maximum match similarity along the layers]({image})\n")
     for summary in summary_rows(results):
-        rows = [(layer, *(f"{mean:.3f}" for mean in means)) for layer, means in summary.rows]
         lines += [f"## Mean maximum match similarity, group {_escape(summary.group)}\n"]
-        lines += [*_table(summary.header, rows), ""]
+        lines += [*_table(summary.header, summary.cells), ""]
     for table in measure_tables(results):
         lines += [f"## Mean of each measure, group {_escape(table.group)}\n"]
         lines += [*_table(table.header, table.rows), ""]
