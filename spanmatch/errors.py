@@ -1,5 +1,8 @@
 """Errors that a user can mend, with one base class; any other exception is a bug."""
 
+import difflib
+from collections.abc import Collection
+
 
 class SpanmatchError(Exception):
     """Something that the user can mend; its message is one sentence: argument, rule, value, remedy."""
@@ -36,3 +39,27 @@ class OwnCodeError(SpanmatchError):
 
     def __str__(self) -> str:
         return str(self.args[0])
+
+
+def unknown_name(
+    argument: str, name: str, known: Collection[str], *, forms: Collection[str] = (), remedy: str = ""
+) -> InputValueError:
+    """Return the error of a name that is not known, which gives the nearest that is.
+
+    Parameters
+    ----------
+    argument : str
+        What the user calls the name.
+    name : str
+        The one that was given.
+    known : Collection[str]
+        All that there are.
+    forms : Collection[str], optional
+        Further forms that a name may have.
+    remedy : str, optional
+        What else may help.
+    """
+    near = difflib.get_close_matches(name, known, n=1)
+    help_ = " ".join(filter(None, [f"did you mean {near[0]!r}?" if near else "", remedy]))
+    message = f"`{argument}` must be one of: {', '.join([*known, *forms])}; got {name!r}; {help_}"
+    return InputValueError(message.rstrip("; "))

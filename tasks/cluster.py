@@ -94,7 +94,7 @@ class Cluster:
                 raise RuntimeError("the run's cluster is closed")
             if self._client is None or self._client.status == "closed":  # it gives up a scheduler for lost
                 self._client = self._connect()
-                self._client.subscribe_topic(self._topic, _pass_on)
+                self._client.subscribe_topic(self._topic, _forward_progress)
             return self._client
 
     @property
@@ -265,7 +265,7 @@ async def _identify(address: str) -> None:
         raise ValueError(f"a {identity.get('type')} answers there")
 
 
-def _pass_on(event: tuple[float, dict[str, Any]]) -> None:
+def _forward_progress(event: tuple[float, dict[str, Any]]) -> None:
     _, message = event
     for part, done in message["done"].items():
         listener().advanced(message["stage"], part, done)

@@ -145,7 +145,8 @@ def compute(root: Root, units: Sequence[NetworkUnit], reading: Reading) -> list[
         unit = replace(unit, keep=tuple(sorted({*unit.keep, *earlier.record["checkpoints"]})))
     trained = _taken_over(unit) if unit.recipe is None else _trained(root, unit, unit.recipe)
     records = {
-        name: _published(root, unit, name, checkpoint) for name, checkpoint in trained.checkpoints.items()
+        name: _publish_checkpoint(root, unit, name, checkpoint)
+        for name, checkpoint in trained.checkpoints.items()
     }
     TrainingState(root, unit.key).discard()
     record: NetworkRecord = {
@@ -200,7 +201,9 @@ def _taken_over(unit: NetworkUnit) -> "networks.Trained":
     return networks.Trained({"final": final}, history=())
 
 
-def _published(root: Root, unit: NetworkUnit, name: str, checkpoint: "networks.Snapshot") -> CheckpointRecord:
+def _publish_checkpoint(
+    root: Root, unit: NetworkUnit, name: str, checkpoint: "networks.Snapshot"
+) -> CheckpointRecord:
     epoch, accuracy, loss = checkpoint.epoch, checkpoint.accuracy, checkpoint.loss
     metadata = {
         "checkpoint": name,

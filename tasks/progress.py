@@ -11,7 +11,7 @@ from distributed import get_worker
 from storage.root import DamagedArtefactError, DamagedArtefactsError
 from tasks.mendable import explained
 
-_TOLD_SECONDS = 0.2
+_SEND_SECONDS = 0.2
 
 _topic: ContextVar[str | None] = ContextVar("spanmatch_progress_topic", default=None)
 
@@ -87,7 +87,7 @@ def advance(stage: str, part: str, done: int) -> None:
 
     A part has the same name, and counts from the same start, whenever it is computed.
     """
-    _tell(stage, {part: done})
+    _send(stage, {part: done})
 
 
 class Progress:
@@ -96,21 +96,21 @@ class Progress:
     def __init__(self, stage: str) -> None:
         self._stage = stage
         self._done: dict[str, int] = {}
-        self._told = time.monotonic()
+        self._sent = time.monotonic()
 
     def add(self, part: str, done: int) -> None:
         """Note how many steps of a part are done by now."""
         self._done[part] = done
-        if time.monotonic() - self._told > _TOLD_SECONDS:
+        if time.monotonic() - self._sent > _SEND_SECONDS:
             self.send()
 
     def send(self) -> None:
         """Tell what was not yet told."""
-        _tell(self._stage, self._done)
-        self._done, self._told = {}, time.monotonic()
+        _send(self._stage, self._done)
+        self._done, self._sent = {}, time.monotonic()
 
 
-def _tell(stage: str, done: Mapping[str, int]) -> None:
+def _send(stage: str, done: Mapping[str, int]) -> None:
     topic = _topic.get()
     if topic is not None and done:
         get_worker().log_event(topic, {"stage": stage, "done": dict(done)})
@@ -122,16 +122,16 @@ def call_with_topic(topic: str, function: Callable[..., Any], *args: Any) -> Any
     try:
         return function(*args)
     except (DamagedArtefactError, DamagedArtefactsError, ConnectionError, TimeoutError) as error:
-        raise _alone(error) from None
+        raise _without_cause(error) from None
     except Exception as error:
-        if (told := explained(error)) is None:
+        if (refusal := explained(error)) is None:
             raise
-        raise _alone(told) from None
+        raise _without_cause(refusal) from None
     finally:
         _topic.reset(token)
 
 
-def _alone(error: Exception) -> Exception:
+def _without_cause(error: Exception) -> Exception:
     """Take off what is behind an error: Dask sends that too, and where it is no pickle the type is lost."""
     error.__cause__ = error.__context__ = None
     return error

@@ -28,13 +28,13 @@ def report_key(study: str) -> str:
 
 
 @task(name="report", task_run_name="report {results.study}", cache_policy=NO_CACHE, **RETRIES)
-def publish(results: StudyResults, root: Root, asked: Sequence[str]) -> None:
+def publish(results: StudyResults, root: Root, request: Sequence[str]) -> None:
     """Write the results and the report, and show both in the Prefect UI, with what was asked for."""
     write_results(results, root)
     drawn = Drawn(results)
     with _others_at_rest():
         write_report(results, root, drawn)
-        brief = report_markdown(results, asked, drawn)
+        brief = report_markdown(results, request, drawn)
     create_table_artifact(
         table=similarity_table(results),
         key=f"{results.study}-similarity",

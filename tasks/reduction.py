@@ -190,9 +190,16 @@ def compute(root: Root, units: Sequence[CoMomentsUnit], reading: Reading) -> lis
         counts = {layer: ~np.isnan(values[:, 0]) for layer, values in chunk.items()}
         for unit in units:
             _require_same_padding(unit, counts)
-        cut = {layer: list(blocks(_counted(values, counts[layer]))) for layer, values in chunk.items()}
+        cut = {
+            layer: list(blocks(_without_padding(values, counts[layer]))) for layer, values in chunk.items()
+        }
         for number in range(max(map(len, cut.values()))):
             _add(sums, units, {layer: of[number] for layer, of in cut.items() if number < len(of)})
+    if not sums:
+        raise SpanmatchError(
+            f"`layers` must have positions that count, but {layers[0].layer!r} has none in any image; see to the "
+            "`mask` of the data set's images, or leave that layer out"
+        )
     results = []
     for unit in units:
         content = content_of(sums[unit.key])
@@ -203,7 +210,7 @@ def compute(root: Root, units: Sequence[CoMomentsUnit], reading: Reading) -> lis
 def _add(
     sums: dict[str, CoMoments], units: Sequence[CoMomentsUnit], samples: Mapping[SegmentLayer, NDArray[Any]]
 ) -> None:
-    """Add a block of samples of all layers to every unit; no more than a block of deviations is in memory."""
+    """Add a block of samples of all layers to every unit: of deviations, one block is in memory."""
     centred: dict[SegmentLayer, Deviations] = {layer: deviations(block) for layer, block in samples.items()}
     for unit in units:
         if unit.x in centred:
@@ -260,7 +267,7 @@ def _samples(chunk: NDArray[Any]) -> NDArray[Any]:
     return chunk.reshape(-1, chunk.shape[-1])
 
 
-def _counted(values: NDArray[Any], counts: NDArray[np.bool_]) -> NDArray[Any]:
+def _without_padding(values: NDArray[Any], counts: NDArray[np.bool_]) -> NDArray[Any]:
     """Return the samples that count: positions that do not are not a number."""
     return values if counts.all() else values[counts]
 

@@ -13,21 +13,21 @@ from storage.places import UnreachableRootError
 from tasks.cluster import SilentSchedulerError
 
 # Lost connections, a scheduler that restarts, an object store that is busy or away.
-_PASSING = (ConnectionError, TimeoutError, SilentSchedulerError, UnreachableRootError)
+_TRANSIENT = (ConnectionError, TimeoutError, SilentSchedulerError, UnreachableRootError)
 
 
-def may_pass(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> bool:
+def is_transient(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> bool:
     """Tell whether what a task failed of may be over later; say so in the log if it may."""
     error = state.data
-    passing = isinstance(error, _PASSING)
-    if passing:
+    transient = isinstance(error, _TRANSIENT)
+    if transient:
         get_run_logger().warning("%s; trying again", error)
-    return passing
+    return transient
 
 
 # After 2, 4, 8, 16 and 32 seconds: a minute in all, which a restart takes.
 RETRIES: dict[str, Any] = {
     "retries": 5,
     "retry_delay_seconds": exponential_backoff(2),
-    "retry_condition_fn": may_pass,
+    "retry_condition_fn": is_transient,
 }

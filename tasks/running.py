@@ -17,7 +17,7 @@ from tasks.stages import STAGES
 from tasks.work import Job, jobs, work
 
 # Prefect would keep one result for a task run, in storage that a server knows; records are kept by unit.
-_KEEPING: dict[str, Any] = {"cache_policy": NO_CACHE, "persist_result": False}
+_NO_RESULT: dict[str, Any] = {"cache_policy": NO_CACHE, "persist_result": False}
 
 
 def compute(stage: Stage, job: Job, root: Root, cluster: Cluster) -> dict[str, Found]:
@@ -26,9 +26,9 @@ def compute(stage: Stage, job: Job, root: Root, cluster: Cluster) -> dict[str, F
 
 
 def _task_of(stage: Stage) -> Task[..., dict[str, Found]]:
-    @task(name=stage.verb, task_run_name=f"{stage.verb} {{job.label}}", **_KEEPING, **RETRIES)
+    @task(name=stage.verb, task_run_name=f"{stage.verb} {{job.label}}", **_NO_RESULT, **RETRIES)
     def run(job: Job, root: Root, cluster: Cluster) -> dict[str, Found]:
-        before = _kept_before(stage, job, root)
+        before = _recorded_before(stage, job, root)
         rest = jobs(unit for unit in job.units if unit.key not in before) if before else [job]
         return before | {
             key: found for job in rest for key, found in compute(stage, job, root, cluster).items()
@@ -37,7 +37,7 @@ def _task_of(stage: Stage) -> Task[..., dict[str, Found]]:
     return run
 
 
-def _kept_before(stage: Stage, job: Job, root: Root) -> dict[str, Found]:
+def _recorded_before(stage: Stage, job: Job, root: Root) -> dict[str, Found]:
     """Return what this task has kept before it was tried again."""
     context = TaskRunContext.get()
     if context is None or context.task_run.run_count <= 1:
@@ -46,7 +46,7 @@ def _kept_before(stage: Stage, job: Job, root: Root) -> dict[str, Found]:
     return {unit.key: found[unit.key] for unit in job.units if stage.accepted(unit, found.get(unit.key))}
 
 
-@task(name="reuse", task_run_name="{stage} · {count} reused", **_KEEPING)
+@task(name="reuse", task_run_name="{stage} · {count} reused", **_NO_RESULT)
 def reuse(stage: str, count: int) -> State[None]:  # noqa: ARG001 - its name is all it is for
     """Show in the Prefect UI, as one run in the state Cached, how many of a stage needed no run."""
     return Completed(name="Cached", message=f"{count} found under the root: nothing to compute")

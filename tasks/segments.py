@@ -99,8 +99,8 @@ class SegmentUnit(Unit):
 
     def identity(self) -> dict[str, Any]:
         """Return weights, architecture, layer and images."""
-        said = {} if self.neurons is None else {"neurons": self.neurons}
-        return {**self._pass_identity(), "layer": self.layer, **said}
+        dimension = {} if self.neurons is None else {"neurons": self.neurons}
+        return {**self._pass_identity(), "layer": self.layer, **dimension}
 
     def _pass_identity(self) -> dict[str, Any]:
         sampled = isinstance(self.positions, int)
@@ -136,7 +136,7 @@ def plan(wanted: Wanted, done: Complete) -> dict[SegmentName, SegmentUnit]:
                 source=wanted.source,
                 dataset_digest=wanted.held_out_digest,
                 layer=layer.name,
-                neurons=layer.said,
+                neurons=layer.neuron_dimension,
                 start=start,
                 stop=stop,
                 positions=wanted.positions,
@@ -160,7 +160,7 @@ def compute(root: Root, units: Sequence[SegmentUnit], reading: Reading) -> list[
     one = units[0]
     with ExitStack() as publishing:
         try:
-            writers = _passed(root, units, publishing)
+            writers = _forward(root, units, publishing)
             gc.collect()  # what watches a network refers to itself, and Python counts objects, not megabytes
         except networks.NonFiniteActivationsError as error:
             message = (
@@ -173,7 +173,7 @@ def compute(root: Root, units: Sequence[SegmentUnit], reading: Reading) -> list[
         return [_result(unit, writers[unit.layer]) for unit in units]
 
 
-def _passed(root: Root, units: Sequence[SegmentUnit], publishing: ExitStack) -> dict[str, LayerWriter]:
+def _forward(root: Root, units: Sequence[SegmentUnit], publishing: ExitStack) -> dict[str, LayerWriter]:
     one = units[0]
     networks.require_same_code(one.architecture, one.code)
     dataset = load_planned(one.source, one.dataset_digest, "held-out")
@@ -182,7 +182,7 @@ def _passed(root: Root, units: Sequence[SegmentUnit], publishing: ExitStack) -> 
     images = dataset.held_out.slice(one.start, one.stop)
     writers = {
         unit.layer: LayerWriter(
-            GroupWriter(publishing.enter_context(_published(root, unit)), _attributes(unit, images.ids)),
+            GroupWriter(publishing.enter_context(_publication(root, unit)), _attributes(unit, images.ids)),
             unit.layer,
             len(images),
             unit.dtype,
@@ -208,7 +208,7 @@ def _passed(root: Root, units: Sequence[SegmentUnit], publishing: ExitStack) -> 
     return writers
 
 
-def _published(root: Root, unit: SegmentUnit) -> AbstractContextManager[Path]:
+def _publication(root: Root, unit: SegmentUnit) -> AbstractContextManager[Path]:
     return root.publish(STAGE.place(unit.key, unit.key))
 
 

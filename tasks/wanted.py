@@ -87,14 +87,14 @@ class WantedLayer:
 
     Attributes
     ----------
-    said
+    neuron_dimension
         The dimension of its output that is the neurons, where the study says it.
     neurons, positions
         How many there are, as far as is known: only the sizes of jobs depend on it.
     """
 
     name: str
-    said: Literal["last"] | int | None = None
+    neuron_dimension: Literal["last"] | int | None = None
     neurons: int = 64
     positions: int = 1
 

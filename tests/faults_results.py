@@ -17,7 +17,7 @@ from rich.console import Console
 from flows.command.screen import Bars, show_status, show_summary
 from flows.command.status import status
 from flows.run.collect import read_results
-from flows.run.execute import _say
+from flows.run.execute import _notify
 from flows.run.prepared import look
 from flows.study import resolve as checks
 from flows.study.kept import keep
@@ -78,7 +78,7 @@ def left_out_layers(folder: Path) -> None:
 
     def begin(console: Console) -> None:
         with Bars(console, prepared.wanted) as bars, listening(bars), disable_run_logger():
-            _say(left_out_sentences(resolved.left_out))
+            _notify(left_out_sentences(resolved.left_out))
 
     for shown in (
         report_page(results).replace("&#x27;", "'"),

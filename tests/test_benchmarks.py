@@ -37,7 +37,7 @@ def test_the_quick_storage_benchmark_prints_a_row_for_each_way():
 
 
 def test_the_quick_reduction_benchmark_reads_each_chunk_once_and_multiplies_no_more_than_the_joint_product():
-    done = in_repository("-m", "benchmarks.reduction", "--quick", "--runs", "1")
+    done = in_repository("-m", "benchmarks.joint_product", "--quick", "--runs", "1")
     assert done.returncode == 0, done.stderr
     rows = [line.split(" | ") for line in done.stdout.splitlines() if line.startswith("| 8 ")]
     assert [row[1:4] for row in rows] == [["2", "2 of 2", "1.00"], ["3", "3 of 3", "1.00"]]

@@ -18,7 +18,7 @@ from spanmatch.errors import SpanmatchError
 from storage.places import UnreachableRootError, UnusableRootError
 from storage.root import Artefact, DamagedArtefactError, DamagedArtefactsError
 from tasks.cluster import Cluster, SilentSchedulerError, all_wait_for_memory
-from tasks.retries import RETRIES, may_pass
+from tasks.retries import RETRIES, is_transient
 
 
 @pytest.mark.parametrize(
@@ -40,7 +40,7 @@ from tasks.retries import RETRIES, may_pass
 )
 def test_only_what_may_be_over_later_is_tried_again(error: Exception, passing: bool) -> None:
     with disable_run_logger():
-        assert may_pass(None, None, Failed(data=error)) is passing
+        assert is_transient(None, None, Failed(data=error)) is passing
 
 
 def test_tries_come_ever_later() -> None:

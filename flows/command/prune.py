@@ -83,14 +83,16 @@ def survey(studies: Sequence[Study], hours: float = HOURS) -> Survey:
         told.
     """
     root = common_root(studies)
-    references = refer(studies, root)
-    since = time.time() - 3600 * hours
-    sorted_out: dict[str, list[Item]] = {name: [] for name in Survey.__dataclass_fields__ if name != "wanted"}
+    references = gather_references(studies, root)
+    cutoff = time.time() - 3600 * hours
+    by_category: dict[str, list[Item]] = {
+        name: [] for name in Survey.__dataclass_fields__ if name != "wanted"
+    }
     for item in inventory(root, KINDS):
-        sorted_out[_verdict(item, references, since)].append(item)
-    sorted_out["unused"].sort(key=lambda item: (KINDS.index(item.kind), item.key))
+        by_category[_category(item, references, cutoff)].append(item)
+    by_category["unused"].sort(key=lambda item: (KINDS.index(item.kind), item.key))
     wanted = frozenset(key for keys in references.keys.values() for key in keys)
-    return Survey(**{name: tuple(items) for name, items in sorted_out.items()}, wanted=wanted)
+    return Survey(**{name: tuple(items) for name, items in by_category.items()}, wanted=wanted)
 
 
 def remove(root: Root, found: Survey) -> None:
@@ -124,7 +126,7 @@ def common_root(studies: Sequence[Study]) -> Root:
     return root
 
 
-def refer(studies: Sequence[Study], root: Root) -> References:
+def gather_references(studies: Sequence[Study], root: Root) -> References:
     """Gather what the studies refer to, and what the root's last run compared.
 
     Raises
@@ -156,7 +158,7 @@ def _add(references: References, study: Study) -> None:
     keys[SETTINGS.name].add(remembered_as(study))
 
 
-def _verdict(item: Item, references: References, since: float) -> str:
+def _category(item: Item, references: References, cutoff: float) -> str:
     """Name the field of `Survey` that an item belongs to."""
     wanted = item.keys & references.keys.get(item.kind.name, set())
     if wanted == item.keys:
@@ -165,6 +167,6 @@ def _verdict(item: Item, references: References, since: float) -> str:
         return "used" if wanted else "undecided"
     if item.foreign is not None:
         return "used" if wanted else "foreign"
-    if item.modified > since:
+    if item.modified > cutoff:
         return "used" if wanted else "recent"
     return "shared" if wanted else "unused"

@@ -17,7 +17,7 @@ def report_session(study: Study, console: Console) -> None:
     ValueError
         If the root cannot be read, or holds no results of this study.
     """
-    kept = Root.at(study.root)
-    kept.check()
-    write_report(read_results(kept, study.name), kept)
-    console.print(f"report: {kept.where(REPORT)}", soft_wrap=True, highlight=False)
+    root = Root.at(study.root)
+    root.check()
+    write_report(read_results(root, study.name), root)
+    console.print(f"report: {root.where(REPORT)}", soft_wrap=True, highlight=False)

@@ -63,11 +63,11 @@ def prune_session(studies: Sequence[Study], console: Console, *, older_than: flo
     ValueError
         If the studies have no one root, or it cannot be read.
     """
-    kept = common_root(studies)
+    root = common_root(studies)
     found = survey(studies, older_than)
-    show_survey(console, kept, found)
+    show_survey(console, root, found)
     if delete:
-        remove(kept, found)
+        remove(root, found)
         console.print(f"deleted: {len(found.unused)} unused", highlight=False)
     else:
         console.print("nothing was deleted; --yes deletes what is unused", highlight=False)

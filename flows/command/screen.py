@@ -183,6 +183,6 @@ def _summary_table(summary: SummaryTable) -> Table:
     table = Table(title=f"mean similarity, {summary.group}", title_justify="left")
     for index, column in enumerate(summary.header):
         table.add_column(column, justify="right" if index else "left")
-    for layer, similarities in summary.rows:
-        table.add_row(layer, *(f"{similarity:.3f}" for similarity in similarities))
+    for cells in summary.cells:
+        table.add_row(*cells)
     return table

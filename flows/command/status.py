@@ -60,10 +60,9 @@ def status(prepared: Prepared) -> Status:
 
 def _status(stage: Stage, planned: PlannedStage, prepared: Prepared) -> StageStatus:
     undone = {unit.counted for unit in planned.units if unit.key in planned.missing}
-    there = counted(planned.units)
-    return StageStatus(
-        stage.name, there - len(undone), stage.count(prepared.wanted) - (planned.planned - there)
-    )
+    different = counted(planned.units)
+    total = stage.count(prepared.wanted) - (planned.planned - different)
+    return StageStatus(stage.name, different - len(undone), total)
 
 
 def planned_stages(prepared: Prepared) -> dict[str, PlannedStage]:
@@ -78,10 +77,9 @@ def planned_stages(prepared: Prepared) -> dict[str, PlannedStage]:
             for name, unit in units.items()
             if stage.accepted(unit, kept.get(unit.key))
         }
-        there = {one.unit.key for one in done.values()}
-        missing = {unit.key for unit in units.values()} - there
-        together = {stage.counts_as(name) for name in units}
-        stages[stage.name] = PlannedStage(list(units.values()), missing, len(together))
+        missing = {unit.key for unit in units.values()} - {one.unit.key for one in done.values()}
+        results = {stage.counts_as(name) for name in units}
+        stages[stage.name] = PlannedStage(list(units.values()), missing, len(results))
         return done
 
     plan.walk(prepared.wanted, found)

@@ -9,7 +9,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from flows.run.plan import Finished
 from flows.run.prepared import Prepared
-from flows.run.row_rules import miscounted, nonsense, place
+from flows.run.row_rules import broken_rule, negative_count, place
 from flows.study.kept import read_kept
 from spanmatch import MatchProfile
 from spanmatch.errors import InputValueError
@@ -36,7 +36,7 @@ from tasks.wanted import Checkpoint, Comparison, LayerPair
 Rows = TypeVar("Rows")
 Read = TypeVar("Read")
 
-_AT_ONCE = 8  # packs that are read at a time: an object store answers each late
+_PACKS_AT_ONCE = 8  # packs that are read at a time: an object store answers each late
 
 
 def collect(prepared: Prepared, finished: Finished, ledger: Mapping[str, Mapping[str, int]]) -> StudyResults:
@@ -91,7 +91,7 @@ def _read_all(
                 damages.append(damage)
         return found
 
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
+    with ThreadPoolExecutor(_PACKS_AT_ONCE) as pool:
         found = {
             name: result
             for several in pool.map(read_pack, by_pack.values())
@@ -148,7 +148,7 @@ def _require_own(root: Root, study: str) -> None:
 
 def _read_ledger(root: Root) -> dict[str, dict[str, int]]:
     ledger = _rows(root, files.LEDGER, dict[str, dict[str, int]], files.read_json(root, files.LEDGER))
-    if reason := miscounted(ledger):
+    if reason := negative_count(ledger):
         raise files.unreadable(root, files.LEDGER, reason)
     return ledger
 
@@ -203,8 +203,8 @@ def _rows(root: Root, name: str, kind: type[Rows], values: Any) -> Rows:  # noqa
         rows = TypeAdapter(kind).validate_python(values)
     except ValidationError as error:
         raise files.unreadable(root, name, _first_of(error, of_rows)) from None
-    if is_dataclass(row_kind) and (senseless := nonsense(cast("Sequence[object]", rows))):
-        raise files.unreadable(root, name, senseless)
+    if is_dataclass(row_kind) and (broken := broken_rule(cast("Sequence[object]", rows))):
+        raise files.unreadable(root, name, broken)
     return rows
 
 

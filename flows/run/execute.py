@@ -30,7 +30,7 @@ from tasks.ui_progress import StepCounter, counting, is_completed, wait_with_pro
 from tasks.unit import Done, Unit
 from tasks.work import Job, counted, jobs
 
-_NAMED = 5  # units that a refusal names; of more it says how many
+_MAX_NAMED = 5  # units that a refusal names; of more it says how many
 
 
 def execute(
@@ -54,25 +54,25 @@ def execute(
         If the study names what does not exist or is not allowed here, the root cannot be written, the
         scheduler does not answer, or something is missing that may not be computed: before any work starts.
     """
-    asked = study.study if isinstance(study, Prepared) else study
-    with open_page(asked) as page:
+    requested = study.study if isinstance(study, Prepared) else study
+    with open_page(requested) as page:
         if is_deployed():
-            check_allowed(asked)
+            check_allowed(requested)
         prepared = study if isinstance(study, Prepared) else prepare(study, kept)
-        with _quiet_task_log(), cluster_at(asked.scheduler) as cluster, counting() as counter:
-            _say([*prepared.notices, *left_out_sentences(prepared.resolved.left_out)])
+        with _quiet_task_log(), cluster_at(requested.scheduler) as cluster, counting() as counter:
+            _notify([*prepared.notices, *left_out_sentences(prepared.resolved.left_out)])
             run = _Run(prepared, cluster, counter, never)
             page.ledger = run.ledger
             results = _complete(run)
             with cluster.closing():
                 quoted = cast("StudyResults", quote(results))  # Prefect would look into every row for futures
                 # in a thread: an interrupt in the midst of matplotlib's callbacks would be lost
-                publish.submit(quoted, prepared.root, page.asked).result()
-        keep(prepared.root, asked, prepared.resolved)
+                publish.submit(quoted, prepared.root, page.request).result()
+        keep(prepared.root, requested, prepared.resolved)
     return results
 
 
-def _say(sentences: Sequence[str]) -> None:
+def _notify(sentences: Sequence[str]) -> None:
     for sentence in sentences:
         get_run_logger().warning(sentence)
         listener().noticed(sentence)
@@ -123,11 +123,11 @@ class _Run:
 
     def complete(self, stage: Stage, units: Mapping[Any, Unit]) -> dict[Any, Done]:
         """Return every unit with its record, computing those that have none."""
-        different = {unit.key: unit for unit in units.values()}
-        self._units[stage.name] = different
-        found = self._found(stage, different)
-        missing = [unit for key, unit in different.items() if key not in found]
-        reused = counted(different.values()) - counted(missing)
+        unique = {unit.key: unit for unit in units.values()}
+        self._units[stage.name] = unique
+        found = self._found(stage, unique)
+        missing = [unit for key, unit in unique.items() if key not in found]
+        reused = counted(unique.values()) - counted(missing)
         get_run_logger().info("%s: %d to compute, %d reused", stage.name, counted(missing), reused)
         if reused:
             reuse(stage.name, reused)
@@ -207,7 +207,7 @@ class _Run:
             if not several.keys().isdisjoint(self._repaired):
                 raise SpanmatchError(f"{message}; it was written in this very run, check the disk")
             self._repaired |= several.keys()
-            _say([f"{message}; computing it again"])
+            _notify([f"{message}; computing it again"])
             STAGES[stage].forget(self._root, several)
 
     def ledger(self) -> dict[str, dict[str, int]]:
@@ -236,5 +236,5 @@ def _done(stage: Stage, units: Mapping[Any, Unit], found: Mapping[str, Found]) -
 
 
 def _listed(labels: Sequence[str]) -> str:
-    shown = ", ".join(labels[:_NAMED])
-    return shown if len(labels) <= _NAMED else f"{shown} and {len(labels) - _NAMED} more"
+    shown = ", ".join(labels[:_MAX_NAMED])
+    return shown if len(labels) <= _MAX_NAMED else f"{shown} and {len(labels) - _MAX_NAMED} more"

@@ -107,7 +107,7 @@ _RULES: dict[type[object], _Rules] = {
 }
 
 
-def nonsense(rows: Sequence[object]) -> str | None:
+def broken_rule(rows: Sequence[object]) -> str | None:
     """Say in which row and column a file's rows make no sense, or None where they do."""
     seen: dict[object, int] = {}
     for number, row in enumerate(rows, 1):
@@ -123,7 +123,7 @@ def nonsense(rows: Sequence[object]) -> str | None:
     return None
 
 
-def miscounted(ledger: Mapping[str, Mapping[str, int]]) -> str | None:
+def negative_count(ledger: Mapping[str, Mapping[str, int]]) -> str | None:
     """Say which number of a ledger counts nothing, or None where all do."""
     for stage, counts in ledger.items():
         for name, count in counts.items():

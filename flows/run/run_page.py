@@ -33,7 +33,7 @@ class Page:
     """What is known of a run under way: what it shall compare, in sentences, and what it has done so far."""
 
     study: str
-    asked: list[str]
+    request: list[str]
     ledger: Callable[[], Ledger] = field(default=_nothing)
 
 
@@ -69,9 +69,9 @@ def explain(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:
     cancelled or has died.
     """
     parameters = flow_run.parameters
-    page = _open.pop(flow_run.id, None) or Page(_study_name(parameters), _asked(parameters))
+    page = _open.pop(flow_run.id, None) or Page(_study_name(parameters), _described(parameters))
     ledger, reason = page.ledger(), state.message or str(state.name)
-    text = failure_markdown(page.study, reason, _remedy(state, ledger), ledger, page.asked)
+    text = failure_markdown(page.study, reason, _remedy(state, ledger), ledger, page.request)
     key = report_key(re.sub(r"[^a-z0-9]+", "-", page.study.lower()).strip("-") or "study")
     artefact = ArtifactCreate(
         key=key, type="markdown", description="Why there are no results", data=text, flow_run_id=flow_run.id
@@ -120,7 +120,7 @@ def _request(parameters: Mapping[str, Any]) -> list[str]:
     return [*named, *(f"added: {one}" for one in given)]
 
 
-def _asked(parameters: Mapping[str, Any]) -> list[str]:
+def _described(parameters: Mapping[str, Any]) -> list[str]:
     """Return what can be told of a run from its parameters alone."""
     study = parameters.get("study")
     with suppress(ValidationError):

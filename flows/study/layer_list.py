@@ -31,5 +31,5 @@ def as_compared(
         If the study asks for layers that there are not, or that cannot be compared.
     """
     chosen = networks.choose(known, study.wanted_layers())
-    said = {layer.name: layer for layer in chosen.layers}
-    return tuple(said.get(layer.name, layer) for layer in known), frozenset(said)
+    by_name = {layer.name: layer for layer in chosen.layers}
+    return tuple(by_name.get(layer.name, layer) for layer in known), frozenset(by_name)

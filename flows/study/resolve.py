@@ -72,12 +72,12 @@ def resolve(study: Study, root: Root | None = None) -> Resolved:
     """
     _check_device(study)
     weights = _weights_digests(study)
-    if root is not None and _is_lasting(study):
-        remembered = _remembered(root, _memory(study, weights))
+    if root is not None and _is_cacheable(study):
+        remembered = _remembered(root, _cache_place(study, weights))
         if remembered is not None:
             _require_images(study, remembered.held_out)
             return remembered
-    resolved = _looked_up(study, weights)
+    resolved = _resolved_anew(study, weights)
     if root is not None and root.exists:
         remember(study, root, resolved)
     return resolved
@@ -85,17 +85,17 @@ def resolve(study: Study, root: Root | None = None) -> Resolved:
 
 def remember(study: Study, root: Root, resolved: Resolved) -> None:
     """Keep the answer of `resolve`, where it lasts, under a root that was not yet there when it looked."""
-    memory = _memory(study, resolved.weights)
-    if _is_lasting(study) and _remembered(root, memory) != resolved:
+    place = _cache_place(study, resolved.weights)
+    if _is_cacheable(study) and _remembered(root, place) != resolved:
         with suppress(OSError, UnusableRootError):  # on a full disk it is looked up again
-            root.write_text(memory, json.dumps(asdict(resolved)))
+            root.write_text(place, json.dumps(asdict(resolved)))
 
 
-def _is_lasting(study: Study) -> bool:
+def _is_cacheable(study: Study) -> bool:
     return study.dataset in HELD_OUT_IMAGES and not is_factory(study.architecture) and not study.others
 
 
-def _memory(study: Study, weights: Mapping[str, str]) -> str:
+def _cache_place(study: Study, weights: Mapping[str, str]) -> str:
     return f"cache/settings/{_inputs_digest(study, weights)}"
 
 
@@ -105,11 +105,11 @@ def remembered_as(study: Study) -> str:
 
 
 def _inputs_digest(study: Study, weights: Mapping[str, str]) -> str:
-    asked = [asdict(study.source()), study.architecture, study.width, study.wanted_layers(), weights]
-    return json_digest([*asked, _code_digest()])
+    inputs = [asdict(study.source()), study.architecture, study.width, study.wanted_layers(), weights]
+    return json_digest([*inputs, _code_digest()])
 
 
-def _looked_up(study: Study, weights: Mapping[str, str]) -> Resolved:
+def _resolved_anew(study: Study, weights: Mapping[str, str]) -> Resolved:
     networks.forget_datasets()
     dataset = networks.load_source(study.source())
     _require_images(study, len(dataset.held_out))
@@ -117,14 +117,16 @@ def _looked_up(study: Study, weights: Mapping[str, str]) -> Resolved:
     others = {name: _other(name, path, dataset) for name, path in study.others.items()}
     found = networks.choose(known, study.wanted_layers())
     networks.check_mask(dataset.held_out.mask, {layer.name: layer.positions for layer in found.layers})
-    said = {layer.name: layer.said for layer in found.layers if layer.said is not None}
-    others = {name: (other, networks.as_if_said(layers, said)) for name, (other, layers) in others.items()}
+    dimensions = {layer.name: layer.said for layer in found.layers if layer.said is not None}
+    others = {
+        name: (other, networks.as_if_said(layers, dimensions)) for name, (other, layers) in others.items()
+    }
     chosen, left_out = _shared(study, found, others)
     passed_over = {layer: f"it gives {problem}" for layer, problem in found.left_out.items()}
     comparisons(study, {name: other.study for name, (other, _) in others.items()})
     return Resolved(
         layers=chosen,
-        neurons=said,
+        neurons=dimensions,
         sizes={layer.name: (layer.neurons, _samples(study, layer.positions)) for layer in found.layers},
         dataset_digest=dataset.digest,
         held_out_digest=dataset.held_out.digest,
@@ -239,9 +241,9 @@ def _weights_digest(name: str, path: str) -> str:
         ) from None
 
 
-def _remembered(root: Root, memory: str) -> Resolved | None:
+def _remembered(root: Root, place: str) -> Resolved | None:
     try:
-        found = json.loads(root.read(memory))
+        found = json.loads(root.read(place))
         sizes = {layer: (neurons, positions) for layer, (neurons, positions) in found["sizes"].items()}
         return Resolved(**{**found, "layers": tuple(found["layers"]), "sizes": sizes})
     except (FileNotFoundError, ValueError, KeyError, TypeError):

@@ -1,10 +1,9 @@
 """The registry of measures, by the names that studies, reports and documentation use."""
 
-import difflib
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
-from spanmatch.errors import InputValueError
+from spanmatch.errors import InputValueError, unknown_name
 from spanmatch.measures.linear_cka import LINEAR_CKA
 from spanmatch.measures.maximum_match import MAXIMUM_MATCH
 from spanmatch.measures.measure import Measure
@@ -53,7 +52,5 @@ def measure_named(name: str, argument: str = "measure") -> Measure:
         When there is none.
     """
     if name not in MEASURES:
-        near = difflib.get_close_matches(name, MEASURES, n=1)
-        remedy = f"; did you mean {near[0]!r}?" if near else "; docs/measures.md describes them"
-        raise InputValueError(f"`{argument}` must be one of: {', '.join(MEASURES)}; got {name!r}{remedy}")
+        raise unknown_name(argument, name, MEASURES, remedy="docs/measures.md describes them")
     return MEASURES[name]

@@ -3,11 +3,10 @@
 Must not load torch, so that a mistyped name is answered at once.
 """
 
-import difflib
 from typing import NamedTuple
 
 from spanmatch.clone import HAS_PIPELINE, PIPELINE
-from spanmatch.errors import InputValueError
+from spanmatch.errors import InputValueError, unknown_name
 
 _VGG = tuple(f"vgg{depth}{norm}" for depth in (11, 13, 16, 19) for norm in ("", "-bn"))
 _RESNET = ("resnet18", "resnet34")
@@ -101,13 +100,12 @@ def check_architecture(architecture: str) -> None:
     if is_factory(architecture):
         check_factory(architecture, "architecture")
     elif architecture not in ARCHITECTURE_NAMES:
-        near = difflib.get_close_matches(architecture, ARCHITECTURE_NAMES, n=1)
-        guess = f"did you mean {near[0]!r}? " if near else ""
-        message = (
-            f"`architecture` must be one of: {', '.join(ARCHITECTURE_NAMES)}; got {architecture!r}; "
-            f"{guess}Your own is named 'package.module:factory'"
+        raise unknown_name(
+            "architecture",
+            architecture,
+            ARCHITECTURE_NAMES,
+            remedy="Your own is named 'package.module:factory'",
         )
-        raise InputValueError(message)
 
 
 def require_dataset(name: str) -> None:
@@ -123,13 +121,7 @@ def require_dataset(name: str) -> None:
     if is_factory(name) and name != FOLDER_PREFIX:
         check_factory(name, "dataset")
         return
-    near = difflib.get_close_matches(name, HELD_OUT_IMAGES, n=1)
-    remedy = f"; did you mean {near[0]!r}?" if near else ""
-    message = (
-        f"`dataset` must be one of: {', '.join(HELD_OUT_IMAGES)}, folder:PATH, package.module:factory; "
-        f"got {name!r}{remedy}"
-    )
-    raise InputValueError(message)
+    raise unknown_name("dataset", name, HELD_OUT_IMAGES, forms=("folder:PATH", "package.module:factory"))
 
 
 def held_out_images(dataset: str) -> int | None:

@@ -1,6 +1,5 @@
 """The layers of a network, the choice among them, and the dimension of their neurons."""
 
-import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
@@ -8,7 +7,7 @@ from typing import Literal, NamedTuple, NoReturn
 
 import torch
 
-from spanmatch.errors import InputValueError
+from spanmatch.errors import InputValueError, unknown_name
 from spanmatch.networks.axes.axis import Arrangement, Dims, arranged, dim, kind_of, size_of
 
 DEFAULT = "default"
@@ -217,10 +216,7 @@ def known_layer(layers: Sequence[Layer], name: str) -> Layer:
     """
     by_name = {layer.name: layer for layer in layers}
     if name not in by_name:
-        near = difflib.get_close_matches(name, by_name, n=1)
-        guess = f"did you mean {near[0]!r}? " if near else ""
-        message = f"`layers` must be one of: {', '.join(by_name)}; got {name!r}; {guess}".rstrip("; ")
-        raise InputValueError(message)
+        raise unknown_name("layers", name, by_name)
     return by_name[name]
 
 

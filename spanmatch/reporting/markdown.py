@@ -24,7 +24,7 @@ _MAX_TRAINING_IMAGE_BYTES = 120_000
 _SPECIAL = re.compile(r"[\\`*\[\]|~$#]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")
 
 
-def report_markdown(results: StudyResults, asked: Sequence[str] = (), drawn: Drawn | None = None) -> str:
+def report_markdown(results: StudyResults, request: Sequence[str] = (), drawn: Drawn | None = None) -> str:
     """Write a study's figures, mean similarities and ledger as Markdown, the figures as inline PNG images.
 
     The figures are those of similarity along the layers and, where a network was trained, of its training.
@@ -33,7 +33,7 @@ def report_markdown(results: StudyResults, asked: Sequence[str] = (), drawn: Dra
     ----------
     results
         The study's.
-    asked
+    request
         What was asked for, in sentences; it stands at the end.
     drawn
         The results' figures, where some are drawn already.
@@ -48,15 +48,14 @@ def report_markdown(results: StudyResults, asked: Sequence[str] = (), drawn: Dra
     lines = [f"# {_escape(results.study)}\n", *warnings, *sentences]
     lines.append(f"\n![Maximum match similarity along the layers]({image})\n")
     for summary in summary_rows(results):
-        rows = [(layer, *(f"{mean:.3f}" for mean in means)) for layer, means in summary.rows]
         lines += [f"## Mean maximum match similarity, group {_escape(summary.group)}\n"]
-        lines += [*_table(summary.header, rows), ""]
+        lines += [*_table(summary.header, summary.cells), ""]
     for table in measure_tables(results):
         lines += [f"## Mean of each measure, group {_escape(table.group)}\n"]
         lines += [*_table(table.header, table.rows), ""]
     if training:
         lines.append(f"## Training\n\n![Losses and held-out accuracy by epoch]({training})\n")
-    return "\n".join([*lines, *_work(results.ledger), *_asked(asked)])
+    return "\n".join([*lines, *_work(results.ledger), *_requested(request)])
 
 
 def failure_markdown(
@@ -64,12 +63,12 @@ def failure_markdown(
     reason: str,
     remedy: str,
     ledger: Mapping[str, Mapping[str, int]],
-    asked: Sequence[str],
+    request: Sequence[str],
 ) -> str:
     """Write why a run came to no results, what to do, what it had done until then, and what was asked for."""
     quoted = [f"> {_escape(line)}\n" for line in reason.splitlines()]
     lines = [f"# {_escape(study)}: no results\n", *quoted, "## What to do\n", f"{_escape(remedy)}\n"]
-    return "\n".join([*lines, *_work(ledger), *_asked(asked)])
+    return "\n".join([*lines, *_work(ledger), *_requested(request)])
 
 
 def _work(ledger: Mapping[str, Mapping[str, int]]) -> list[str]:
@@ -83,8 +82,8 @@ def _work(ledger: Mapping[str, Mapping[str, int]]) -> list[str]:
     return ["## Work done\n", *_table(("stage", *columns), [*rows, ("all stages", *totals)]), ""]
 
 
-def _asked(asked: Sequence[str]) -> list[str]:
-    return ["## Asked for\n", *(f"- {_escape(line)}" for line in asked), ""] if asked else []
+def _requested(request: Sequence[str]) -> list[str]:
+    return ["## Asked for\n", *(f"- {_escape(line)}" for line in request), ""] if request else []
 
 
 def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:

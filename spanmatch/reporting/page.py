@@ -103,9 +103,8 @@ def _figure(results: StudyResults, figure: Figure, texts: FigureTexts, prefix: s
 def _similarity_tables(results: StudyResults) -> list[str]:
     lines = ["<h2>Mean similarity</h2>"]
     for summary in summary_rows(results):
-        rows = [(layer, *(f"{mean:.3f}" for mean in means)) for layer, means in summary.rows]
         caption = f"Mean maximum match similarity by layer and tolerance, group {summary.group}"
-        lines.append(_table(caption, summary.header, rows))
+        lines.append(_table(caption, summary.header, summary.cells))
     return lines
 
 

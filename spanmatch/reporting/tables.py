@@ -19,6 +19,11 @@ class SummaryTable:
     rows: tuple[tuple[str, tuple[float, ...]], ...]
     """Layer, and its mean similarity at each epsilon of the header."""
 
+    @property
+    def cells(self) -> list[tuple[str, ...]]:
+        """The rows as text."""
+        return [(layer, *(f"{mean:.3f}" for mean in means)) for layer, means in self.rows]
+
 
 def similarity_table(results: StudyResults) -> list[dict[str, object]]:
     """List mean and range of similarity, one row for each layer, group and epsilon."""

@@ -1,4 +1,4 @@
-"""The parts of many networks beside one joint product: ``python -m benchmarks.reduction [--quick]``.
+"""The parts of many networks beside one joint product: ``python -m benchmarks.joint_product [--quick]``.
 
 The stage reads, verifies, centres and multiplies from the disk; the other side is one symmetric product, in
 memory, of all networks' deviations side by side. Seconds are of the processor, of all threads of the process.
@@ -155,14 +155,14 @@ def rows(root: Root, sizes: Sizes, runs: int) -> Iterator[tuple[str, ...]]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.reduction", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.joint_product", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="small sizes, to see that it works")
     parser.add_argument("--runs", type=int, default=3, help="runs that a median is taken of")
     parser.add_argument("--neurons", type=int, nargs="+", default=Sizes().neurons)
     arguments = parser.parse_args()
     if {os.environ.get(name) for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")} != {"1"}:
         os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")  # BLAS reads it once, when it starts
-        command = [sys.executable, "-m", "benchmarks.reduction", *sys.argv[1:]]
+        command = [sys.executable, "-m", "benchmarks.joint_product", *sys.argv[1:]]
         os.execv(sys.executable, command)  # noqa: S606 - itself
     sizes = QUICK if arguments.quick else Sizes(neurons=tuple(arguments.neurons))
     folder = Path(tempfile.mkdtemp(prefix="spanmatch-"))
