@@ -53,10 +53,6 @@ def wanted(study: Study, resolved: Resolved) -> Wanted:
     )
 
 
-def _layer(name: str, resolved: Resolved) -> WantedLayer:
-    return WantedLayer(name, resolved.neurons.get(name), *resolved.sizes.get(name, ()))
-
-
 def _network(network: Network, resolved: Resolved) -> WantedNetwork:
     study = network.study
     looked_up = resolved if network.other is None else resolved.others[network.other]
