@@ -197,8 +197,8 @@ def compute(root: Root, units: Sequence[CoMomentsUnit], reading: Reading) -> lis
             _add(sums, units, {layer: of[number] for layer, of in cut.items() if number < len(of)})
     if not sums:
         raise SpanmatchError(
-            f"`layers` must have positions that count, but {layers[0].layer!r} has none in any image; see to the "
-            "`mask` of the data set's images, or leave that layer out"
+            f"`layers` must have positions that count, but {layers[0].layer!r} has none in any image; see to "
+            "the `mask` of the data set's images, or leave that layer out"
         )
     results = []
     for unit in units:

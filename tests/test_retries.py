@@ -5,20 +5,32 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import dask
 import pytest
-from conftest import begin, cluster_commands, end_group, free_port
+from conftest import Environment, begin, cluster_commands, end_group, free_port
 from distributed.comm import CommClosedError
+from pipeline import quick
+from prefect import flow
 from prefect.logging import disable_run_logger
+from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect.states import Failed
+from prefect.utilities.annotations import quote
 from services import until
 
+from flows.run.prepared import prepare
 from spanmatch.errors import SpanmatchError
 from storage.places import UnreachableRootError, UnusableRootError
-from storage.root import Artefact, DamagedArtefactError, DamagedArtefactsError
+from storage.records import Found, Records
+from storage.root import Artefact, DamagedArtefactError, DamagedArtefactsError, Root
+from tasks import running
 from tasks.cluster import Cluster, SilentSchedulerError, all_wait_for_memory
 from tasks.retries import RETRIES, is_transient
+from tasks.running import TASKS
+from tasks.stage import Stage
+from tasks.stages import STAGES
+from tasks.work import Job, groups
 
 
 @pytest.mark.parametrize(
@@ -45,6 +57,35 @@ def test_only_what_may_be_over_later_is_tried_again(error: Exception, passing: b
 
 def test_tries_come_ever_later() -> None:
     assert RETRIES["retry_delay_seconds"](RETRIES["retries"]) == [2, 4, 8, 16, 32]
+
+
+def test_what_a_task_has_kept_is_not_computed_when_it_is_tried_again(
+    tmp_path: Path, env: Environment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepared = prepare(quick(tmp_path))
+    units = list(STAGES["networks"].plan(prepared.wanted, {}).values())
+    asked: list[list[str]] = []
+
+    def losing(stage: Stage, job: Job, root: Root, cluster: None) -> dict[str, Found]:
+        """Keep the first unit of a job; the first time, lose the connection then."""
+        asked.append([unit.label for unit in job.units])
+        one = job.units[0]
+        kept = {key: {"digest": "", "epoch": 1, "accuracy": None, "loss": None} for key in one.keep}
+        record = {"path": "", "digest": "", "checkpoints": kept, "history": []}
+        found = Records(root).keep(stage.name, {one.key: record})
+        if len(asked) == 1:
+            raise ConnectionResetError("reset")
+        return found
+
+    monkeypatch.setattr(running, "compute", losing)
+
+    @flow
+    def run() -> dict[str, Found]:
+        return TASKS["networks"](job=quote(Job(tuple(groups(units)))), root=prepared.root, cluster=None)
+
+    with temporary_settings({PREFECT_API_URL: env["PREFECT_API_URL"]}):
+        assert run().keys() == {unit.key for unit in units}
+    assert asked == [["seed 0", "seed 1"], ["seed 1"]]
 
 
 @pytest.fixture

@@ -25,6 +25,7 @@ from conftest import (
 )
 from pipeline import carried_out, in_this_process, quick
 
+from storage.root import DamagedArtefactsError, Root
 from tasks.stages import STAGES
 
 
@@ -274,6 +275,23 @@ def test_what_two_layers_share_is_computed_and_repaired_once(
     assert printed.count(" and 1 more in it) is damaged") == printed.count("is damaged") == 1
     assert computed(root) == further(2, profiles=2)
     assert rows_at(root, 0.3) == rows
+
+
+def test_all_damage_that_work_meets_is_named_at_once(tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    with in_this_process() as cluster:
+        carried_out(quick(tmp_path), cluster)
+        for stage in ("comoments", "segments"):
+            for artefact in packs(root, stage):
+                delete(artefact)
+            with pytest.raises(DamagedArtefactsError) as found:
+                carried_out(quick(tmp_path, epsilons=[0.3, 0.4]), cluster)
+            damaged = {damage.key for damage in found.value.damages}
+            assert damaged == recorded(root, stage).keys()
+            STAGES[stage].forget(Root.at(root), damaged)
+            assert recorded(root, stage) == {}
+        _, count = carried_out(quick(tmp_path, epsilons=[0.3, 0.4]), cluster)
+    assert count == {**further(2, segments=4, comoments=12), "measures": measured(2, 2) - measured(2, 1)}
 
 
 def test_two_runs_at_once_on_one_root_come_to_what_one_does(tmp_path: Path) -> None:

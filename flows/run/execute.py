@@ -28,7 +28,7 @@ from tasks.stage import Stage
 from tasks.stages import STAGES
 from tasks.ui_progress import StepCounter, counting, is_completed, wait_with_progress
 from tasks.unit import Done, Unit
-from tasks.work import Job, counted, jobs
+from tasks.work import Job, counted, groups, jobs
 
 _MAX_NAMED = 5  # units that a refusal names; of more it says how many
 
@@ -132,7 +132,7 @@ class _Run:
         if reused:
             reuse(stage.name, reused)
         if stage.name in self._never:
-            self._lacking[stage.name] = [job.label for job in jobs(missing)]
+            self._lacking[stage.name] = [group[0].group_label for group in groups(missing)]
             self._undone |= {unit.key for unit in missing}
             return _done(stage, units, found)
         self._refuse_lacking()
