@@ -8,15 +8,15 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tasks.grams import GramUnit, SegmentLayer, pieces, prefixes, publish_gram, read_gram
-from tasks.records import Cache
-from tasks.stages import reduce
 from test_writing import extracted
 
 from spanmatch import GramMatrix, match_profile
 from storage.arrays import Artefact, GroupReader, GroupWriter
 from storage.root import Root
 from tasks.cluster import Cluster
+from tasks.grams import GramUnit, SegmentLayer, pieces, prefixes, publish_gram, read_gram
+from tasks.records import Cache
+from tasks.stages import reduce
 from tasks.unit import Unit, jobs
 
 # Images of 9,000 samples: each is a chunk, so that a segment of 20 is more than two pieces.

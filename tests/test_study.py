@@ -15,8 +15,6 @@ from conftest import DIGITS, TINY, Environment, ledger, results, spanmatch, writ
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey, FlowRunFilter, FlowRunFilterId
 from safetensors import safe_open
-from tasks.grams import read_gram
-from tasks.records import Cache
 
 from flows.run.plan import Done, Outcome, walk
 from flows.study.file import read_study
@@ -25,6 +23,8 @@ from spanmatch import GramMatrix, Match, is_match, match_profile, simple_matches
 from storage.arrays import GroupReader
 from storage.result_files import read_critical_epsilons
 from storage.root import Root
+from tasks.grams import read_gram
+from tasks.records import Cache
 
 LAYERS = [
     *(f"block{block}.relu{number}" for block in (1, 2, 3) for number in (1, 2)),
