@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from typing_extensions import TypedDict
 
@@ -81,6 +81,7 @@ def test_every_unit_is_in_one_job_with_its_group_and_in_order(units: list[Made])
 
 
 @given(UNITS)
+@example([Made(f"{number}", 1.0) for number in range(300)])  # of which four and a half are a job's share
 def test_jobs_are_few_and_none_is_longer_than_its_share_and_one_group(units: list[Made]) -> None:
     cut, gathered = jobs(units), groups(units)
     total, longest = sum(map(takes, gathered)), max(map(takes, gathered), default=0.0)
