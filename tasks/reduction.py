@@ -18,6 +18,7 @@ from typing_extensions import TypedDict
 from spanmatch.errors import SpanmatchError
 from spanmatch.matching.comoments import CoMoments
 from spanmatch.matching.deviations import Deviations, blocks, deviations
+from spanmatch.matching.side_by_side import products
 from storage.arrays import GroupReader
 from storage.packs import content_digest
 from storage.root import Artefact, DamagedArtefactError, DamagedArtefactsError, Root
@@ -212,12 +213,13 @@ def _add(
 ) -> None:
     """Add a block of samples of all layers to every unit: of deviations, one block is in memory."""
     centred: dict[SegmentLayer, Deviations] = {layer: deviations(block) for layer, block in samples.items()}
-    for unit in units:
-        if unit.x in centred:
-            x, y = centred[unit.x], centred[unit.y]
-            if unit.key not in sums:
-                sums[unit.key] = CoMoments.zeros(x.values.shape[1], y.values.shape[1])
-            sums[unit.key].update(x, y)
+    numbers = {layer: number for number, layer in enumerate(centred)}
+    of_pair = {(numbers[unit.x], numbers[unit.y]): unit for unit in units if unit.x in numbers}
+    for pair, inner in products(list(centred.values()), of_pair):
+        unit = of_pair[pair]
+        if unit.key not in sums:
+            sums[unit.key] = CoMoments.zeros(*inner.shape)
+        sums[unit.key].update(centred[unit.x], centred[unit.y], inner)
 
 
 def _read_ahead(root: Root, layers: Sequence[SegmentLayer]) -> Iterator[list[NDArray[Any]]]:

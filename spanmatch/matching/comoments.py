@@ -94,8 +94,15 @@ class CoMoments:
         """Neurons of the second layer."""
         return len(self.products.T)
 
-    def update(self, x: Deviations, y: Deviations) -> None:
+    def update(self, x: Deviations, y: Deviations, products: FloatArray | None = None) -> None:
         """Add a block of samples; the same object twice for a layer with itself.
+
+        Parameters
+        ----------
+        x, y : Deviations
+            Of the block.
+        products : ndarray, (n_x, n_y), optional
+            Their inner products, where they are known (`side_by_side.products`).
 
         Raises
         ------
@@ -116,7 +123,11 @@ class CoMoments:
         mean_x = np.stack((x.shift, x.remainder))
         mean_y = mean_x if x is y else np.stack((y.shift, y.remainder))
         roundings = max(x.roundings, y.roundings)
-        self._merge(CoMoments(x.values.T @ y.values, mean_x, mean_y, x.n_samples, roundings))
+        if products is None:
+            products = x.values.T @ y.values
+        elif self.n_samples == 0:  # it is kept, and may be a part of another
+            products = products.copy()
+        self._merge(CoMoments(products, mean_x, mean_y, x.n_samples, roundings))
 
     def __add__(self, other: "CoMoments") -> "CoMoments":
         if not isinstance(other, CoMoments):
