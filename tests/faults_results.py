@@ -27,6 +27,7 @@ from spanmatch.reporting import (
     ComparisonRow,
     CriticalEpsilons,
     EpochRow,
+    MeasureRow,
     NetworkRow,
     SimilarityRow,
     SimpleMatchRow,
@@ -109,6 +110,7 @@ ROWS = StudyResults(
     ledger={"networks": {"computed": 0, "reused": 2}},
     training=(EpochRow("a", 1, 0.1, 1.0, 1.0, 0.5),),
     left_out={"fc": "why"},
+    measures=(MeasureRow("relu", "relu", "a-final", "b-final", "linear-cka", None, 0.5, 50),),
 )
 
 
