@@ -91,11 +91,11 @@ def counted(work: Callable[[], object]) -> Counted:
         read.append((id(group), block))
         return read_block(group, name, block)
 
-    def updating(sums: CoMoments, x: Deviations, y: Deviations) -> None:
+    def updating(sums: CoMoments, x: Deviations, y: Deviations, products: NDArray[np.float64]) -> None:
         nonlocal flops
         rows, n_x = x.values.shape
         flops += rows * n_x * (n_x + 1 if x is y else 2 * y.values.shape[1])
-        update(sums, x, y)
+        update(sums, x, y, products)
 
     GroupReader.read_block, CoMoments.update = reading, updating  # type: ignore[method-assign]
     try:

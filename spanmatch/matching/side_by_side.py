@@ -1,11 +1,10 @@
 """Products of many layers with each other, several at a time, to the bits that each pair has by itself.
 
-BLAS sums in another order where the shape of a matrix leaves an edge, or is small enough for kernels of its own:
+BLAS sums in another order where the shape of a matrix leaves an edge, or where small ones have other kernels:
 so widths are filled up with zeros, and small products stay alone.
 """
 
 from collections.abc import Collection, Iterator, Sequence
-from itertools import groupby
 
 import numpy as np
 
@@ -16,8 +15,6 @@ from spanmatch.matching.inputs import FloatArray
 _WIDTH = 16
 # Multiplications of a product that BLAS's kernels for small matrices never see; OpenBLAS's end at 1e6.
 _LARGE = 2**22
-# Rows of a product from which on a wider one gains nothing.
-_ENOUGH = 256
 # Of the products of a range of layers, so many at least must be wanted for all of them to be computed.
 _WORTHWHILE = 0.6
 
@@ -47,35 +44,40 @@ def products(layers: Sequence[Deviations], pairs: Collection[Pair]) -> Iterator[
 
 
 def _side_by_side(layers: Sequence[Deviations], pairs: Sequence[Pair]) -> Iterator[tuple[Pair, FloatArray]]:
-    widths = [_filled(layer.shift.size) for layer in layers]
-    ends = np.cumsum([0, *widths])
-    joint = np.zeros((len(layers[0].values), int(ends[-1])))
-    for layer, start in zip(layers, ends, strict=False):
-        joint[:, start : start + layer.shift.size] = layer.values
     sizes = [layer.shift.size for layer in layers]
-    panels = _panels(widths)
-    for panel, of_panel in groupby(pairs, key=lambda pair: panels[pair[0]]):
-        wanted = list(of_panel)
-        rows = [number for number, other in enumerate(panels) if other == panel]
-        first, last = min(j for _, j in wanted), max(j for _, j in wanted)
-        if len(wanted) >= _WORTHWHILE * len(rows) * (last + 1 - first):
-            ranges = [(slice(rows[0], rows[-1] + 1), slice(first, last + 1), wanted)]
-        else:
-            ranges = [(slice(i, i + 1), slice(j, j + 1), [(i, j)]) for i, j in wanted]
-        for x, y, inside in ranges:
-            whole = joint[:, ends[x.start] : ends[x.stop]].T @ joint[:, ends[y.start] : ends[y.stop]]
-            for i, j in inside:
-                top, left = ends[i] - ends[x.start], ends[j] - ends[y.start]
-                yield (i, j), whole[top : top + sizes[i], left : left + sizes[j]]
+    ends = np.cumsum([0, *map(_filled, sizes)])
+    joint = np.zeros((len(layers[0].values), int(ends[-1])))
+    for layer, start, size in zip(layers, ends, sizes, strict=False):
+        joint[:, start : start + size] = layer.values
+    for x, y, inside in _rectangles(range(len(layers)), pairs):
+        whole = joint[:, ends[x.start] : ends[x.stop]].T @ joint[:, ends[y.start] : ends[y.stop]]
+        for i, j in inside:
+            top, left = ends[i] - ends[x.start], ends[j] - ends[y.start]
+            yield (i, j), whole[top : top + sizes[i], left : left + sizes[j]]
 
 
-def _panels(widths: Sequence[int]) -> list[int]:
-    """Number the panels that layers are multiplied in: each of layers side by side, and wide enough."""
-    panels, filled = [0], widths[0]
-    for width in widths[1:]:
-        panels.append(panels[-1] + (filled >= _ENOUGH))
-        filled = width if filled >= _ENOUGH else filled + width
-    return panels
+def _rectangles(among: range, pairs: Sequence[Pair]) -> Iterator[tuple[range, range, list[Pair]]]:
+    """Cover pairs of different numbers by rectangles that are large, and hold mostly wanted pairs."""
+    if len(among) > 1:
+        lower, upper = _halves(among)
+        yield from _within(lower, upper, pairs)
+        yield from _within(upper, lower, pairs)
+        for half in (lower, upper):
+            yield from _rectangles(half, [(i, j) for i, j in pairs if i in half and j in half])
+
+
+def _within(x: range, y: range, pairs: Sequence[Pair]) -> Iterator[tuple[range, range, list[Pair]]]:
+    inside = [(i, j) for i, j in pairs if i in x and j in y]
+    if len(inside) >= _WORTHWHILE * len(x) * len(y):
+        yield x, y, inside
+    elif inside:
+        for half in _halves(max(x, y, key=len)):
+            yield from _within(half, y, inside) if len(x) >= len(y) else _within(x, half, inside)
+
+
+def _halves(numbers: range) -> tuple[range, range]:
+    middle = len(numbers) // 2
+    return numbers[:middle], numbers[middle:]
 
 
 def _is_large(x: Deviations, y: Deviations) -> bool:
