@@ -18,10 +18,10 @@ _LARGE = 2**22
 # Of the products of a range of layers, so many at least must be wanted for all of them to be computed.
 _WORTHWHILE = 0.6
 
-Pair = tuple[int, int]
+Two = tuple[int, int]
 
 
-def products(layers: Sequence[Deviations], pairs: Collection[Pair]) -> Iterator[tuple[Pair, FloatArray]]:
+def products(layers: Sequence[Deviations], pairs: Collection[Two]) -> Iterator[tuple[Two, FloatArray]]:
     """Yield the inner products of pairs of layers, (n_x, n_y) each, in any order.
 
     Parameters
@@ -43,7 +43,7 @@ def products(layers: Sequence[Deviations], pairs: Collection[Pair]) -> Iterator[
         yield from _side_by_side(layers, sorted(large))
 
 
-def _side_by_side(layers: Sequence[Deviations], pairs: Sequence[Pair]) -> Iterator[tuple[Pair, FloatArray]]:
+def _side_by_side(layers: Sequence[Deviations], pairs: Sequence[Two]) -> Iterator[tuple[Two, FloatArray]]:
     sizes = [layer.shift.size for layer in layers]
     ends = np.cumsum([0, *map(_filled, sizes)])
     joint = np.zeros((len(layers[0].values), int(ends[-1])))
@@ -56,7 +56,7 @@ def _side_by_side(layers: Sequence[Deviations], pairs: Sequence[Pair]) -> Iterat
             yield (i, j), whole[top : top + sizes[i], left : left + sizes[j]]
 
 
-def _rectangles(among: range, pairs: Sequence[Pair]) -> Iterator[tuple[range, range, list[Pair]]]:
+def _rectangles(among: range, pairs: Sequence[Two]) -> Iterator[tuple[range, range, list[Two]]]:
     """Cover pairs of different numbers by rectangles that are large, and hold mostly wanted pairs."""
     if len(among) > 1:
         lower, upper = _halves(among)
@@ -66,7 +66,7 @@ def _rectangles(among: range, pairs: Sequence[Pair]) -> Iterator[tuple[range, ra
             yield from _rectangles(half, [(i, j) for i, j in pairs if i in half and j in half])
 
 
-def _within(x: range, y: range, pairs: Sequence[Pair]) -> Iterator[tuple[range, range, list[Pair]]]:
+def _within(x: range, y: range, pairs: Sequence[Two]) -> Iterator[tuple[range, range, list[Two]]]:
     inside = [(i, j) for i, j in pairs if i in x and j in y]
     if len(inside) >= _WORTHWHILE * len(x) * len(y):
         yield x, y, inside

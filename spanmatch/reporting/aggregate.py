@@ -23,7 +23,7 @@ __all__ = [
     "training_histories",
 ]
 
-Pair = tuple[str, str]
+Labels = tuple[str, str]
 
 
 @dataclass(frozen=True)
@@ -63,13 +63,13 @@ def group_names(results: StudyResults) -> tuple[str, ...]:
     return tuple(dict.fromkeys(comparison.group for comparison in results.comparisons))
 
 
-def group_pairs(results: StudyResults, group: str) -> tuple[Pair, ...]:
+def group_pairs(results: StudyResults, group: str) -> tuple[Labels, ...]:
     """Return the pairs of checkpoints that a group averages over, each once."""
     pairs = ((c.checkpoint_x, c.checkpoint_y) for c in results.comparisons if c.group == group)
     return tuple(dict.fromkeys(pairs))
 
 
-def compared_pairs(results: StudyResults) -> tuple[Pair, ...]:
+def compared_pairs(results: StudyResults) -> tuple[Labels, ...]:
     """Return the pairs of checkpoints of a study, each once even where several groups hold it."""
     return tuple(dict.fromkeys((c.checkpoint_x, c.checkpoint_y) for c in results.comparisons))
 
@@ -126,7 +126,7 @@ def simple_match_sizes(results: StudyResults) -> dict[tuple[str, str, float], tu
     The pairs of a group are taken together. A simple match can be minimal for several of its neurons, and so
     be found several times; it counts once.
     """
-    groups: dict[Pair, list[str]] = defaultdict(list)
+    groups: dict[Labels, list[str]] = defaultdict(list)
     for group in group_names(results):
         for pair in group_pairs(results, group):
             groups[pair].append(group)
