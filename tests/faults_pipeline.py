@@ -109,7 +109,7 @@ EQUAL = [
         UNPACK,
         "both pairs share one statistic",
         shared(
-            3, 6, 8, 2, 2,
+            3, 6, 6, 2, 2,
             alike=1,
             prepare=write_weights,
             seeds=[0],
@@ -131,7 +131,7 @@ EQUAL = [
         UNPACK,
         "each network is trained once, and keeps what either name wants",
         shared(
-            2, 6, 16, 5, 5,
+            2, 6, 12, 5, 5,
             alike=2,
             prepare=write_itself,
             compare=["others", "seed0-final ~ itself/seed0-initial"],

@@ -15,8 +15,10 @@ from rich.console import Console
 from torch import nn
 
 from flows.command.screen import Bars
+from flows.run.plan import wanted
 from flows.study import resolve as checks
 from flows.study.model import Study, validated
+from flows.study.resolved import Resolved
 from spanmatch.networks.architectures import build
 from spanmatch.networks.data import Dataset, Images, load_source
 from spanmatch.networks.layers import choose
@@ -107,7 +109,10 @@ FAULTS += [
 def _drawn(changes: dict[str, object], words: str, folder: Path) -> None:
     with (folder / "screen").open("w+") as file:
         study = Study.model_validate({**_STUDY, **changes})
-        with Bars(Console(file=file, width=200), study) as bars:
+        resolved = Resolved(
+            ("block2.relu2",), "data", "images", 599, weights=dict.fromkeys(study.weights, "w")
+        )
+        with Bars(Console(file=file, width=200), wanted(study, resolved)) as bars:
             bars.planned("networks", 2, 2)
         file.seek(0)
         assert words in file.read()
