@@ -95,7 +95,11 @@ def test_a_run_s_page_shows_its_tasks_and_leads_to_what_came_out(page: Page, run
     expect(page.get_by_text(run["name"], exact=True).first).to_be_visible()
     page.get_by_role("tab", name="Task Runs").click()
     page.get_by_placeholder("Search").last.fill("match block3.relu2")
-    expect(page.get_by_text("match block3.relu2 · seed 0 ~ seed 1 · final · ε 0.3")).to_be_visible()
+    (first, *_), (*_, last) = TINY["layers"], TINY["layers"]
+    shown = (
+        f"match {first} · seed 0 ~ seed 1 · initial · ε 0.3 … {last} · seed 0 ~ seed 1 · final · ε 0.5 (8)"
+    )
+    expect(page.get_by_text(shown)).to_be_visible()
     expect(page.get_by_text("report tiny", exact=True)).to_be_hidden()
     keep_picture(page, "tasks")
     page.get_by_role("tab", name="Artifacts").click()
@@ -129,7 +133,7 @@ def test_the_report_shows_its_figures(page: Page, artifacts: dict[str, str], tin
     for image in images.all():
         expect(image).to_be_visible()
         assert image.evaluate("image => image.decode().then(() => image.naturalWidth)") > 300
-    last = page.get_by_role("heading", name="group final").locator("xpath=following::table[1]")
+    last = page.get_by_role("heading", name="similarity, group final").locator("xpath=following::table[1]")
     similarity = mean_similarity(tiny_root)
     for layer in TINY["layers"]:
         means = [f"{similarity[layer, 'final', epsilon]:.3f}" for epsilon in TINY["epsilons"]]
