@@ -1,7 +1,7 @@
 """The parts of many networks beside one joint product: ``python -m benchmarks.joint_product [--quick]``.
 
-The stage reads, verifies, centres and multiplies from the disk; the other side is one symmetric product, in
-memory, of all networks' deviations side by side. Seconds are of the processor, of all threads of the process.
+The stage reads, verifies, centres and multiplies from the disk. Beside it, the same of one layer as wide as
+all of them, and one symmetric product of all deviations in memory; seconds are of the processor.
 """
 
 import argparse
@@ -131,10 +131,16 @@ def rows(root: Root, sizes: Sizes, runs: int) -> Iterator[tuple[str, ...]]:
             def ours(units: list[CoMomentsUnit] = units) -> object:
                 return compute(root, units, Reading(root))
 
+            wide = write(root, 1000 + networks, neurons * networks, sizes.images)
+            joint_units = units_of([wide])
+
+            def joint_layer(units: list[CoMomentsUnit] = joint_units) -> object:
+                return compute(root, units, Reading(root))
+
             done = counted(ours)
             assert (done.read, done.different) == (networks * chunks, networks * chunks), done
-            spent = in_turn((ours, lambda joint=joint: dsyrk(1.0, joint.T)), runs)
-            stage, product = (median(times) for times in zip(*spent, strict=True))
+            spent = in_turn((ours, joint_layer, lambda joint=joint: dsyrk(1.0, joint.T)), runs)
+            stage, layer, product = (median(times) for times in zip(*spent, strict=True))
             flops = len(joint) * joint.shape[1] * (joint.shape[1] + 1)
             growth = ""
             if fewer is not None:
@@ -145,9 +151,11 @@ def rows(root: Root, sizes: Sizes, runs: int) -> Iterator[tuple[str, ...]]:
                 str(networks),
                 f"{done.read} of {networks * chunks}",
                 f"{done.flops / flops:.2f}",
-                show_seconds(product),
                 show_seconds(stage),
-                f"{median(ours / theirs for ours, theirs in spent):.2f}",
+                show_seconds(layer),
+                f"{median(times[0] / times[1] for times in spent):.2f}",
+                show_seconds(product),
+                f"{median(times[0] / times[2] for times in spent):.2f}",
                 growth,
             )
             del joint
@@ -173,7 +181,18 @@ def main() -> None:
             table.append(row)
     finally:
         shutil.rmtree(folder)
-    header = ("neurons", "networks", "chunks read", "flops", "joint product", "stage", "ratio", "growth")
+    header = (
+        "neurons",
+        "networks",
+        "chunks read",
+        "flops",
+        "stage",
+        "one layer",
+        "ratio",
+        "product",
+        "ratio",
+        "growth",
+    )
     print(markdown(table, header))
     print(f"\n{os.cpu_count()} cores; load at the end {os.getloadavg()[1]:.1f}.")
 
