@@ -19,7 +19,9 @@ from tasks.networks import NetworkUnit
 from tasks.segments import SegmentUnit
 from tasks.stages import KINDS
 
-SAID = "the root was written by an earlier version: its networks and activations are used as they are, and "
+SAID = (
+    "the root was written by an earlier version: networks and activations that this version would compute in "
+)
 
 
 @pytest.fixture

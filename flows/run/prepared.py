@@ -14,9 +14,9 @@ from tasks.measures import require_given
 from tasks.wanted import Wanted
 
 _OLDER = (
-    "the root was written by an earlier version: its networks and activations are used as they are, and Gram "
-    "matrices, profiles and matches are computed anew, now centred and by segment; `spanmatch prune` removes "
-    "the old ones"
+    "the root was written by an earlier version: networks and activations that this version would compute in "
+    "the same way are used as they are; all else is computed anew, Gram matrices now centred and by segment; "
+    "`spanmatch prune` removes what is left behind"
 )
 
 
