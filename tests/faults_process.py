@@ -3,7 +3,6 @@
 import gc
 import logging
 import multiprocessing.forkserver
-import os
 import subprocess
 import sys
 import types
@@ -29,8 +28,8 @@ from storage.arrays import Artefact, GroupWriter
 from storage.root import Root
 from tasks import reduction as comoments
 from tasks import work
-from tasks.children import light_workers, silent_dask
-from tasks.cluster import Cluster, cluster_at, started_ahead
+from tasks.children import light_workers
+from tasks.cluster import Cluster
 from tasks.progress import Tally, listening
 from tasks.publishing import _others_at_rest
 from tasks.reduction import CoMomentsUnit, SegmentLayer
@@ -86,33 +85,6 @@ def cluster_changes_nothing(_: Path) -> None:
 def zarrs_threads(folder: Path) -> None:
     stored(Root.prepare(folder / "root"), np.ones((3, 2, 1), "float32"))
     assert zarr.config.get("threading.max_workers") is None
-
-
-def several_flows(_: Path) -> None:
-    with started_ahead(wanted=True):
-        with cluster_at(None) as one, cluster_at(None) as other:
-            workers = {one.run(os.getppid), other.run(os.getppid)}
-        with cluster_at(None) as later:
-            workers.add(later.run(os.getppid))
-            with later.closing():
-                pass
-        with cluster_at(None) as last:
-            workers.add(last.run(os.getppid))
-    assert len(workers) == 1
-    with cluster_at(None) as own:
-        assert own.run(abs, -1) == 1
-
-
-def log_levels(_: Path) -> None:
-    log = logging.getLogger("distributed")
-    before = log.level
-    first, second = silent_dask(), silent_dask()
-    first.__enter__()
-    second.__enter__()
-    first.__exit__(None, None, None)
-    assert log.level > logging.CRITICAL
-    second.__exit__(None, None, None)
-    assert log.level == before
 
 
 def program(_: Path) -> None:
@@ -259,12 +231,6 @@ PROCESS = [
         "Dask's log stayed silent, the program's `__spec__` and `__file__` were gone meanwhile",
         "the process is as it was before",
         cluster_changes_nothing,
-    ),
-    Fault(
-        14, "several flows with a cluster started ahead", "the first closed it", "all use it", several_flows
-    ),
-    Fault(
-        14, "two clusters, one closed", "the log stayed silent", "silent until both are closed", log_levels
     ),
     Fault(
         14,
