@@ -75,6 +75,18 @@ class Measure:
     """Least and greatest possible value; infinite where there is none."""
     symmetric: bool = True
     """Whether exchanging the two layers leaves the value as it is."""
+    higher_is_closer: bool = True
+    """Whether layers that have more in common have a higher value."""
+    usual: bool = False
+    """Whether a study has it that names no measures."""
+    held_out: Callable[[Evidence, Evidence, float | None], float] | None = None
+    """Fitted to the first evidence, of all folds but one, and evaluated on the second, of that fold; NaN
+    where it says nothing. None where nothing is fitted."""
+
+    @property
+    def depends_on_centre(self) -> bool:
+        """Whether it follows the profile, raw or centred; all others subtract means by themselves."""
+        return "profile" in self.needs
 
 
 def evaluate(measure: Measure, evidence: Evidence, parameter: float | None = None) -> float | None:

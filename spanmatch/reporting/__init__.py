@@ -23,8 +23,11 @@ if TYPE_CHECKING:
     from spanmatch.reporting.page import report_page as report_page
     from spanmatch.reporting.results import (
         ComparisonRow as ComparisonRow,
+        CoverRow as CoverRow,
         CriticalEpsilons as CriticalEpsilons,
         EpochRow as EpochRow,
+        EssentialRow as EssentialRow,
+        GrowthRow as GrowthRow,
         MeasureRow as MeasureRow,
         NetworkRow as NetworkRow,
         SimilarityRow as SimilarityRow,
@@ -53,8 +56,8 @@ else:
             "spanmatch.reporting.names": "shown_network",
             "spanmatch.reporting.page": "report_page",
             "spanmatch.reporting.results": (
-                "ComparisonRow CriticalEpsilons EpochRow MeasureRow NetworkRow SimilarityRow "
-                "SimpleMatchRow StudyResults"
+                "ComparisonRow CoverRow CriticalEpsilons EpochRow EssentialRow GrowthRow MeasureRow "
+                "NetworkRow SimilarityRow SimpleMatchRow StudyResults"
             ),
             "spanmatch.reporting.tables": "SummaryTable similarity_table summary_rows",
             "spanmatch.reporting.training_curves": "training_figure",

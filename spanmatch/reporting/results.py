@@ -8,8 +8,11 @@ from numpy.typing import NDArray
 
 __all__ = [
     "ComparisonRow",
+    "CoverRow",
     "CriticalEpsilons",
     "EpochRow",
+    "EssentialRow",
+    "GrowthRow",
     "MeasureRow",
     "NetworkRow",
     "SimilarityRow",
@@ -39,11 +42,19 @@ class SimilarityRow:
     offset_x: int = 0
     """Neurons that lie within epsilon of their own mean; 0 in results of versions that did not look."""
     offset_y: int = 0
+    centre: str = "raw"
+    """Whether activations are compared as they are, ``raw``, or less their means, ``mean``."""
+    uncertain: int = 0
+    """Neurons of which rounding or an unclear rank decides whether they match."""
+    low: float | None = None
+    """Similarity without the uncertain neurons; None in results of versions that did not tell."""
+    high: float | None = None
+    """Similarity with all of them."""
 
 
 @dataclass(frozen=True)
 class MeasureRow:
-    """Value of one measure for one pair of layers of one pair of networks."""
+    """One measure of one pair of layers: its value, what chance gives, its error, and its held-out value."""
 
     layer_x: str
     layer_y: str
@@ -57,6 +68,83 @@ class MeasureRow:
     value: float | None
     """None where the measure is undefined."""
     samples: int
+    centre: str = "mean"
+    """``raw`` or ``mean``: of a measure that follows the profile; others always subtract means."""
+    null_mean: float | None = None
+    """Mean over the permutations; None without any."""
+    threshold: float | None = None
+    """What a value must exceed (or fall below, where less is closer) to clear its null at `level`."""
+    p: float | None = None
+    """(1 + number of permutations that are as close) / (1 + permutations)."""
+    p_family: float | None = None
+    """The same over all layers of the pair of networks, by the maximum statistic."""
+    calibrated: float | None = None
+    """max(0, (value - threshold) / (1 - threshold)), of a measure whose greatest value is 1."""
+    permutations: int = 0
+    level: float | None = None
+    error: float | None = None
+    """Standard error, by the jackknife over folds of images."""
+    held_out: float | None = None
+    """Fitted to all folds but one, evaluated on that one; mean over the folds."""
+    folds: int = 0
+    reason: str = ""
+    """Why `value` is None."""
+
+    @property
+    def cleared(self) -> bool | None:
+        """Whether the value is more than chance gives at its level; None where that was not asked."""
+        return None if self.p is None or self.level is None else self.p <= self.level
+
+
+@dataclass(frozen=True)
+class GrowthRow:
+    """A measure over the first folds of the images: has it settled?"""
+
+    layer_x: str
+    layer_y: str
+    checkpoint_x: str
+    checkpoint_y: str
+    measure: str
+    parameter: float | None
+    centre: str
+    images: int
+    """Images in these folds; the last row has all of them."""
+    value: float | None
+
+
+@dataclass(frozen=True)
+class CoverRow:
+    """How much of the simple matches of a layer another order of searching leaves as it is."""
+
+    layer: str
+    checkpoint_x: str
+    checkpoint_y: str
+    centre: str
+    epsilon: float
+    orders: int
+    """Random orders that were tried."""
+    fewest: int
+    """Simple matches of the smallest cover."""
+    most: int
+    recurring: float | None
+    """Share of all simple matches found that every order finds; None where nothing matches."""
+
+
+@dataclass(frozen=True)
+class EssentialRow:
+    """Which neurons no match can do without, for one layer of one pair at one epsilon.
+
+    Neurons are numbered x before y: i for ("x", i), neurons_x + j for ("y", j).
+    """
+
+    layer: str
+    checkpoint_x: str
+    checkpoint_y: str
+    centre: str
+    epsilon: float
+    neurons_x: int
+    edges: tuple[tuple[int, int], ...]
+    """(u, v): u is essential for v: v leaves the maximum match as soon as u alone is taken out."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +159,7 @@ class SimpleMatchRow:
     """Side ("x" or "y") and index of the neuron for which the match is minimal."""
     x: tuple[int, ...]
     y: tuple[int, ...]
+    centre: str = "raw"
 
 
 @dataclass(frozen=True)
@@ -84,6 +173,11 @@ class CriticalEpsilons:
     """Shape (neurons_x,); infinite for a dead neuron, which never matches but still counts."""
     y: NDArray[float64]
     """Shape (neurons_y,)."""
+    centre: str = "raw"
+    errors: tuple[NDArray[float64], NDArray[float64]] | None = None
+    """Standard errors of either side by the jackknife; infinite where a neuron is dead in some folds."""
+    held_out: tuple[NDArray[float64], NDArray[float64]] | None = None
+    """Critical epsilons of held-out residuals, of either side."""
 
 
 @dataclass(frozen=True)
@@ -151,4 +245,8 @@ class StudyResults:
     left_out: Mapping[str, str] = field(default_factory=dict)
     """Layers that the study asked for and does not compare, each with the reason in words."""
     measures: tuple[MeasureRow, ...] = ()
-    """One row for every measure, parameter, comparison and pair of layers; empty where none was asked for."""
+    """One row for every measure, parameter, centre, comparison and pair of layers."""
+    growth: tuple[GrowthRow, ...] = ()
+    """Empty where images are in no folds."""
+    covers: tuple[CoverRow, ...] = ()
+    essential: tuple[EssentialRow, ...] = ()
