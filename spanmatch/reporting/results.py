@@ -98,7 +98,7 @@ class MeasureRow:
 
 @dataclass(frozen=True)
 class GrowthRow:
-    """A measure over the first folds of the images: has it settled?"""
+    """A measure over the first folds of the images, which tells whether it has settled."""
 
     layer_x: str
     layer_y: str
