@@ -1,0 +1,110 @@
+"""Permutations of images that depend on the images alone, not on the order or parts in which they come."""
+
+import hashlib
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from spanmatch.errors import InputValueError
+from spanmatch.matching.inputs import AnyArray
+from spanmatch.matching.match import Indices
+from spanmatch.matching.parts import whole_number
+
+# Images that do not move keep what they share: of more, a null would hold much of what it is to lack.
+LEAST_MOVING = 0.5
+
+
+def permutation(
+    ids: ArrayLike, *, seed: int, number: int, label: str = "", within: ArrayLike | None = None
+) -> Indices:
+    """Return which image takes the place of each.
+
+    Parameters
+    ----------
+    ids : array_like, (images,)
+        Numbers or strings, each once.
+    seed : int
+        Of all permutations, at least 0.
+    number : int
+        Which permutation, from 0.
+    label : str, optional
+        What else it is of, as one pair of networks.
+    within : array_like, (images,), optional
+        Images are exchanged only where this is the same, such as the number of their positions.
+
+    Returns
+    -------
+    ndarray of int, (images,)
+        Position in `ids` of the image that takes the place of each: a uniform permutation, of which image is
+        exchanged for which, that the order of `ids` does not change.
+
+    Raises
+    ------
+    TypeError, ValueError
+        When `seed` or `number` is no whole number of at least 0, ids are not one-dimensional or repeat, or
+        `within` is not of these images.
+
+    Notes
+    -----
+    Sorted ids are sorted by random numbers, the raw output of NumPy's Philox, a stream that does not change
+    between versions; its key are 128 bits of the SHA-256 of seed, number and label.
+    """
+    for name, value in (("seed", seed), ("number", number)):
+        if whole_number(name, value, "count from 0") < 0:
+            raise InputValueError(f"`{name}` must be at least 0, got {value}; count from 0")
+    images = np.asarray(ids)
+    if images.ndim != 1:
+        raise InputValueError(f"`ids` must be one-dimensional, got shape {images.shape}; pass one an image")
+    order = np.argsort(images, kind="stable")
+    _check_once(images[order])
+    key = hashlib.sha256(f"{int(seed)} {int(number)} {label}".encode()).digest()[:16]
+    drawn = np.random.Philox(key=int.from_bytes(key, "little")).random_raw(len(images))
+    among = _strata(within, len(images))[order]
+    taken = np.empty(len(images), dtype=np.intp)
+    taken[order[np.argsort(among, kind="stable")]] = order[np.lexsort((drawn, among))]
+    return taken
+
+
+def check_exchangeable(strata: ArrayLike) -> None:
+    """See that enough images have one to be exchanged for.
+
+    Parameters
+    ----------
+    strata : array_like, (images,)
+        Images are exchanged only where this is the same.
+
+    Raises
+    ------
+    ValueError
+        When fewer than half of them, or fewer than two, do.
+    """
+    counts = np.unique(_strata(strata, len(np.asarray(strata))), return_counts=True)[1]
+    images, moving = int(counts.sum()), int(counts[counts > 1].sum())
+    if moving < max(2, LEAST_MOVING * images):
+        raise InputValueError(
+            f"`groups` must have equally many samples as another one for at least half of them to be "
+            f"exchanged, got {moving} such of {images}; average over positions, or leave positions out until "
+            "numbers agree"
+        )
+
+
+def _check_once(ordered: AnyArray) -> None:
+    twice = np.flatnonzero(ordered[1:] == ordered[:-1])
+    if twice.size:
+        raise InputValueError(
+            f"`ids` must name each image once, got {ordered[twice[0]]} again; number images if they have no "
+            "names"
+        )
+
+
+def _strata(within: ArrayLike | None, images: int) -> NDArray[np.intp]:
+    """Return a number for each image, the same where `within` is."""
+    if within is None:
+        return np.zeros(images, dtype=np.intp)
+    values = np.asarray(within)
+    if values.shape != (images,):
+        raise InputValueError(
+            f"`within` must have one value for each of {images} images, got shape {values.shape}; count each "
+            "image's positions"
+        )
+    return np.unique(values, return_inverse=True)[1].astype(np.intp)

@@ -1,0 +1,82 @@
+"""Permutations of images, from a seed and the images alone."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from spanmatch.statistics import permutation
+from spanmatch.statistics.permutations import check_exchangeable
+
+IDS = st.lists(st.text("abz0/é", min_size=1, max_size=4), min_size=1, max_size=30, unique=True)
+
+
+@given(ids=IDS, seed=st.integers(0, 2**70), shuffle=st.randoms(use_true_random=False), data=st.data())
+def test_a_permutation_does_not_depend_on_the_order_of_images(ids, seed, shuffle, data):
+    strata = data.draw(st.lists(st.integers(0, 2), min_size=len(ids), max_size=len(ids)))
+    for within in (None, strata):
+        taken = permutation(ids, seed=seed, number=3, within=within)
+        assert sorted(taken) == list(range(len(ids)))
+        if within is not None:
+            assert all(strata[one] == strata[other] for one, other in enumerate(taken))
+        partner = {ids[one]: ids[other] for one, other in enumerate(taken)}
+        order = list(range(len(ids)))
+        shuffle.shuffle(order)
+        others = [ids[one] for one in order]
+        again = permutation(
+            others, seed=seed, number=3, within=None if within is None else [within[one] for one in order]
+        )
+        assert {others[one]: others[other] for one, other in enumerate(again)} == partner
+
+
+def test_one_stratum_is_none():
+    whole = permutation(np.arange(50), seed=1, number=2)
+    assert whole.tolist() == permutation(np.arange(50), seed=1, number=2, within=[7] * 50).tolist()
+
+
+def test_the_stream_is_kept():
+    # what an older root's results were drawn with
+    assert permutation(range(10), seed=0, number=0).tolist() == KEPT
+    assert permutation(range(10), seed=0, number=1).tolist() != KEPT
+    assert permutation(range(10), seed=1, number=0).tolist() != KEPT
+    assert permutation(range(10), seed=0, number=0, label="a").tolist() != KEPT
+
+
+KEPT = [1, 8, 4, 5, 9, 6, 2, 3, 0, 7]
+
+
+def test_every_image_takes_every_place_equally_often():
+    drawn = np.array([permutation(range(4), seed=0, number=number) for number in range(6000)])
+    counts = np.array([np.bincount(column, minlength=4) for column in drawn.T])
+    assert np.abs(counts - 1500).max() < 5 * np.sqrt(1500 * 0.75)
+    orders = np.unique(drawn, axis=0, return_counts=True)[1]
+    assert len(orders) == 24
+    assert np.abs(orders - 250).max() < 5 * np.sqrt(250)
+
+
+def test_images_that_have_none_to_be_exchanged_for_are_refused():
+    check_exchangeable([4, 4, 9, 9, 1])
+    check_exchangeable([4, 4])
+    for strata, moving in (([1, 2, 3], 0), ([4, 4, 1, 2, 3], 2), ([5], 0)):
+        with pytest.raises(
+            ValueError,
+            match="^`groups` must have equally many samples as another one for at least half of them to be "
+            rf"exchanged, got {moving} such of {len(strata)}; average over positions",
+        ):
+            check_exchangeable(strata)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: permutation([1, 2, 1], seed=0, number=0), "`ids` must name each image once, got 1 again;"),
+        (lambda: permutation([[1]], seed=0, number=0), "`ids` must be one-dimensional, got shape (1, 1);"),
+        (lambda: permutation([1], seed=-1, number=0), "`seed` must be at least 0, got -1; count from 0"),
+        (lambda: permutation([1], seed=0, number=0.5), "`number` must be a whole number, got 0.5; count"),
+        (lambda: permutation([1], seed=0, number=0, within=[1, 2]), "`within` must have one value for each"),
+    ],
+)
+def test_bad_input_is_answered_in_one_sentence(call, message):
+    with pytest.raises((ValueError, TypeError)) as caught:
+        call()
+    assert str(caught.value).startswith(message)
