@@ -156,6 +156,10 @@ class GroupReader:
         """Return the shape of an array."""
         return tuple(self._arrays[name]["shape"])
 
+    def itemsize(self, name: str) -> int:
+        """Return the bytes of a value of an array."""
+        return int(np.dtype(self._arrays[name]["dtype"]).itemsize)
+
     def blocks(self, name: str) -> int:
         """Return the number of blocks of an array."""
         return len(self._arrays[name]["blocks"])

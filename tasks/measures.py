@@ -1,38 +1,52 @@
-"""Stage *measures*: every measure of a pair of layers that a study asks for, as one number each."""
+"""Stage *measures*: every measure of a pair of layers that a study asks for.
 
-from collections.abc import Sequence
+Of all images, under each permutation, without each fold, over the first folds, and held out.
+"""
+
+import math
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, TypeAlias
 
 from typing_extensions import TypedDict
 
-from spanmatch.errors import InputValueError
-from spanmatch.measures import MEASURES, PASSES, Evidence, Need, evaluate, measure_named
+from spanmatch.matching.centring import Centre
+from spanmatch.measures import Evidence, Measure, evaluate, measure_named, undefined_reason
 from storage.root import Artefact, Root
-from tasks.profiles import read_profile
+from tasks.permuting import PermutedName
+from tasks.profiles import ProfileName, read_profile, statistic_of
 from tasks.stage import Form, Result, Stage
-from tasks.statistic import Reading, Statistic
+from tasks.statistic import Reading, Sides, Statistic
 from tasks.unit import Unit
-from tasks.wanted import Complete, LayerPair, Wanted
+from tasks.wanted import WHOLE, Complete, LayerPair, Resample, Wanted
+
+
+HeldOut: TypeAlias = Callable[[Evidence, Evidence, float | None], float]
 
 
 class MeasureRecord(TypedDict):
-    """A measure's value; None where it means nothing."""
+    """A measure's values, each None where it means nothing, and why it does for all images.
+
+    Lists are in the order of permutations, folds, and growing numbers of first folds.
+    """
 
     value: float | None
+    reason: str
     samples: int
+    null: list[float | None]
+    without: list[float | None]
+    first: list[float | None]
+    held_out: float | None
 
 
 class MeasureName(NamedTuple):
-    """What a value stands for."""
+    """What values stand for."""
 
     pair: LayerPair
+    centre: Centre
     measure: str
     parameter: float | None
-
-
-GIVEN: frozenset[Need] = frozenset({"comoments", "profile"})
-"""What units have at hand; a measure of anything else needs a stage of its own."""
 
 
 @dataclass(frozen=True)
@@ -41,91 +55,203 @@ class MeasureUnit(Unit):
 
     Attributes
     ----------
-    profile
-        Where the measure needs it.
+    profiles
+        Of each resample, where the measure needs them.
+    permuted
+        Cross parts of permuted images, in their order, where the measure needs co-moments.
+    pair_label
+        What people call the pair: its measures are evaluated in one go.
     """
 
     stage: ClassVar[str] = "measures"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
 
     measure: str
     parameter: float | None
+    centre: Centre
     statistic: Statistic
-    profile: Artefact | None
+    resamples: tuple[Resample, ...]
+    profiles: Mapping[Resample, Artefact]
+    permuted: tuple[Artefact, ...]
     neurons: int
+    pair_label: str
 
     @property
     def seconds(self) -> float:
-        """Some products of matrices."""
-        return 1e-3 + 1e-10 * self.neurons**3
+        """Some products of matrices for each resample, or none."""
+        return 1e-3 if self.profiles else (5e-4 + 4e-10 * self.neurons**3) * len(self.resamples)
+
+    @property
+    def group(self) -> str:
+        """The pair: its statistic is read once."""
+        return self.pair_label
+
+    @property
+    def group_label(self) -> str:
+        """What people call the pair."""
+        return self.pair_label
 
     def identity(self) -> dict[str, Any]:
         """Return the measure with its version, and the content of what it takes."""
         return {
             "measure": [self.measure, measure_named(self.measure).version],
             "parameter": self.parameter,
-            "profile": None if self.profile is None else self.profile.digest,
+            "centre": self.centre,
+            "resamples": self.resamples,
+            "profiles": [artefact.digest for artefact in self.profiles.values()],
+            "permuted": [artefact.digest for artefact in self.permuted],
             **self.statistic.identity(),
         }
 
 
 def plan(wanted: Wanted, done: Complete) -> dict[MeasureName, MeasureUnit]:
     """Plan each measure of each pair, those of one pair after each other."""
+    units: dict[MeasureName, MeasureUnit] = {}
     measures = [measure_named(name) for name in wanted.measures]
-    return {
-        MeasureName(pair, measure.name, parameter): MeasureUnit(
-            label=f"{measure.label} of {wanted.shown(pair)}"
-            + ("" if parameter is None else f" · ε {parameter:g}"),
-            measure=measure.name,
-            parameter=parameter,
-            statistic=profile.unit.statistic,
-            profile=profile.artefact if "profile" in measure.needs else None,
-            neurons=profile.unit.neurons,
-        )
-        for pair, profile in done["profiles"].items()
-        for measure in measures
-        for parameter in (wanted.epsilons if measure.parameter == "epsilon" else (None,))
-    }
+    numbers = range(wanted.permutations)
+    for pair in wanted.pairs:
+        statistic = statistic_of(wanted, done, pair)
+        permuted = [done["permuted"].get(PermutedName(pair, number)) for number in numbers]
+        if statistic is None or None in permuted:
+            continue
+        crosses = tuple(one.artefact for one in permuted)
+        shown = wanted.shown(pair)
+        for name in _names(wanted, pair, measures):
+            measure = measure_named(name.measure)
+            profiles: dict[Resample, Artefact] = {}
+            if measure.depends_on_centre:
+                found = {one: done["profiles"].get(ProfileName(pair, name.centre, one)) for one in wanted.resamples}
+                if None in found.values():
+                    continue
+                profiles = {one: profile.artefact for one, profile in found.items()}
+            at = "" if name.parameter is None else f" · ε {name.parameter:g}"
+            units[name] = MeasureUnit(
+                label=f"{measure.label} of {shown}{at}",
+                measure=measure.name,
+                parameter=name.parameter,
+                centre=name.centre,
+                statistic=statistic,
+                resamples=wanted.resamples,
+                profiles=profiles,
+                permuted=() if measure.needs == {"profile"} else crosses,
+                neurons=wanted.neurons_of(pair),
+                pair_label=shown,
+            )
+    return units
+
+
+def _names(wanted: Wanted, pair: LayerPair, measures: Iterable[Measure]) -> Iterator[MeasureName]:
+    for measure in measures:
+        for centre in wanted.centres if measure.depends_on_centre else ("mean",):
+            for parameter in wanted.epsilons if measure.parameter == "epsilon" else (None,):
+                yield MeasureName(pair, centre, measure.name, parameter)
 
 
 def count(wanted: Wanted) -> int:
-    """Return how many values there are."""
+    """Return how many measures there are, of each pair and at each ε."""
     measures = [measure_named(name) for name in wanted.measures]
-    each = sum(len(wanted.epsilons) if measure.parameter == "epsilon" else 1 for measure in measures)
-    return each * len(wanted.pairs)
-
-
-def require_given(names: Sequence[str]) -> None:
-    """See that measures need no more than stages give.
-
-    Raises
-    ------
-    ValueError
-        If one does.
-    """
-    for name in names:
-        if lacking := sorted(measure_named(name).needs - GIVEN):
-            others = [other for other, measure in MEASURES.items() if measure.needs <= GIVEN]
-            raise InputValueError(
-                f"`measures` must hold what the pipeline's stages give, got {name!r}, which needs "
-                f"{', and '.join(PASSES[need] for need in lacking)}; leave it out, and choose of: "
-                f"{', '.join(others)}"
-            )
+    return sum(len(list(_names(wanted, pair, measures))) for pair in wanted.pairs)
 
 
 def compute(root: Root, units: Sequence[MeasureUnit], reading: Reading) -> list[Result]:  # noqa: ARG001
-    """Evaluate the measure."""
-    (unit,) = units
-    gram = reading.gram(unit.statistic)
-    profile = None if unit.profile is None else read_profile(reading.packs, unit.profile)
-    value = evaluate(measure_named(unit.measure), Evidence(gram, profile), unit.parameter)
-    return [Result(unit, {"value": value, "samples": gram.n_samples})]
+    """Evaluate the measures, all of them of each resample in turn: one resample is in memory."""
+    reasons = dict.fromkeys((unit.key for unit in units), "")
+    values: dict[str, dict[Resample, float | None]] = {unit.key: {} for unit in units}
+    for resample in units[0].resamples:
+        if resample.kind == "held-out":
+            continue
+        found = _OfResample(units, resample, reading)
+        for unit in units:
+            evidence, measure = found.evidence(unit), measure_named(unit.measure)
+            value = evaluate(measure, evidence, unit.parameter)
+            values[unit.key][resample] = value
+            if resample == WHOLE and value is None:
+                reasons[unit.key] = undefined_reason(measure, evidence, unit.parameter)
+    samples = reading.whole(units[0].statistic).xy.comoments.n_samples
+    held_out = _held_out(units, reading)
+    return [
+        _result(unit, values[unit.key], reasons[unit.key], samples, held_out.get(unit.key)) for unit in units
+    ]
+
+
+def _result(
+    unit: MeasureUnit,
+    values: Mapping[Resample, float | None],
+    reason: str,
+    samples: int,
+    held_out: float | None,
+) -> Result:
+    of_kind: dict[str, list[float | None]] = defaultdict(list)
+    for resample, value in values.items():
+        of_kind[resample.kind].append(value)
+    record: MeasureRecord = {
+        "value": values[WHOLE],
+        "reason": reason,
+        "samples": samples,
+        "null": of_kind["null"],
+        "without": of_kind["without"],
+        "first": of_kind["first"],
+        "held_out": held_out,
+    }
+    return Result(unit, dict(record))
+
+
+class _OfResample:
+    """The evidence that units of one pair have of one resample, put together once."""
+
+    def __init__(self, units: Sequence[MeasureUnit], resample: Resample, reading: Reading) -> None:
+        self._reading = reading
+        self._resample = resample
+        self._moments: Evidence | None = None
+        if any(not unit.profiles for unit in units):
+            one = next(unit for unit in units if not unit.profiles)
+            permuted = one.permuted[resample.number] if resample.kind == "null" else None
+            self._moments = _evidence(reading.resampled(one.statistic, resample, permuted))
+
+    def evidence(self, unit: MeasureUnit) -> Evidence:
+        """Return what the unit's measure takes."""
+        if not unit.profiles:
+            assert self._moments is not None
+            return self._moments
+        profile = read_profile(self._reading.packs, unit.profiles[self._resample])
+        return Evidence(profile=profile)
+
+
+def _evidence(sides: Sides) -> Evidence:
+    return Evidence(sides.gram(), rows=sides.rows())
+
+
+def _held_out(units: Sequence[MeasureUnit], reading: Reading) -> dict[str, float | None]:
+    """Return the held-out values, where there are any: of held-out profiles, or the means over folds."""
+    found: dict[str, float | None] = {}
+    held_out = Resample("held-out")
+    if held_out not in units[0].resamples:
+        return found
+    fitted: list[tuple[MeasureUnit, HeldOut]] = []
+    for unit in units:
+        measure = measure_named(unit.measure)
+        if unit.profiles:
+            profile = read_profile(reading.packs, unit.profiles[held_out])
+            found[unit.key] = evaluate(measure, Evidence(profile=profile), unit.parameter)
+        elif measure.held_out is not None:
+            fitted.append((unit, measure.held_out))
+    of_folds: dict[str, list[float]] = defaultdict(list)
+    statistic = units[0].statistic
+    for number, fold in enumerate(reading.folds(statistic) if fitted else ()):
+        others = _evidence(reading.resampled(statistic, Resample("without", number), None))
+        this = _evidence(fold)
+        for unit, function in fitted:
+            of_folds[unit.key].append(function(others, this, unit.parameter))
+    for key, values in of_folds.items():
+        mean = math.fsum(values) / len(values)
+        found[key] = None if math.isnan(mean) else mean
+    return found
 
 
 STAGE = Stage(
     name="measures",
     verb="measure",
-    bar=lambda _: "evaluate measures (values)",
+    bar=lambda _: "evaluate measures (layers of pairs)",
     record=MeasureRecord,
     form=Form.RECORD,
     plan=plan,

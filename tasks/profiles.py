@@ -1,22 +1,33 @@
-"""Stage *profiles*: every neuron's critical epsilon for a pair of layers."""
+"""Stage *profiles*: every neuron's critical epsilon for a pair of layers.
+
+Of all images, raw and centred; and of permuted images, of folds and held out, for nulls and errors.
+"""
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from itertools import product
+from typing import Any, ClassVar, NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
 from typing_extensions import TypedDict
 
 from spanmatch import MatchProfile, OffsetWarning, TooFewSamplesWarning, match_profile
-from storage.packs import Packs, content_digest
+from spanmatch.matching.centring import Centre, centred_by
+from spanmatch.statistics.held_out import held_out_profile
+from storage.packs import Content, Packs, content_digest
 from storage.root import Artefact, Root
+from tasks.permuting import PermutedName
 from tasks.reduction import CrossName, OwnName
 from tasks.stage import GROUP, Form, Result, Stage
 from tasks.statistic import Reading, Statistic
 from tasks.unit import Unit
-from tasks.wanted import Complete, LayerPair, Wanted
+from tasks.wanted import WHOLE, Complete, LayerPair, Resample, Wanted
 
-_ARRAYS = ("x", "y", "x_bounds", "y_bounds")
+_SIDES = ("x", "y")
+_BOUNDS = ("x_bounds", "y_bounds")
 
 
 class ProfileRecord(TypedDict):
@@ -25,33 +36,86 @@ class ProfileRecord(TypedDict):
     digest: str
 
 
+class ProfileName(NamedTuple):
+    """What a profile stands for."""
+
+    pair: LayerPair
+    centre: Centre
+    resample: Resample
+
+
 @dataclass(frozen=True)
 class ProfileUnit(Unit):
-    """The match profile of a pair of layers."""
+    """The match profile of a pair of layers.
+
+    Attributes
+    ----------
+    permuted
+        The cross part of permuted images, for a profile of those.
+    images_label
+        What people call the pair and its images: raw and centred, they are computed in one go.
+    """
 
     stage: ClassVar[str] = "profiles"
-    version: ClassVar[int] = 4
+    version: ClassVar[int] = 5
 
     statistic: Statistic
+    centre: Centre
+    resample: Resample
+    permuted: Artefact | None
     neurons: int
+    images_label: str
 
     @property
     def seconds(self) -> float:
-        """By the removals and by the arithmetic."""
-        return 5e-3 + 1e-4 * self.neurons + 1e-9 * self.neurons**3
+        """By the removals and by the arithmetic; of held-out residuals, of each fold."""
+        one = 2e-3 + 8e-5 * self.neurons + 1e-9 * self.neurons**3
+        return one * self.statistic.folds if self.resample.kind == "held-out" else one
+
+    @property
+    def group(self) -> str:
+        """The pair and its images: their statistic is put together once."""
+        return self.images_label
+
+    @property
+    def group_label(self) -> str:
+        """The same."""
+        return self.images_label
 
     def identity(self) -> dict[str, Any]:
-        """Return the content of the statistic."""
-        return self.statistic.identity()
+        """Return the content of the statistic, the centre, and of which images it is."""
+        permuted = {} if self.permuted is None else {"permuted": self.permuted.digest}
+        # of permuted images, the number only says where a permutation comes from
+        number = [] if self.permuted is not None else [self.resample.number]
+        resample = [self.resample.kind, *number]
+        return {**self.statistic.identity(), "centre": self.centre, "resample": resample, **permuted}
 
 
-def plan(wanted: Wanted, done: Complete) -> dict[LayerPair, ProfileUnit]:
-    """Plan one match profile for each pair whose statistic is complete."""
-    return {
-        pair: ProfileUnit(wanted.shown(pair), statistic, wanted.neurons_of(pair))
-        for pair in wanted.pairs
-        if (statistic := statistic_of(wanted, done, pair)) is not None
-    }
+def plan(wanted: Wanted, done: Complete) -> dict[ProfileName, ProfileUnit]:
+    """Plan the match profiles of each pair whose statistic is complete."""
+    units: dict[ProfileName, ProfileUnit] = {}
+    for pair in wanted.pairs:
+        if (statistic := statistic_of(wanted, done, pair)) is None:
+            continue
+        shown = wanted.shown(pair)
+        for resample, centre in product(wanted.resamples, wanted.centres):
+            permuted = None
+            if resample.kind == "null":
+                found = done["permuted"].get(PermutedName(pair, resample.number))
+                if found is None:
+                    continue
+                permuted = found.artefact
+            less = " · less means" if centre == "mean" else ""
+            units[ProfileName(pair, centre, resample)] = ProfileUnit(
+                f"{shown}{less}{resample.label}",
+                statistic=statistic,
+                centre=centre,
+                resample=resample,
+                permuted=permuted,
+                neurons=wanted.neurons_of(pair),
+                images_label=f"{shown}{resample.label}",
+            )
+    return units
 
 
 def statistic_of(wanted: Wanted, done: Complete, pair: LayerPair) -> Statistic | None:
@@ -62,29 +126,51 @@ def statistic_of(wanted: Wanted, done: Complete, pair: LayerPair) -> Statistic |
     xy = [CrossName(pair, start) for start in starts]
     if any(name not in parts for name in (*x, *y, *xy)):
         return None
-    return Statistic(*(tuple(parts[name].artefact for name in names) for names in (x, y, xy)))
+    artefacts = (tuple(parts[name].artefact for name in names) for names in (x, y, xy))
+    return Statistic(*artefacts, folds=wanted.folds)
 
 
 def compute(root: Root, units: Sequence[ProfileUnit], reading: Reading) -> list[Result]:  # noqa: ARG001
-    """Find the critical epsilons and their certificate."""
-    (unit,) = units
+    """Find the critical epsilons, and of all images their certificate."""
+    with no_warnings():
+        return [_result(unit, _content(unit, reading)) for unit in units]
+
+
+def _content(unit: ProfileUnit, reading: Reading) -> Content:
+    if unit.resample.kind == "held-out":
+        folds = [fold.gram() for fold in reading.folds(unit.statistic)]
+        held_out = held_out_profile(folds, centre=unit.centre)
+        return {"x": held_out.x, "y": held_out.y}
+    gram = reading.resampled(unit.statistic, unit.resample, unit.permuted).gram()
+    profile = match_profile(centred_by(gram, unit.centre))
+    names = (*_SIDES, *_BOUNDS) if unit.resample == WHOLE else _SIDES
+    return {name: getattr(profile, name) for name in names}
+
+
+def _result(unit: ProfileUnit, content: Content) -> Result:
+    return Result(unit, {"digest": content_digest(content)}, content)
+
+
+@contextmanager
+def no_warnings() -> Iterator[None]:
+    """Leave unsaid what the run says once for each layer."""
     with warnings.catch_warnings():
         for category in (TooFewSamplesWarning, OffsetWarning):
-            warnings.simplefilter("ignore", category)  # the run says so once for each layer
-        profile = match_profile(reading.gram(unit.statistic))
-    content = {name: getattr(profile, name) for name in _ARRAYS}
-    return [Result(unit, {"digest": content_digest(content)}, content)]
+            warnings.simplefilter("ignore", category)
+        yield
 
 
 def read_profile(packs: Packs, artefact: Artefact) -> MatchProfile:
-    """Read a stored match profile.
+    """Read a stored match profile; one of which no certificate is kept has bounds that say nothing.
 
     Raises
     ------
     DamagedArtefactError
         If it is not what was written.
     """
-    return MatchProfile(**packs.read(artefact))
+    content: Mapping[str, NDArray[np.float64]] = packs.read(artefact)
+    unknown = {f"{side}_bounds": np.tile([0.0, np.inf], (len(content[side]), 1)) for side in _SIDES}
+    return MatchProfile(**{**unknown, **content})
 
 
 STAGE = Stage(
@@ -95,6 +181,6 @@ STAGE = Stage(
     form=Form.PACK,
     plan=plan,
     compute=compute,
-    count=lambda wanted: len(wanted.pairs),
+    count=lambda wanted: len(wanted.pairs) * len(wanted.centres) * len(wanted.resamples),
     earlier=(("profiles/{}.zarr", GROUP),),
 )

@@ -17,13 +17,15 @@ from typing_extensions import TypedDict
 
 from spanmatch.errors import SpanmatchError
 from spanmatch.matching.comoments import CoMoments
-from spanmatch.matching.deviations import Deviations, blocks, deviations
+from spanmatch.matching.deviations import blocks, deviations
+from spanmatch.matching.joint_rows import JointRows
+from spanmatch.matching.row_moments import RowMoments
 from spanmatch.matching.side_by_side import products
 from storage.arrays import GroupReader
 from storage.packs import content_digest
 from storage.root import Artefact, DamagedArtefactError, DamagedArtefactsError, Root
 from tasks.stage import Form, Result, Stage
-from tasks.statistic import Reading, content_of
+from tasks.statistic import Moments, Reading, content_of
 from tasks.unit import Done, Unit
 from tasks.wanted import Checkpoint, Complete, LayerPair, Wanted, WantedLayer
 
@@ -74,16 +76,22 @@ class CoMomentsUnit(Unit):
     ----------
     tile
         Units of one tile are computed in one pass over the chunks.
+    start
+        Which image of the study is the first.
+    folds
+        An image's place among all of the study says in which of so many folds it is; 0 for none.
     """
 
     stage: ClassVar[str] = "comoments"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
 
     x: SegmentLayer
     y: SegmentLayer
     tile: str
     tile_label: str
     estimate: float
+    start: int = 0
+    folds: int = 0
 
     @property
     def group(self) -> str:
@@ -101,8 +109,9 @@ class CoMomentsUnit(Unit):
         return self.estimate
 
     def identity(self) -> dict[str, Any]:
-        """Return the content of both sides' activations."""
-        return {"x": self.x.content, "y": self.y.content}
+        """Return the content of both sides' activations, and which image is in which fold."""
+        folds = {"folds": [self.folds, self.start % self.folds]} if self.folds else {}
+        return {"x": self.x.content, "y": self.y.content, **folds}
 
 
 def plan(wanted: Wanted, done: Complete) -> dict[OwnName | CrossName, CoMomentsUnit]:
@@ -130,6 +139,8 @@ class _Tiles:
     sides: Mapping[Checkpoint, SegmentLayer]
     neurons: int
     samples: int
+    start: int
+    folds: int
 
     @classmethod
     def of(
@@ -140,11 +151,11 @@ class _Tiles:
             if (done := segments.get((layer.name, one, start))) is not None:
                 sides[one] = SegmentLayer(layer.name, done.artefact, done.record["content"])
         shown, samples = f"{layer.name} · images {start}-{stop - 1}", (stop - start) * layer.positions
-        return cls(shown, sides, layer.neurons, samples)
+        return cls(shown, sides, layer.neurons, samples, start, wanted.folds)
 
     @cached_property
     def _blocks(self) -> dict[Checkpoint, int]:
-        fitting = max(1, int((_TILE_BYTES / 8) ** 0.5) // self.neurons)
+        fitting = max(1, int((_TILE_BYTES / 8 / max(self.folds, 1)) ** 0.5) // self.neurons)
         count = max(1, -(-len(self.sides) // fitting))
         size = max(1, -(-len(self.sides) // count))
         return {one: place // size for place, one in enumerate(self.sides)}
@@ -163,6 +174,8 @@ class _Tiles:
             tile=f"{self.shown} · {tile}",
             tile_label=f"{self.shown} · part {tile}" if several else self.shown,
             estimate=seconds,
+            start=self.start,
+            folds=self.folds,
         )
 
 
@@ -185,45 +198,73 @@ def compute(root: Root, units: Sequence[CoMomentsUnit], reading: Reading) -> lis
         If two networks leave out different positions.
     """
     layers = list(dict.fromkeys(side for unit in units for side in (unit.x, unit.y)))
-    sums: dict[str, CoMoments] = {}
-    for samples in _read_ahead(root, layers):
-        chunk = dict(zip(layers, samples, strict=True))
-        counts = {layer: ~np.isnan(values[:, 0]) for layer, values in chunk.items()}
-        for unit in units:
-            _require_same_padding(unit, counts)
-        cut = {
-            layer: list(blocks(_without_padding(values, counts[layer]))) for layer, values in chunk.items()
-        }
-        for number in range(max(map(len, cut.values()))):
-            _add(sums, units, {layer: of[number] for layer, of in cut.items() if number < len(of)})
-    if not sums:
+    one = units[0]
+    folds = [_Sums(layers, units) for _ in range(max(one.folds, 1))]
+    for start, images in _read_ahead(root, layers):
+        for number, fold in enumerate(folds):
+            # the first image from here on that is in the fold
+            first = (number - one.start - start) % len(folds)
+            fold.add([_samples(values[first :: len(folds)]) for values in images])
+    if not any(fold.n_samples for fold in folds):
         raise SpanmatchError(
             f"`layers` must have positions that count, but {layers[0].layer!r} has none in any image; see to "
             "the `mask` of the data set's images, or leave that layer out"
         )
     results = []
     for unit in units:
-        content = content_of(sums[unit.key])
+        content = content_of([fold.moments(unit) for fold in folds])
         results.append(Result(unit, {"digest": content_digest(content)}, content))
     return results
 
 
-def _add(
-    sums: dict[str, CoMoments], units: Sequence[CoMomentsUnit], samples: Mapping[SegmentLayer, NDArray[Any]]
-) -> None:
-    """Add a block of samples of all layers to every unit: of deviations, one block is in memory."""
-    centred: dict[SegmentLayer, Deviations] = {layer: deviations(block) for layer, block in samples.items()}
-    numbers = {layer: number for number, layer in enumerate(centred)}
-    of_pair = {(numbers[unit.x], numbers[unit.y]): unit for unit in units if unit.x in numbers}
-    for pair, inner in products(list(centred.values()), of_pair):
-        unit = of_pair[pair]
-        if unit.key not in sums:
-            sums[unit.key] = CoMoments.zeros(*inner.shape)
-        sums[unit.key].update(centred[unit.x], centred[unit.y], inner)
+class _Sums:
+    """The sums of all units of a tile over the images of one fold."""
+
+    def __init__(self, layers: Sequence[SegmentLayer], units: Sequence[CoMomentsUnit]) -> None:
+        numbers = {layer: number for number, layer in enumerate(layers)}
+        self._layer = layers[0].layer
+        self._pair_of = {unit.key: (numbers[unit.x], numbers[unit.y]) for unit in units}
+        self._comoments: dict[tuple[int, int], CoMoments] = {}
+        self._rows: JointRows | None = None
+        self._neurons: list[int] = []
+        self.n_samples = 0
+
+    def add(self, layers: Sequence[NDArray[Any]]) -> None:
+        """Add samples of all layers, (n_samples, n) each, padding included."""
+        self._neurons = [samples.shape[1] for samples in layers]
+        counts = ~np.isnan(layers[0][:, 0])
+        for samples in layers[1:]:
+            _require_same_padding(self._layer, counts, ~np.isnan(samples[:, 0]))
+        for block in zip(*(blocks(_without_padding(each, counts)) for each in layers), strict=True):
+            self._add_block(block)
+
+    def _add_block(self, samples: Sequence[NDArray[Any]]) -> None:
+        """Add a block of samples of all layers: of deviations, one block is in memory."""
+        centred = [deviations(block) for block in samples]
+        for (i, j), inner in products(centred, set(self._pair_of.values())):
+            self._comoments.setdefault((i, j), CoMoments.zeros(*inner.shape))
+            self._comoments[i, j].update(centred[i], centred[j], inner)
+        if self._rows is None:
+            means = [np.stack((each.shift, each.remainder)) for each in centred]
+            self._rows = JointRows(means, self._pair_of.values())
+        self._rows.update(samples)
+        self.n_samples += len(samples[0])
+
+    def moments(self, unit: CoMomentsUnit) -> Moments:
+        """Return what was summed of a unit."""
+        pair = self._pair_of[unit.key]
+        if self._rows is None:
+            sizes = self._neurons[pair[0]], self._neurons[pair[1]]
+            return Moments(CoMoments.zeros(*sizes), RowMoments.zeros(*sizes))
+        comoments = self._comoments[pair]
+        return Moments(comoments, RowMoments.merged([(self._rows.finished()[pair], comoments)]))
 
 
-def _read_ahead(root: Root, layers: Sequence[SegmentLayer]) -> Iterator[list[NDArray[Any]]]:
-    """Yield the same images of all layers, (samples, neurons) each, reading ahead of their use."""
+def _read_ahead(root: Root, layers: Sequence[SegmentLayer]) -> Iterator[tuple[int, list[NDArray[Any]]]]:
+    """Yield the same images of all layers, (images, positions, neurons) each, and the number of the first.
+
+    Reads ahead of their use.
+    """
     readers = _opened(root, layers)
     shapes = {reader.shape(layer.layer)[:2] for reader, layer in zip(readers, layers, strict=True)}
     if len(shapes) > 1:
@@ -232,23 +273,23 @@ def _read_ahead(root: Root, layers: Sequence[SegmentLayer]) -> Iterator[list[NDA
             f"{' and '.join(map(str, sorted(shapes)))} of {layers[0].layer!r}; set `positions` to mean, or "
             "leave that layer out"
         )
-    ((images, positions),) = shapes
+    ((count, positions),) = shapes
     step = max(1, _READ_SAMPLES // positions)
 
     def read(start: int) -> list[NDArray[Any]]:
-        stop = min(start + step, images)
+        stop = min(start + step, count)
         return [
-            _samples(reader.read_rows(layer.layer, start, stop))
+            reader.read_rows(layer.layer, start, stop)
             for reader, layer in zip(readers, layers, strict=True)
         ]
 
     with ThreadPoolExecutor(1) as thread:
         coming = thread.submit(read, 0)
-        for start in range(step, images, step):
-            samples = coming.result()
+        for start in range(step, count, step):
+            images = coming.result()
             coming = thread.submit(read, start)
-            yield samples
-        yield coming.result()
+            yield start - step, images
+        yield (count - 1) // step * step, coming.result()
 
 
 def _opened(root: Root, layers: Sequence[SegmentLayer]) -> list[GroupReader]:
@@ -274,11 +315,10 @@ def _without_padding(values: NDArray[Any], counts: NDArray[np.bool_]) -> NDArray
     return values if counts.all() else values[counts]
 
 
-def _require_same_padding(unit: CoMomentsUnit, counts: Mapping[SegmentLayer, NDArray[np.bool_]]) -> None:
-    x, y = counts[unit.x], counts[unit.y]
+def _require_same_padding(layer: str, x: NDArray[np.bool_], y: NDArray[np.bool_]) -> None:
     if not np.array_equal(x, y):
         raise SpanmatchError(
-            f"`layers` must have the same padding in both networks, but {unit.x.layer!r} leaves out "
+            f"`layers` must have the same padding in both networks, but {layer!r} leaves out "
             f"{np.count_nonzero(~x)} positions in one and {np.count_nonzero(~y)}, or others, in the "
             "other; say which positions count with the `mask` of the data set's images"
         )

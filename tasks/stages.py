@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 
 from spanmatch.errors import InputValueError
 from storage.inventory import STAGING, Kind
-from tasks import matches, measures, networks, profiles, reduction, segments
+from tasks import matches, measures, networks, permuting, profiles, reduction, segments
 from tasks.stage import GROUP, Stage
 
 
@@ -34,6 +34,7 @@ STAGES = registered(
         networks.STAGE,
         segments.STAGE,
         reduction.STAGE,
+        permuting.STAGE,
         profiles.STAGE,
         matches.STAGE,
         measures.STAGE,

@@ -1,28 +1,60 @@
-"""The sufficient statistic of two layers, assembled from parts kept by network, pair and segment."""
+"""The sufficient statistic of two layers, assembled from parts kept by network, pair, segment and fold."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from itertools import chain
 from operator import add
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from spanmatch import GramMatrix
 from spanmatch.matching.comoments import CoMoments
+from spanmatch.matching.row_moments import RowMoments
 from storage.packs import Content, Packs
 from storage.root import Artefact, DamagedArtefactError, DamagedArtefactsError, Root
+from tasks.wanted import Resample
+
+
+class Moments(NamedTuple):
+    """Co-moments of two layers, or of one with itself, and row moments about the same means."""
+
+    comoments: CoMoments
+    rows: RowMoments
+
+
+class Sides(NamedTuple):
+    """The moments of a pair of layers over the same samples: of either with itself, and between both."""
+
+    x: Moments
+    y: Moments
+    xy: Moments
+
+    def gram(self) -> GramMatrix:
+        """Return the Gram matrix."""
+        return GramMatrix.from_comoments(*(side.comoments for side in self))
+
+    def rows(self) -> tuple[RowMoments, RowMoments, RowMoments]:
+        """Return the row moments."""
+        return self.x.rows, self.y.rows, self.xy.rows
 
 
 @dataclass(frozen=True)
 class Statistic:
-    """The parts of a pair of layers, one for each segment: its own of either side, and the cross part."""
+    """The parts of a pair of layers, one for each segment: its own of either side, and the cross part.
+
+    Attributes
+    ----------
+    folds
+        How many folds each part is kept by, 0 where it is kept whole.
+    """
 
     x: tuple[Artefact, ...]
     y: tuple[Artefact, ...]
     xy: tuple[Artefact, ...]
+    folds: int = 0
 
     def identity(self) -> dict[str, Any]:
         """Return the content of all parts, as JSON."""
@@ -35,7 +67,8 @@ class Reading:
     def __init__(self, root: Root) -> None:
         self.packs = Packs(root)
         self._statistic: Statistic | None = None
-        self._gram: GramMatrix | None = None
+        self._folds: tuple[Sides, ...] = ()
+        self._whole: Sides | None = None
 
     def gram(self, statistic: Statistic) -> GramMatrix:
         """Return the Gram matrix of a pair of layers, over all segments.
@@ -45,17 +78,71 @@ class Reading:
         DamagedArtefactsError
             If parts are not what was written.
         """
-        if self._gram is None or statistic != self._statistic:
+        return self.whole(statistic).gram()
+
+    def whole(self, statistic: Statistic) -> Sides:
+        """Return the moments over all segments and folds.
+
+        Raises
+        ------
+        DamagedArtefactsError
+            If parts are not what was written.
+        """
+        folds = self.folds(statistic)
+        if self._whole is None:
+            self._whole = merged(folds)
+        return self._whole
+
+    def resampled(self, statistic: Statistic, resample: Resample, permuted: Artefact | None) -> Sides:
+        """Return the moments of a part of the images, or of images that are permuted.
+
+        Raises
+        ------
+        DamagedArtefactError, DamagedArtefactsError
+            If parts are not what was written.
+        """
+        kind, number = resample
+        if kind == "null":
+            assert permuted is not None
+            whole = self.whole(statistic)
+            (cross,) = moments_of(self.packs.read(permuted))
+            return Sides(whole.x, whole.y, cross)
+        if kind == "whole":
+            return self.whole(statistic)
+        folds = self.folds(statistic)
+        return merged(folds[:number] if kind == "first" else (*folds[:number], *folds[number + 1 :]))
+
+    def folds(self, statistic: Statistic) -> tuple[Sides, ...]:
+        """Return the moments of each fold, over all segments; of all images where there are no folds.
+
+        Raises
+        ------
+        DamagedArtefactsError
+            If parts are not what was written.
+        """
+        if statistic != self._statistic:
             sides = statistic.x, statistic.y, statistic.xy
             try:
-                x, y, xy = map(self._sum, sides)
+                x, y, xy = map(self._by_fold, sides)
             except DamagedArtefactError as first:
                 raise DamagedArtefactsError([first, *self._damages(chain(*sides))]) from None
-            self._statistic, self._gram = statistic, GramMatrix.from_comoments(x, y, xy)
-        return self._gram
+            self._folds = tuple(map(Sides, x, y, xy))
+            self._statistic, self._whole = statistic, None
+        return self._folds
 
-    def _sum(self, parts: Sequence[Artefact]) -> CoMoments:
-        return reduce(add, (comoments_of(self.packs.read(part)) for part in parts))
+    def own(self, parts: Sequence[Artefact]) -> Moments:
+        """Return the moments of a layer with itself, over all segments and folds.
+
+        Raises
+        ------
+        DamagedArtefactError
+            If a part is not what was written.
+        """
+        return _added(self._by_fold(parts))
+
+    def _by_fold(self, parts: Sequence[Artefact]) -> list[Moments]:
+        by_segment = [moments_of(self.packs.read(part)) for part in parts]
+        return [_added(of_fold) for of_fold in zip(*by_segment, strict=True)]
 
     def _damages(self, parts: Iterable[Artefact]) -> Iterator[DamagedArtefactError]:
         for part in parts:
@@ -65,18 +152,40 @@ class Reading:
                 yield damage
 
 
-def content_of(comoments: CoMoments) -> Content:
-    """Return co-moments as arrays."""
-    counts = np.array([comoments.n_samples, comoments.roundings], dtype=np.int64)
-    return {
-        "products": comoments.products,
-        "mean_x": comoments.mean_x,
-        "mean_y": comoments.mean_y,
-        "counts": counts,
-    }
+def merged(parts: Sequence[Sides]) -> Sides:
+    """Return the moments of different samples together."""
+    return Sides(*(_added(of_side) for of_side in zip(*parts, strict=True)))
 
 
-def comoments_of(content: Mapping[str, NDArray[Any]]) -> CoMoments:
-    """Return the co-moments that `content_of` made arrays of."""
-    samples, roundings = content["counts"].tolist()
-    return CoMoments.from_parts(content["products"], content["mean_x"], content["mean_y"], samples, roundings)
+def _added(parts: Sequence[Moments]) -> Moments:
+    if len(parts) == 1:
+        return parts[0]
+    return Moments(reduce(add, (part.comoments for part in parts)), RowMoments.merged(parts))
+
+
+def content_of(folds: Sequence[Moments]) -> Content:
+    """Return the moments of each fold as arrays that are stacked by fold."""
+    arrays = [
+        {
+            "products": comoments.products,
+            "mean_x": comoments.mean_x,
+            "mean_y": comoments.mean_y,
+            "counts": np.array([comoments.n_samples, comoments.roundings], dtype=np.int64),
+            "row_sums": rows.sums,
+            "rows_x": rows.weighted_x,
+            "rows_y": rows.weighted_y,
+        }
+        for comoments, rows in folds
+    ]
+    return {name: np.stack([each[name] for each in arrays]) for name in arrays[0]}
+
+
+def moments_of(content: Mapping[str, NDArray[Any]]) -> list[Moments]:
+    """Return the moments that `content_of` made arrays of."""
+    found = []
+    for place, (samples, roundings) in enumerate(content["counts"].tolist()):
+        means = content["mean_x"][place], content["mean_y"][place]
+        comoments = CoMoments.from_parts(content["products"][place], *means, samples, roundings)
+        of_rows = (content[name][place] for name in ("row_sums", "rows_x", "rows_y"))
+        found.append(Moments(comoments, RowMoments.from_parts(*of_rows, *means, samples)))
+    return found

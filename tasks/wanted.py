@@ -6,6 +6,7 @@ from functools import cached_property
 from itertools import chain
 from typing import Any, Literal, NamedTuple
 
+from spanmatch.matching.centring import CENTRES, Centre
 from spanmatch.networks.datasource import DataSource
 from spanmatch.networks.precision import StoredDtype
 from spanmatch.networks.recipe import Recipe
@@ -41,6 +42,34 @@ class Comparison(NamedTuple):
         if self.x == self.y:
             return "itself"
         return self.x.moment if self.x.moment == self.y.moment else f"{self.x.moment} ~ {self.y.moment}"
+
+
+class Resample(NamedTuple):
+    """Of which images a profile is: all of them, or a part, or with those of one side permuted.
+
+    Attributes
+    ----------
+    kind
+        ``whole``; ``null``: permuted, `number` says by which permutation; ``without``: all folds but one;
+        ``first``: so many folds; ``held-out``: residuals of each fold by what the others fit.
+    """
+
+    kind: Literal["whole", "null", "without", "first", "held-out"]
+    number: int = 0
+
+    @property
+    def label(self) -> str:
+        """What task runs and messages add to the name of a pair."""
+        return {
+            "whole": "",
+            "null": f" · permutation {self.number}",
+            "without": f" · without fold {self.number}",
+            "first": f" · first {self.number} folds",
+            "held-out": " · held out",
+        }[self.kind]
+
+
+WHOLE = Resample("whole")
 
 
 class LayerPair(NamedTuple):
@@ -109,8 +138,10 @@ class Wanted:
         The images whose activations are compared.
     segments
         Ranges of them, (start, stop), that are stored as one.
-    device, dtype, positions, positions_seed
+    device, dtype, positions, positions_seed, centres, folds, permutations, level
         As in the study.
+    permutation_seed
+        The study's ``null.seed``.
     """
 
     networks: Mapping[str, WantedNetwork]
@@ -125,6 +156,24 @@ class Wanted:
     device: str
     epsilons: tuple[float, ...]
     measures: tuple[str, ...]
+    centres: tuple[Centre, ...] = CENTRES
+    folds: int = 0
+    permutations: int = 0
+    permutation_seed: int = 0
+    level: float = 0.05
+
+    @cached_property
+    def resamples(self) -> tuple[Resample, ...]:
+        """Of which images there is a profile of each pair."""
+        folds = self.folds
+        firsts = [count for count in map(_power_of_two, range(folds.bit_length())) if count < folds]
+        return (
+            WHOLE,
+            *(Resample("null", number) for number in range(self.permutations)),
+            *(Resample("without", fold) for fold in range(folds)),
+            *(Resample("first", count) for count in firsts),
+            *([Resample("held-out")] if folds else []),
+        )
 
     @cached_property
     def checkpoints(self) -> tuple[Checkpoint, ...]:
@@ -154,6 +203,10 @@ class Wanted:
     @cached_property
     def _neurons(self) -> dict[str, int]:
         return {layer.name: layer.neurons for layer in self.layers}
+
+
+def _power_of_two(exponent: int) -> int:
+    return 1 << exponent
 
 
 Complete = Mapping[str, Mapping[Any, Any]]

@@ -52,6 +52,11 @@ def wanted(study: Study, resolved: Resolved) -> Wanted:
         device=study.device,
         epsilons=tuple(study.epsilons),
         measures=tuple(study.measures),
+        centres=tuple(study.centre),
+        folds=study.folds,
+        permutations=study.null.permutations,
+        permutation_seed=study.null.seed,
+        level=study.null.level,
     )
 
 

@@ -10,7 +10,6 @@ from flows.study.model import Study
 from flows.study.resolve import check_names, remember, resolve
 from flows.study.resolved import Resolved
 from storage.root import Root
-from tasks.measures import require_given
 from tasks.wanted import Wanted
 
 _OLDER = (
@@ -47,11 +46,9 @@ def check_quickly(study: Study) -> Root:
     Raises
     ------
     ValueError
-        If it names what there is not, or a measure that no stage gives what it needs, or the root or the
-        scheduler does not answer.
+        If it names what there is not, or the root or the scheduler does not answer.
     """
     check_names(study)
-    require_given(study.measures)
     root = Root.at(study.root)
     root.check()
     if study.scheduler is not None:

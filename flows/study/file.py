@@ -10,7 +10,10 @@ from spanmatch.errors import InputTypeError, InputValueError
 
 
 class _Loader(yaml.SafeLoader):
-    """Refuses a key that is given twice, of which YAML's own loader takes the last without a word."""
+    """Refuses a key that is given twice, of which YAML's own loader takes the last without a word.
+
+    A key that is written `null` is the word, as `null: {permutations: 20}` means it.
+    """
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         first: dict[Any, int] = {}
@@ -23,7 +26,8 @@ class _Loader(yaml.SafeLoader):
                     f"the key {key.value!r} is given twice, in lines {first[key.value]} and {line}; keep one"
                 )
             first[key.value] = line
-        return super().construct_mapping(node, deep)
+        values = super().construct_mapping(node, deep)
+        return {"null" if key is None else key: value for key, value in values.items()}
 
 
 def read_study(path: Path) -> Study:

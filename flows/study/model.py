@@ -6,6 +6,7 @@ Nothing here loads torch: `flows.study.resolve` checks what needs it.
 import difflib
 import re
 from collections.abc import Sequence
+from itertools import chain
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import (
@@ -22,6 +23,7 @@ from flows.study.values import (
     FolderPreprocessing,
     LayerChoice,
     Number,
+    Permutations,
     Seed,
     Strict,
     Training,
@@ -31,10 +33,12 @@ from flows.study.values import (
 from spanmatch.errors import InputValueError
 from spanmatch.matching.checks import EPSILON_RANGE, check_epsilon
 from spanmatch.measures import MEASURES, measure_named
+from spanmatch.measures.maximum_match import MAXIMUM_MATCH
 from spanmatch.networks.catalogue import FOLDER_PREFIX
 from spanmatch.networks.datasource import DataSource, HeldOut
 from spanmatch.networks.precision import StoredDtype
 from spanmatch.networks.recipe import require_checkpoints
+from spanmatch.matching.centring import CENTRES, Centre
 
 Compared = Literal["networks", "checkpoints", "others"]
 _COMPARED: tuple[Compared, ...] = get_args(Compared)
@@ -110,11 +114,24 @@ class Study(Strict):
     epsilons: list[Epsilon] = Field(
         min_length=1, description=f"Tolerances ε of the matches, each {EPSILON_RANGE}."
     )
+    centre: list[Centre] = Field(
+        list(CENTRES),
+        min_length=1,
+        description="How activations are matched: raw, as they are; mean, each neuron less its mean.",
+    )
+    folds: Annotated[StrictInt, Field(ge=0)] = Field(
+        10,
+        description="Folds of the images, for standard errors, held-out values and growth; 0 for none.",
+    )
+    null: Permutations = Field(
+        default_factory=Permutations, description="What layers share by chance: from permuted images."
+    )
     measures: list[str] = Field(
-        ["all"],
+        ["default"],
         min_length=1,
         validate_default=True,
-        description="Measures of similarity beside the matches, by name; all: every one that there is.",
+        description="Measures of similarity beside the maximum match, by name; default: the usual ones; "
+        "all: every one that there is.",
     )
     root: str = Field(
         min_length=1,
@@ -139,7 +156,13 @@ class Study(Strict):
         refuse_repeats(checkpoints)
         return checkpoints
 
-    @field_validator("layers", "compare", mode="before")
+    @field_validator("centre")
+    @classmethod
+    def _different_centres(cls, centre: list[Centre]) -> list[Centre]:
+        refuse_repeats(centre)
+        return [one for one in CENTRES if one in centre]
+
+    @field_validator("layers", "compare", "centre", mode="before")
     @classmethod
     def _one_or_several(cls, values: object) -> object:
         return [values] if isinstance(values, str | dict) else values
@@ -193,23 +216,27 @@ class Study(Strict):
     @classmethod
     def _measures_known(cls, measures: object) -> object:
         names = [measures] if isinstance(measures, str) else measures
-        if names == ["all"]:
-            return list(MEASURES)
-        for name in names if isinstance(names, list) else []:
-            measure_named(name, "measures")
-        return names
-
-    @field_validator("measures")
-    @classmethod
-    def _different_measures(cls, measures: list[str]) -> list[str]:
-        refuse_repeats(measures)
-        return measures
+        if not isinstance(names, list):
+            return names
+        groups = {"all": list(MEASURES), "default": [one.name for one in MEASURES.values() if one.usual]}
+        for name in names:
+            if name not in groups:
+                measure_named(name, "measures")
+        refuse_repeats(names)
+        every = chain.from_iterable(groups.get(name, [name]) for name in names)
+        return list(dict.fromkeys([MAXIMUM_MATCH.name, *every]))
 
     @field_validator("epsilons")
     @classmethod
     def _epsilons_in_range(cls, epsilons: list[float]) -> list[float]:
         checked = (check_epsilon(epsilon, argument="epsilons") for epsilon in epsilons)
         return sorted({abs(epsilon) for epsilon in checked})  # without -0.0
+
+    @model_validator(mode="after")
+    def _folds_hold_images(self) -> "Study":
+        if self.images != "all":
+            require_folds(self.folds, self.images)
+        return self
 
     @model_validator(mode="after")
     def _something_to_compare(self) -> "Study":
@@ -276,6 +303,21 @@ class Study(Strict):
         return validated(values, source="the options")
 
 
+def require_folds(folds: int, images: int) -> None:
+    """See that so many folds are none, or at least two of at least one image.
+
+    Raises
+    ------
+    ValueError
+        If not.
+    """
+    if folds == 1 or folds > images:
+        raise InputValueError(
+            f"`folds` must be 0, for none, or from 2 to the number of images, {images}, got {folds}; 10 is "
+            "usual"
+        )
+
+
 def validated(values: dict[Any, Any], source: str) -> Study:
     """Make a study of values that came from `source`.
 
@@ -301,7 +343,11 @@ def _sentence(error: ErrorDetails) -> str:
             f"{error['input']!r}; choose another"
         )
     if error["type"] == "extra_forbidden":
-        models: dict[str, type[Strict]] = {"training": Training, "preprocessing": FolderPreprocessing}
+        models: dict[str, type[Strict]] = {
+            "training": Training,
+            "preprocessing": FolderPreprocessing,
+            "null": Permutations,
+        }
         known = list((models.get(place[0], Study) if len(place) > 1 else Study).model_fields)
         near = difflib.get_close_matches(place[-1], known, n=1)
         remedy = f"did you mean `{near[0]}`?" if near else f"known keys: {', '.join(known)}"

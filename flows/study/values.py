@@ -17,6 +17,7 @@ from spanmatch.errors import InputValueError
 from spanmatch.matching.checks import EPSILON_LIMIT, LEAST_EPSILON
 from spanmatch.networks.datasource import Framing
 from spanmatch.networks.recipe import Augmentation, Recipe, Schedule
+from spanmatch.statistics.significance import least_permutations
 
 _SMALLEST_DEVIATION = 1e-3  # a quarter of the step between two bytes
 
@@ -80,6 +81,28 @@ class Training(Strict):
         values = self.model_dump(exclude={"mixed_precision"})
         milestones = None if self.milestones is None else tuple(sorted(self.milestones))
         return Recipe(**{**values, "milestones": milestones, "augment": tuple(self.augment)})
+
+
+class Permutations(Strict):
+    """What a study asks of its null: how often images are permuted, at which level a value clears it."""
+
+    permutations: Annotated[StrictInt, Field(ge=0)] = Field(
+        20, description="How often one side's images are permuted, positions together; 0 for no null."
+    )
+    level: Annotated[Number, Field(gt=0, lt=1)] = Field(
+        0.05, description="A value clears its null when its p is at most this."
+    )
+    seed: Seed = Field(0, description="Seed that permutations are drawn from.")
+
+    @model_validator(mode="after")
+    def _resolvable(self) -> "Permutations":
+        least = least_permutations(self.level)
+        if 0 < self.permutations < least:
+            raise InputValueError(
+                f"`null.permutations` must be at least {least} for level {self.level:g} (of so many, one in "
+                f"{least + 1} is the least p), got {self.permutations}; ask for more, or 0 for no null"
+            )
+        return self
 
 
 class LayerChoice(Strict):
