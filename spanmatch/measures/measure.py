@@ -10,6 +10,7 @@ from typing import Literal, TypeAlias
 from spanmatch.errors import InputTypeError, InputValueError
 from spanmatch.matching.gram import GramMatrix
 from spanmatch.matching.profile import MatchProfile
+from spanmatch.matching.row_moments import RowMoments
 
 Need: TypeAlias = Literal["comoments", "profile", "row-norms"]
 
@@ -17,7 +18,7 @@ PASSES: Mapping[Need, str] = MappingProxyType(
     {
         "comoments": "a pass over the activations, for GramMatrix",
         "profile": "a search in the Gram matrix, match_profile(gram)",
-        "row-norms": "a further pass over the activations, for Σ|x|²|y|²",
+        "row-norms": "sums over samples of |x|²|y|², row_moments(x, y)",
     }
 )
 """What gives each need, in words."""
@@ -33,10 +34,14 @@ class Evidence:
         Uncentred inner products, and column sums.
     profile : MatchProfile, optional
         Critical epsilons of the same layers.
+    rows : tuple of RowMoments, optional
+        Of x with itself, of y with itself and between both, over the samples of `gram`, about their means: as
+        `row_moments` or `RowMoments.merged` gives them.
     """
 
     gram: GramMatrix
     profile: MatchProfile | None = None
+    rows: tuple[RowMoments, RowMoments, RowMoments] | None = None
 
     @property
     def gives(self) -> frozenset[Need]:
@@ -44,6 +49,8 @@ class Evidence:
         needs: set[Need] = {"comoments"}
         if self.profile is not None:
             needs.add("profile")
+        if self.rows is not None:
+            needs.add("row-norms")
         return frozenset(needs)
 
     @cached_property
