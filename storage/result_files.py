@@ -16,7 +16,11 @@ from storage.root import Root
 SIMILARITY = "similarity.csv"
 SIMPLE_MATCHES = "simple_matches.jsonl"
 CRITICAL_EPSILONS = "critical_epsilons.zarr"
+CENTRED_CRITICAL_EPSILONS = "critical_epsilons_mean.zarr"
 MEASURES = "measures.csv"
+GROWTH = "growth.csv"
+COVERS = "covers.csv"
+ESSENTIAL = "essential.jsonl"
 NETWORKS = "networks.json"
 TRAINING = "training.jsonl"
 LEDGER = "ledger.json"
@@ -64,25 +68,28 @@ def read_json(root: Root, name: str) -> Any:  # noqa: ANN401 - any JSON value
 
 
 def write_critical_epsilons(
-    root: Root, pairs: Sequence[str], layers: Mapping[str, tuple[NDArray[np.float64], NDArray[np.float64]]]
+    root: Root, name: str, pairs: Sequence[str], layers: Mapping[str, Mapping[str, NDArray[np.float64]]]
 ) -> None:
-    """Write critical epsilons as a Zarr group: for each layer the arrays ``x`` and ``y`` (pair, neuron).
+    """Write critical epsilons as a Zarr group: for each layer arrays (pair, neuron).
 
     Parameters
     ----------
     root
         Whose results they are.
+    name
+        Of the group.
     pairs
         Names of the compared pairs, kept as the group's attribute ``pairs``.
     layers
-        For each layer the critical epsilons of either side, (n_pairs, n_x) and (n_pairs, n_y).
+        For each layer its arrays by name, (n_pairs, n) each: the critical epsilons of either side, ``x`` and
+        ``y``, and what else is known of them, ``x_error`` or ``x_held_out``.
     """
-    with root.publish(CRITICAL_EPSILONS, replace=True) as folder:
+    with root.publish(name, replace=True) as folder:
         group = zarr.open_group(folder, mode="w-", zarr_format=3, attributes={"pairs": list(pairs)})
-        for layer, sides in layers.items():
-            for side, values in zip("xy", sides, strict=True):
+        for layer, arrays in layers.items():
+            for array, values in arrays.items():
                 group.create_array(
-                    f"{layer}/{side}",
+                    f"{layer}/{array}",
                     data=values,
                     fill_value=np.nan,  # no critical epsilon: a chunk that is missing shows
                     dimension_names=("pair", "neuron"),
@@ -90,9 +97,9 @@ def write_critical_epsilons(
 
 
 def read_critical_epsilons(
-    root: Root, layers: Sequence[str]
-) -> tuple[list[str], dict[str, tuple[NDArray[np.float64], NDArray[np.float64]]]]:
-    """Read the names of the pairs, and the named layers' critical epsilons of either side.
+    root: Root, name: str, layers: Sequence[str]
+) -> tuple[list[str], dict[str, dict[str, NDArray[np.float64]]]]:
+    """Read the names of the pairs, and the named layers' arrays by name.
 
     Raises
     ------
@@ -100,22 +107,22 @@ def read_critical_epsilons(
         If anything is missing or cannot be read.
     """
     try:
-        group = zarr.open_group(root.place.arrays(), path=CRITICAL_EPSILONS, mode="r", zarr_format=3)
+        group = zarr.open_group(root.place.arrays(), path=name, mode="r", zarr_format=3)
         pairs = [str(pair) for pair in cast("list[str]", group.attrs["pairs"])]
-        arrays = {layer: (_side(group, layer, "x"), _side(group, layer, "y")) for layer in layers}
+        arrays = {layer: _arrays(cast("zarr.Group", group[layer])) for layer in layers}
     except MemoryError:
         raise
     except Exception as error:  # zarr and its codecs raise whatever a wrong byte leads them to
         if trouble := root.place.trouble(error):
             raise trouble from None
-        raise unreadable(root, CRITICAL_EPSILONS, error) from error
-    if any(np.isnan(values).any() for sides in arrays.values() for values in sides):
-        raise unreadable(root, CRITICAL_EPSILONS, "a chunk is missing")
+        raise unreadable(root, name, error) from error
+    if any(np.isnan(values).any() for of_layer in arrays.values() for values in of_layer.values()):
+        raise unreadable(root, name, "a chunk is missing")
     return pairs, arrays
 
 
-def _side(group: zarr.Group, layer: str, side: str) -> NDArray[np.float64]:
-    return np.asarray(cast("zarr.Array", group[f"{layer}/{side}"])[:], dtype=np.float64)  # type: ignore[type-arg]
+def _arrays(group: zarr.Group) -> dict[str, NDArray[np.float64]]:
+    return {name: np.asarray(array[:], dtype=np.float64) for name, array in group.arrays()}
 
 
 def unreadable(root: Root, name: str, reason: object) -> InputValueError:

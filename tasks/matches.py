@@ -1,20 +1,21 @@
 """Stage *matches*: maximum match and simple matches of a pair of layers at one tolerance."""
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, cast
+from itertools import product
+from typing import Any, ClassVar, NamedTuple, cast
 
 from typing_extensions import TypedDict
 
-from spanmatch import OffsetWarning, TooFewSamplesWarning, offset_neurons, simple_matches
+from spanmatch import offset_neurons, simple_matches
+from spanmatch.matching.centring import Centre, centred_by
 from storage.packs import Packs, array_document, content_digest, document_array
 from storage.root import Artefact, Root
-from tasks.profiles import read_profile
+from tasks.profiles import ProfileName, no_warnings, read_profile
 from tasks.stage import Form, Result, Stage
 from tasks.statistic import Reading, Statistic
 from tasks.unit import Unit
-from tasks.wanted import Complete, LayerPair, Wanted
+from tasks.wanted import WHOLE, Complete, LayerPair, Wanted
 
 
 class MatchRecord(TypedDict):
@@ -32,10 +33,13 @@ class SimpleMatchDocument(TypedDict):
 
 
 class MatchDocument(TypedDict):
-    """What is stored: the maximum match with its similarity, and the simple matches."""
+    """What is stored: the maximum match with its similarity and certificate, and the simple matches."""
 
     epsilon: float
     similarity: float
+    low: float
+    high: float
+    uncertain: int
     x: list[int]
     y: list[int]
     neurons_x: int
@@ -50,13 +54,14 @@ class MatchDocument(TypedDict):
 
 @dataclass(frozen=True)
 class MatchUnit(Unit):
-    """The matches of a pair of layers at one ε."""
+    """The matches of a pair of layers, raw or less their means, at one ε."""
 
     stage: ClassVar[str] = "matches"
-    version: ClassVar[int] = 4
+    version: ClassVar[int] = 5
 
     statistic: Statistic
     profile: Artefact
+    centre: Centre
     epsilon: float
     neurons: int
 
@@ -66,23 +71,40 @@ class MatchUnit(Unit):
         return 1e-3 + 8e-7 * self.neurons**2 + 1.5e-9 * self.neurons**3
 
     def identity(self) -> dict[str, Any]:
-        """Return the content of the statistic and of the profile, and ε."""
-        return {**self.statistic.identity(), "profile": self.profile.digest, "epsilon": self.epsilon}
+        """Return the content of the statistic and of the profile, the centre, and ε."""
+        return {
+            **self.statistic.identity(),
+            "profile": self.profile.digest,
+            "centre": self.centre,
+            "epsilon": self.epsilon,
+        }
 
 
-def plan(wanted: Wanted, done: Complete) -> dict[tuple[LayerPair, float], MatchUnit]:
-    """Plan the matches of each profile at each ε, those of one pair after each other."""
-    return {
-        (pair, epsilon): MatchUnit(
-            label=f"{wanted.shown(pair)} · ε {epsilon:g}",
-            statistic=profile.unit.statistic,
-            profile=profile.artefact,
-            epsilon=epsilon,
-            neurons=profile.unit.neurons,
-        )
-        for pair, profile in done["profiles"].items()
-        for epsilon in wanted.epsilons
-    }
+class MatchName(NamedTuple):
+    """What matches stand for."""
+
+    pair: LayerPair
+    centre: Centre
+    epsilon: float
+
+
+def plan(wanted: Wanted, done: Complete) -> dict[MatchName, MatchUnit]:
+    """Plan the matches of each profile of all images at each ε, those of one pair after each other."""
+    units: dict[MatchName, MatchUnit] = {}
+    for pair, centre in product(wanted.pairs, wanted.centres):
+        if (profile := done["profiles"].get(ProfileName(pair, centre, WHOLE))) is None:
+            continue
+        less = " · less means" if centre == "mean" else ""
+        for epsilon in wanted.epsilons:
+            units[MatchName(pair, centre, epsilon)] = MatchUnit(
+                label=f"{wanted.shown(pair)}{less} · ε {epsilon:g}",
+                statistic=profile.unit.statistic,
+                profile=profile.artefact,
+                centre=centre,
+                epsilon=epsilon,
+                neurons=profile.unit.neurons,
+            )
+    return units
 
 
 def compute(root: Root, units: Sequence[MatchUnit], reading: Reading) -> list[Result]:  # noqa: ARG001
@@ -90,15 +112,17 @@ def compute(root: Root, units: Sequence[MatchUnit], reading: Reading) -> list[Re
     (unit,) = units
     profile = read_profile(reading.packs, unit.profile)
     maximum = profile.maximum_match(unit.epsilon)
-    gram = reading.gram(unit.statistic)
-    with warnings.catch_warnings():
-        for category in (TooFewSamplesWarning, OffsetWarning):
-            warnings.simplefilter("ignore", category)  # the run says so once for each layer
+    gram = centred_by(reading.gram(unit.statistic), unit.centre)
+    with no_warnings():
         found = simple_matches(gram, epsilon=unit.epsilon, profile=profile)
+    low, high = profile.similarity_interval(unit.epsilon)
     offset = offset_neurons(gram, epsilon=unit.epsilon)
     document: MatchDocument = {
         "epsilon": unit.epsilon,
         "similarity": profile.similarity(unit.epsilon),
+        "low": low,
+        "high": high,
+        "uncertain": profile.uncertain(unit.epsilon).size,
         "x": maximum.x.tolist(),
         "y": maximum.y.tolist(),
         "neurons_x": gram.n_x,
@@ -136,6 +160,6 @@ STAGE = Stage(
     form=Form.PACK,
     plan=plan,
     compute=compute,
-    count=lambda wanted: len(wanted.pairs) * len(wanted.epsilons),
+    count=lambda wanted: len(wanted.pairs) * len(wanted.centres) * len(wanted.epsilons),
     earlier=(("matches/{}.json", ""),),
 )

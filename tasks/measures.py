@@ -21,7 +21,6 @@ from tasks.statistic import Reading, Sides, Statistic
 from tasks.unit import Unit
 from tasks.wanted import WHOLE, Complete, LayerPair, Resample, Wanted
 
-
 HeldOut: TypeAlias = Callable[[Evidence, Evidence, float | None], float]
 
 
@@ -111,19 +110,19 @@ def plan(wanted: Wanted, done: Complete) -> dict[MeasureName, MeasureUnit]:
     numbers = range(wanted.permutations)
     for pair in wanted.pairs:
         statistic = statistic_of(wanted, done, pair)
-        permuted = [done["permuted"].get(PermutedName(pair, number)) for number in numbers]
-        if statistic is None or None in permuted:
+        names = [PermutedName(pair, number) for number in numbers]
+        if statistic is None or any(name not in done["permuted"] for name in names):
             continue
-        crosses = tuple(one.artefact for one in permuted)
+        crosses = tuple(done["permuted"][name].artefact for name in names)
         shown = wanted.shown(pair)
         for name in _names(wanted, pair, measures):
             measure = measure_named(name.measure)
             profiles: dict[Resample, Artefact] = {}
             if measure.depends_on_centre:
-                found = {one: done["profiles"].get(ProfileName(pair, name.centre, one)) for one in wanted.resamples}
-                if None in found.values():
+                of_pair = {one: ProfileName(pair, name.centre, one) for one in wanted.resamples}
+                if any(profile not in done["profiles"] for profile in of_pair.values()):
                     continue
-                profiles = {one: profile.artefact for one, profile in found.items()}
+                profiles = {one: done["profiles"][profile].artefact for one, profile in of_pair.items()}
             at = "" if name.parameter is None else f" · ε {name.parameter:g}"
             units[name] = MeasureUnit(
                 label=f"{measure.label} of {shown}{at}",

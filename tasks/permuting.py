@@ -22,6 +22,7 @@ from storage.arrays import GroupReader
 from storage.packs import content_digest
 from storage.root import Artefact, DamagedArtefactError, DamagedArtefactsError, Root
 from tasks.reduction import OwnName
+from tasks.segments import SegmentName
 from tasks.stage import Form, Result, Stage
 from tasks.statistic import Moments, Reading, content_of
 from tasks.unit import Unit
@@ -171,10 +172,11 @@ class _Tiles:
 
 def _stored(wanted: Wanted, done: Complete, layer: WantedLayer, one: Checkpoint) -> StoredLayer | None:
     starts = [start for start, _ in wanted.segments]
-    segments = [done["segments"].get((layer.name, one, start)) for start in starts]
-    own = [done["comoments"].get(OwnName(layer.name, one, start)) for start in starts]
-    if None in segments or None in own:
+    names = [(SegmentName(layer.name, one, start), OwnName(layer.name, one, start)) for start in starts]
+    if any(segment not in done["segments"] or own not in done["comoments"] for segment, own in names):
         return None
+    segments = [done["segments"][segment] for segment, _ in names]
+    own = [done["comoments"][own] for _, own in names]
     return StoredLayer(
         layer.name,
         one.label,

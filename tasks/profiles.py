@@ -12,11 +12,11 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from spanmatch.statistics.holding_out import held_out_profile
 from typing_extensions import TypedDict
 
 from spanmatch import MatchProfile, OffsetWarning, TooFewSamplesWarning, match_profile
 from spanmatch.matching.centring import Centre, centred_by
-from spanmatch.statistics.held_out import held_out_profile
 from storage.packs import Content, Packs, content_digest
 from storage.root import Artefact, Root
 from tasks.permuting import PermutedName
@@ -126,8 +126,8 @@ def statistic_of(wanted: Wanted, done: Complete, pair: LayerPair) -> Statistic |
     xy = [CrossName(pair, start) for start in starts]
     if any(name not in parts for name in (*x, *y, *xy)):
         return None
-    artefacts = (tuple(parts[name].artefact for name in names) for names in (x, y, xy))
-    return Statistic(*artefacts, folds=wanted.folds)
+    own_x, own_y, cross = (tuple(parts[name].artefact for name in names) for names in (x, y, xy))
+    return Statistic(own_x, own_y, cross, wanted.folds)
 
 
 def compute(root: Root, units: Sequence[ProfileUnit], reading: Reading) -> list[Result]:  # noqa: ARG001

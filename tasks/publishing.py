@@ -11,10 +11,20 @@ from prefect import task
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.cache_policies import NO_CACHE
 
-from spanmatch.reporting import Drawn, StudyResults, report_markdown, report_page, similarity_table
+from spanmatch.reporting import (
+    CriticalEpsilons,
+    Drawn,
+    StudyResults,
+    report_markdown,
+    report_page,
+    similarity_table,
+)
 from storage import result_files as files
 from storage.root import Root
 from tasks.retries import RETRIES
+
+CRITICAL_EPSILONS = {"raw": files.CRITICAL_EPSILONS, "mean": files.CENTRED_CRITICAL_EPSILONS}
+"""Files of critical epsilons by centre."""
 
 
 def pair_name(checkpoint_x: str, checkpoint_y: str) -> str:
@@ -47,12 +57,21 @@ def write_results(results: StudyResults, root: Root) -> None:
     """Write the tables, critical epsilons, networks and ledger, each whole."""
     files.write_table(root, files.SIMILARITY, [asdict(row) for row in results.similarity])
     files.write_table(root, files.MEASURES, [asdict(row) for row in results.measures])
+    for name, rows in ((files.GROWTH, results.growth), (files.COVERS, results.covers)):
+        if rows:
+            files.write_table(root, name, [asdict(row) for row in rows])
+        else:
+            root.place.remove(name)  # of an earlier run that asked for it
+    files.write_lines(root, files.ESSENTIAL, (asdict(row) for row in results.essential))
     files.write_lines(root, files.SIMPLE_MATCHES, (asdict(row) for row in results.simple_matches))
-    files.write_critical_epsilons(
-        root,
-        [pair_name(pair.checkpoint_x, pair.checkpoint_y) for pair in results.comparisons],
-        {layer: _critical_epsilons(results, layer) for layer in results.layers},
-    )
+    for centre, name in CRITICAL_EPSILONS.items():
+        of_centre = [entry for entry in results.critical_epsilons if entry.centre == centre]
+        if of_centre:
+            pairs = [pair_name(pair.checkpoint_x, pair.checkpoint_y) for pair in results.comparisons]
+            layers = {layer: _critical_epsilons(results, of_centre, layer) for layer in results.layers}
+            files.write_critical_epsilons(root, name, pairs, layers)
+        else:
+            root.place.remove(name)
     files.write_json(root, files.NETWORKS, [asdict(row) for row in results.networks])
     files.write_lines(root, files.TRAINING, (asdict(row) for row in results.training))
     files.write_json(root, files.LEDGER, results.ledger)
@@ -80,12 +99,18 @@ def _others_at_rest() -> Iterator[None]:
         gc.unfreeze()
 
 
-def _critical_epsilons(results: StudyResults, layer: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Stack a layer's critical epsilons by pair, in the order of the comparisons."""
+def _critical_epsilons(
+    results: StudyResults, of_centre: Sequence[CriticalEpsilons], layer: str
+) -> dict[str, NDArray[np.float64]]:
+    """Stack a layer's critical epsilons, and what is known of them, in the order of the comparisons."""
     of_layer = {
-        (entry.checkpoint_x, entry.checkpoint_y): entry
-        for entry in results.critical_epsilons
-        if entry.layer == layer
+        (entry.checkpoint_x, entry.checkpoint_y): entry for entry in of_centre if entry.layer == layer
     }
     entries = [of_layer[pair.checkpoint_x, pair.checkpoint_y] for pair in results.comparisons]
-    return np.stack([entry.x for entry in entries]), np.stack([entry.y for entry in entries])
+    found = {"x": [entry.x for entry in entries], "y": [entry.y for entry in entries]}
+    for what in ("error", "held_out"):
+        sides = [entry.errors if what == "error" else entry.held_out for entry in entries]
+        if None not in sides:
+            for place, side in enumerate("xy"):
+                found[f"{side}_{what}"] = [both[place] for both in sides if both]
+    return {name: np.stack(arrays) for name, arrays in found.items()}

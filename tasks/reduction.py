@@ -279,8 +279,7 @@ def _read_ahead(root: Root, layers: Sequence[SegmentLayer]) -> Iterator[tuple[in
     def read(start: int) -> list[NDArray[Any]]:
         stop = min(start + step, count)
         return [
-            reader.read_rows(layer.layer, start, stop)
-            for reader, layer in zip(readers, layers, strict=True)
+            reader.read_rows(layer.layer, start, stop) for reader, layer in zip(readers, layers, strict=True)
         ]
 
     with ThreadPoolExecutor(1) as thread:

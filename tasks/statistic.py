@@ -160,7 +160,10 @@ def merged(parts: Sequence[Sides]) -> Sides:
 def _added(parts: Sequence[Moments]) -> Moments:
     if len(parts) == 1:
         return parts[0]
-    return Moments(reduce(add, (part.comoments for part in parts)), RowMoments.merged(parts))
+    return Moments(
+        reduce(add, (part.comoments for part in parts)),
+        RowMoments.merged([(rows, comoments) for comoments, rows in parts]),
+    )
 
 
 def content_of(folds: Sequence[Moments]) -> Content:
@@ -186,6 +189,6 @@ def moments_of(content: Mapping[str, NDArray[Any]]) -> list[Moments]:
     for place, (samples, roundings) in enumerate(content["counts"].tolist()):
         means = content["mean_x"][place], content["mean_y"][place]
         comoments = CoMoments.from_parts(content["products"][place], *means, samples, roundings)
-        of_rows = (content[name][place] for name in ("row_sums", "rows_x", "rows_y"))
-        found.append(Moments(comoments, RowMoments.from_parts(*of_rows, *means, samples)))
+        sums, rows_x, rows_y = (content[name][place] for name in ("row_sums", "rows_x", "rows_y"))
+        found.append(Moments(comoments, RowMoments.from_parts(sums, rows_x, rows_y, *means, samples)))
     return found

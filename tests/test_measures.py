@@ -99,8 +99,8 @@ def test_what_the_evidence_does_not_give_is_named_with_the_pass_that_does():
     further = dataclasses.replace(MAXIMUM_MATCH, name="other", needs=frozenset({"comoments", "row-norms"}))
     with pytest.raises(
         ValueError,
-        match=r"^`evidence` must give row-norms for measure 'other', got comoments, profile; it needs a "
-        r"further pass over the activations, for Σ\|x\|²\|y\|²$",
+        match=r"^`evidence` must give row-norms for measure 'other', got comoments, profile; it needs "
+        r"sums over samples of \|x\|²\|y\|², row_moments\(x, y\)$",
     ):
         evaluate(further, Evidence(gram, match_profile(gram)), 0.3)
 
@@ -198,8 +198,8 @@ def test_a_measure_that_stages_cannot_give_is_refused_before_any_work(tmp_path, 
     study = Study(**STUDY, seeds=[0, 1], root=str(root), measures=["maximum-match", "other"])
     with pytest.raises(
         ValueError,
-        match=r"^`measures` must hold what the pipeline's stages give, got 'other', which needs a further "
-        r"pass over the activations, for Σ\|x\|²\|y\|²; leave it out, and choose of: maximum-match",
+        match=r"^`measures` must hold what the pipeline's stages give, got 'other', which needs sums "
+        r"over samples of \|x\|²\|y\|², row_moments\(x, y\); leave it out, and choose of: maximum-match",
     ):
         check_quickly(study)
     assert not root.exists()

@@ -3,35 +3,44 @@
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields, is_dataclass
+from itertools import product
 from typing import Any, TypeVar, cast, get_args
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import TypeAdapter, ValidationError
 
+from flows.run.measured import growth_rows, measure_rows
 from flows.run.plan import Finished
 from flows.run.prepared import Prepared
 from flows.run.row_rules import broken_rule, negative_count, place
 from flows.study.kept import read_kept
 from spanmatch import MatchProfile
 from spanmatch.errors import InputValueError
+from spanmatch.matching.centring import Centre
 from spanmatch.reporting import (
     ComparisonRow,
+    CoverRow,
     CriticalEpsilons,
     EpochRow,
+    EssentialRow,
+    GrowthRow,
     MeasureRow,
     NetworkRow,
     SimilarityRow,
     SimpleMatchRow,
     StudyResults,
 )
+from spanmatch.statistics import jackknife_error
 from storage import result_files as files
 from storage.packs import Packs
 from storage.root import Artefact, DamagedArtefactError, DamagedArtefactsError, Root
-from tasks.matches import MatchDocument, read_matches
+from tasks.matches import MatchDocument, MatchName, read_matches
 from tasks.measures import MeasureName
-from tasks.profiles import read_profile
-from tasks.publishing import pair_name
+from tasks.profiles import ProfileName, read_profile
+from tasks.publishing import CRITICAL_EPSILONS, pair_name
 from tasks.unit import Done
-from tasks.wanted import Checkpoint, Comparison, LayerPair
+from tasks.wanted import WHOLE, Checkpoint, Comparison, LayerPair, Resample
 
 Rows = TypeVar("Rows")
 Read = TypeVar("Read")
@@ -48,28 +57,64 @@ def collect(prepared: Prepared, finished: Finished, ledger: Mapping[str, Mapping
         If some are not what was written.
     """
     packs = Packs(prepared.root)
-    profiles: dict[LayerPair, MatchProfile] = _read_all(packs, read_profile, finished["profiles"])
-    matches: dict[tuple[LayerPair, float], MatchDocument] = _read_all(
-        packs, read_matches, finished["matches"]
+    profiles: dict[ProfileName, MatchProfile] = _read_all(
+        packs, read_profile, {name: done for name, done in finished["profiles"].items() if _is_read(name)}
     )
-    compared = dict.fromkeys(pair.compared for pair in profiles)
+    matches: dict[MatchName, MatchDocument] = _read_all(packs, read_matches, finished["matches"])
+    measures: dict[MeasureName, Done] = finished["measures"]
+    pairs = dict.fromkeys(name.pair for name in profiles)
+    compared = dict.fromkeys(pair.compared for pair in pairs)
+    wanted = prepared.wanted
     return StudyResults(
         study=prepared.study.name,
-        layers=tuple(dict.fromkeys(pair.layer_x for pair in profiles)),
+        layers=tuple(dict.fromkeys(pair.layer_x for pair in pairs)),
         comparisons=tuple(map(_comparison, compared)),
         networks=tuple(_network_rows(finished["networks"], {one for pair in compared for one in pair})),
         training=tuple(_epoch_rows(finished["networks"])),
-        similarity=tuple(_similarity_row(pair, document) for (pair, _), document in matches.items()),
+        similarity=tuple(_similarity_row(name, document) for name, document in matches.items()),
         simple_matches=tuple(
-            row for (pair, _), document in matches.items() for row in _simple_match_rows(pair, document)
+            row for name, document in matches.items() for row in _simple_match_rows(name, document)
         ),
         critical_epsilons=tuple(
-            CriticalEpsilons(pair.layer_x, *_labels(pair), profile.x, profile.y)
-            for pair, profile in profiles.items()
+            _critical_epsilons(pair, centre, profiles) for pair, centre in product(pairs, wanted.centres)
         ),
-        measures=tuple(_measure_row(name, done) for name, done in finished["measures"].items()),
+        measures=tuple(measure_rows(wanted, measures)),
+        growth=tuple(growth_rows(wanted, measures)),
         ledger=ledger,
         left_out=prepared.resolved.left_out,
+    )
+
+
+def _is_read(name: ProfileName) -> bool:
+    """Tell whether results show more of a profile than measures say."""
+    return name.resample.kind in ("whole", "without", "held-out")
+
+
+def _critical_epsilons(
+    pair: LayerPair, centre: Centre, profiles: Mapping[ProfileName, MatchProfile]
+) -> CriticalEpsilons:
+    whole = profiles[ProfileName(pair, centre, WHOLE)]
+    of_folds = [
+        profile
+        for (of, by, resample), profile in profiles.items()
+        if (of, by, resample.kind) == (pair, centre, "without")
+    ]
+    held_out = profiles.get(ProfileName(pair, centre, Resample("held-out")))
+    return CriticalEpsilons(
+        pair.layer_x,
+        *_labels(pair),
+        whole.x,
+        whole.y,
+        centre=centre,
+        errors=_errors(of_folds) if of_folds else None,
+        held_out=(held_out.x, held_out.y) if held_out else None,
+    )
+
+
+def _errors(of_folds: Sequence[MatchProfile]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    return (
+        jackknife_error(np.stack([profile.x for profile in of_folds])),
+        jackknife_error(np.stack([profile.y for profile in of_folds])),
     )
 
 
@@ -113,7 +158,7 @@ def read_results(root: Root, study: str) -> StudyResults:
     """
     _require_own(root, study)
     training = _rows(root, files.TRAINING, list[EpochRow], files.read_lines(root, files.TRAINING))
-    similarity = _rows(root, files.SIMILARITY, list[SimilarityRow], files.read_table(root, files.SIMILARITY))
+    similarity = _read_table(root, files.SIMILARITY, list[SimilarityRow])
     networks = _rows(root, files.NETWORKS, list[NetworkRow], files.read_json(root, files.NETWORKS))
     if not networks:
         raise files.unreadable(root, files.NETWORKS, "it must have a row for each network, got none")
@@ -128,8 +173,13 @@ def read_results(root: Root, study: str) -> StudyResults:
         training=tuple(training),
         similarity=tuple(similarity),
         simple_matches=tuple(_rows(root, files.SIMPLE_MATCHES, list[SimpleMatchRow], simple)),
-        critical_epsilons=tuple(_read_critical_epsilons(root, layers, pairs)),
-        measures=tuple(_read_measures(root)),
+        critical_epsilons=tuple(
+            _read_critical_epsilons(root, layers, pairs, {row.centre for row in similarity})
+        ),
+        measures=tuple(_read_table_if_there(root, files.MEASURES, list[MeasureRow])),
+        growth=tuple(_read_table_if_there(root, files.GROWTH, list[GrowthRow])),
+        covers=tuple(_read_table_if_there(root, files.COVERS, list[CoverRow])),
+        essential=tuple(_read_essential(root)),
         ledger=_read_ledger(root),
         left_out=_read_left_out(root),
     )
@@ -154,32 +204,67 @@ def _read_ledger(root: Root) -> dict[str, dict[str, int]]:
 
 
 def _read_critical_epsilons(
-    root: Root, layers: Sequence[str], pairs: Sequence[tuple[str, str]]
+    root: Root, layers: Sequence[str], pairs: Sequence[tuple[str, str]], centres: Collection[str]
 ) -> Iterator[CriticalEpsilons]:
-    names, arrays = files.read_critical_epsilons(root, layers)
     wanted = [pair_name(*pair) for pair in pairs]
-    if sorted(names) != sorted(wanted):
-        reason = f"its pairs must be those of {files.SIMILARITY}, {wanted}, got {names}"
-        raise files.unreadable(root, files.CRITICAL_EPSILONS, reason)
-    for name, pair in zip(wanted, pairs, strict=True):
-        place = names.index(name)
+    for centre, file in CRITICAL_EPSILONS.items():
+        if centre not in centres:
+            continue
+        names, arrays = files.read_critical_epsilons(root, file, layers)
+        if sorted(names) != sorted(wanted):
+            reason = f"its pairs must be those of {files.SIMILARITY}, {wanted}, got {names}"
+            raise files.unreadable(root, file, reason)
         for layer in layers:
-            x, y = arrays[layer]
-            if len(x) != len(names) or len(y) != len(names):
-                reason = (
-                    f"{layer!r} must have a row for each of {len(names)} pairs, got {len(x)} and {len(y)}"
+            for array, values in arrays[layer].items():
+                if len(values) != len(names):
+                    reason = (
+                        f"{layer!r} must have a row for each of {len(names)} pairs, got {len(values)} in "
+                        f"{array!r}"
+                    )
+                    raise files.unreadable(root, file, reason)
+            if missing := {"x", "y"} - arrays[layer].keys():
+                raise files.unreadable(root, file, f"{layer!r} must have {sorted(missing)}, got none")
+        for name, pair in zip(wanted, pairs, strict=True):
+            for layer in layers:
+                of_pair = {array: values[names.index(name)] for array, values in arrays[layer].items()}
+                yield CriticalEpsilons(
+                    layer,
+                    *pair,
+                    of_pair["x"],
+                    of_pair["y"],
+                    centre,
+                    errors=_both(of_pair, "error"),
+                    held_out=_both(of_pair, "held_out"),
                 )
-                raise files.unreadable(root, files.CRITICAL_EPSILONS, reason)
-            yield CriticalEpsilons(layer, *pair, x[place], y[place])
 
 
-def _read_measures(root: Root) -> list[MeasureRow]:
-    """Read the measures' values; versions that had none wrote no such file."""
-    if files.MEASURES not in root.place.names(""):
+def _both(
+    arrays: Mapping[str, NDArray[np.float64]], what: str
+) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
+    sides = [arrays.get(f"{side}_{what}") for side in "xy"]
+    return None if sides[0] is None or sides[1] is None else (sides[0], sides[1])
+
+
+def _read_table_if_there(root: Root, name: str, kind: type[Rows]) -> Rows:
+    """Read a table of values, where an empty cell is none; versions that had none wrote no such file."""
+    return _read_table(root, name, kind) if name in root.place.names("") else _rows(root, name, kind, [])
+
+
+def _read_table(root: Root, name: str, kind: type[Rows]) -> Rows:
+    table = files.read_table(root, name)
+    texts = {field.name for field in fields(get_args(kind)[0]) if field.type is str}
+    values = [
+        {column: value or (value if column in texts else None) for column, value in row.items()}
+        for row in table
+    ]
+    return _rows(root, name, kind, values)
+
+
+def _read_essential(root: Root) -> list[EssentialRow]:
+    if files.ESSENTIAL not in root.place.names(""):
         return []
-    table = files.read_table(root, files.MEASURES)
-    values = [{column: value or None for column, value in row.items()} for row in table]
-    return _rows(root, files.MEASURES, list[MeasureRow], values)
+    lines = files.read_lines(root, files.ESSENTIAL)
+    return _rows(root, files.ESSENTIAL, list[EssentialRow], lines)
 
 
 def _read_left_out(root: Root) -> dict[str, str]:
@@ -248,20 +333,8 @@ def _epoch_rows(networks: Mapping[str, Done]) -> Iterator[EpochRow]:
             )
 
 
-def _measure_row(name: MeasureName, done: Done) -> MeasureRow:
-    return MeasureRow(
-        layer_x=name.pair.layer_x,
-        layer_y=name.pair.layer_y,
-        checkpoint_x=name.pair.compared.x.label,
-        checkpoint_y=name.pair.compared.y.label,
-        measure=name.measure,
-        parameter=name.parameter,
-        value=done.record["value"],
-        samples=done.record["samples"],
-    )
-
-
-def _similarity_row(pair: LayerPair, document: MatchDocument) -> SimilarityRow:
+def _similarity_row(name: MatchName, document: MatchDocument) -> SimilarityRow:
+    pair = name.pair
     return SimilarityRow(
         layer=pair.layer_x,
         checkpoint_x=pair.compared.x.label,
@@ -277,10 +350,15 @@ def _similarity_row(pair: LayerPair, document: MatchDocument) -> SimilarityRow:
         samples=document["samples"],
         offset_x=document["offset_x"],
         offset_y=document["offset_y"],
+        centre=name.centre,
+        uncertain=document["uncertain"],
+        low=document["low"],
+        high=document["high"],
     )
 
 
-def _simple_match_rows(pair: LayerPair, document: MatchDocument) -> list[SimpleMatchRow]:
+def _simple_match_rows(name: MatchName, document: MatchDocument) -> list[SimpleMatchRow]:
+    pair = name.pair
     return [
         SimpleMatchRow(
             layer=pair.layer_x,
@@ -290,6 +368,7 @@ def _simple_match_rows(pair: LayerPair, document: MatchDocument) -> list[SimpleM
             neuron=(simple["neuron"][0], simple["neuron"][1]),
             x=tuple(simple["x"]),
             y=tuple(simple["y"]),
+            centre=name.centre,
         )
         for simple in document["simple_matches"]
     ]

@@ -31,6 +31,7 @@ from flows.study.values import (
     refuse_repeats,
 )
 from spanmatch.errors import InputValueError
+from spanmatch.matching.centring import CENTRES, Centre
 from spanmatch.matching.checks import EPSILON_RANGE, check_epsilon
 from spanmatch.measures import MEASURES, measure_named
 from spanmatch.measures.maximum_match import MAXIMUM_MATCH
@@ -38,7 +39,6 @@ from spanmatch.networks.catalogue import FOLDER_PREFIX
 from spanmatch.networks.datasource import DataSource, HeldOut
 from spanmatch.networks.precision import StoredDtype
 from spanmatch.networks.recipe import require_checkpoints
-from spanmatch.matching.centring import CENTRES, Centre
 
 Compared = Literal["networks", "checkpoints", "others"]
 _COMPARED: tuple[Compared, ...] = get_args(Compared)

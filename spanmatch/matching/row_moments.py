@@ -310,8 +310,8 @@ def _apart(one: FloatArray, other: FloatArray) -> FloatArray:
 
 def _mean_of_means(means: list[FloatArray], counts: list[int]) -> FloatArray:
     """Return the mean of all samples: the first part's, moved."""
-    step = sum(count * _apart(mean, means[0]) for mean, count in zip(means, counts, strict=True)) / sum(
-        counts
-    )
+    step: FloatArray = np.zeros(means[0].shape[1])
+    for mean, count in zip(means, counts, strict=True):
+        step += count / sum(counts) * _apart(mean, means[0])
     moved, lost = two_sum(means[0][0], step)
     return np.stack(two_sum(moved, lost + means[0][1]))

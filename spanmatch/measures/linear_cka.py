@@ -12,7 +12,7 @@ def alignment(evidence: Evidence, _: float | None) -> float:
 
     Costs O((n_x + n_y)²) flops.
     """
-    moments, n_x = evidence.centred.matrix, evidence.gram.n_x
+    moments, n_x = evidence.centred.matrix, evidence.centred.n_x
     xx, yy, xy = moments[:n_x, :n_x], moments[n_x:, n_x:], moments[:n_x, n_x:]
     # in units of the largest variance of either layer, so that no square overflows
     unit_x, unit_y = xx.max(), yy.max()
@@ -34,4 +34,5 @@ LINEAR_CKA = Measure(
     "a shift and one scale turn one layer into the other, and 0 where no neuron of one correlates with any "
     "of the other.",
     reference="Kornblith et al. 2019, arXiv 1905.00414",
+    usual=True,
 )

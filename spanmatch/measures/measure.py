@@ -10,6 +10,7 @@ from typing import Literal, TypeAlias
 from spanmatch.errors import InputTypeError, InputValueError
 from spanmatch.matching.gram import GramMatrix
 from spanmatch.matching.profile import MatchProfile
+from spanmatch.matching.row_moments import RowMoments
 
 Need: TypeAlias = Literal["comoments", "profile", "row-norms"]
 
@@ -17,7 +18,7 @@ PASSES: Mapping[Need, str] = MappingProxyType(
     {
         "comoments": "a pass over the activations, for GramMatrix",
         "profile": "a search in the Gram matrix, match_profile(gram)",
-        "row-norms": "a further pass over the activations, for Σ|x|²|y|²",
+        "row-norms": "sums over samples of |x|²|y|², row_moments(x, y)",
     }
 )
 """What gives each need, in words."""
@@ -29,26 +30,35 @@ class Evidence:
 
     Attributes
     ----------
-    gram : GramMatrix
+    gram : GramMatrix, optional
         Uncentred inner products, and column sums.
     profile : MatchProfile, optional
         Critical epsilons of the same layers.
+    rows : tuple of RowMoments, optional
+        Of x with itself, of y with itself and between both, over the samples of `gram`, about their means: as
+        `row_moments` or `RowMoments.merged` gives them.
     """
 
-    gram: GramMatrix
+    gram: GramMatrix | None = None
     profile: MatchProfile | None = None
+    rows: tuple[RowMoments, RowMoments, RowMoments] | None = None
 
     @property
     def gives(self) -> frozenset[Need]:
         """Needs that this meets."""
-        needs: set[Need] = {"comoments"}
+        needs: set[Need] = set()
+        if self.gram is not None:
+            needs.add("comoments")
         if self.profile is not None:
             needs.add("profile")
+        if self.rows is not None:
+            needs.add("row-norms")
         return frozenset(needs)
 
     @cached_property
     def centred(self) -> GramMatrix:
         """Inner products of the activations less each neuron's mean; a constant neuron is dead in it."""
+        assert self.gram is not None
         return self.gram.centred
 
 
@@ -121,3 +131,8 @@ def evaluate(measure: Measure, evidence: Evidence, parameter: float | None = Non
         )
     value = measure.function(evidence, parameter)
     return None if math.isnan(value) else float(value)
+
+
+def undefined_reason(measure: Measure, evidence: Evidence, parameter: float | None = None) -> str:  # noqa: ARG001
+    """Say why a measure is undefined."""
+    return "a layer does not vary"

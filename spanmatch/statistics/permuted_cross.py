@@ -105,7 +105,9 @@ class PermutedCross:
 
     def finished(self) -> list[tuple[CoMoments, RowMoments]]:
         """Return the cross part of each permutation."""
-        roundings = 4 + min(self._longest, ROWS_BY_THEMSELVES) + -(-self._longest // ROWS_BETWEEN) + self._blocks
+        roundings = (
+            4 + min(self._longest, ROWS_BY_THEMSELVES) + -(-self._longest // ROWS_BETWEEN) + self._blocks
+        )
         return [
             (
                 CoMoments(products, *self._means, n_samples=int(samples), roundings=roundings),
