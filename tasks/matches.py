@@ -112,7 +112,7 @@ def compute(root: Root, units: Sequence[MatchUnit], reading: Reading) -> list[Re
     (unit,) = units
     profile = read_profile(reading.packs, unit.profile)
     maximum = profile.maximum_match(unit.epsilon)
-    gram = centred_by(reading.gram(unit.statistic), unit.centre)
+    gram = centred_by(reading.whole(unit.statistic).gram, unit.centre)
     with no_warnings():
         found = simple_matches(gram, epsilon=unit.epsilon, profile=profile)
     low, high = profile.similarity_interval(unit.epsilon)

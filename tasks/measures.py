@@ -17,7 +17,7 @@ from storage.root import Artefact, Root
 from tasks.permuting import PermutedName
 from tasks.profiles import ProfileName, read_profile, statistic_of
 from tasks.stage import Form, Result, Stage
-from tasks.statistic import Reading, Sides, Statistic
+from tasks.statistic import Reading, Samples, Statistic
 from tasks.unit import Unit
 from tasks.wanted import WHOLE, Complete, LayerPair, Resample, Wanted
 
@@ -166,7 +166,7 @@ def compute(root: Root, units: Sequence[MeasureUnit], reading: Reading) -> list[
             values[unit.key][resample] = value
             if resample == WHOLE and value is None:
                 reasons[unit.key] = undefined_reason(measure, evidence, unit.parameter)
-    samples = reading.whole(units[0].statistic).xy.comoments.n_samples
+    samples = reading.whole(units[0].statistic).gram.n_samples
     held_out = _held_out(units, reading)
     return [
         _result(unit, values[unit.key], reasons[unit.key], samples, held_out.get(unit.key)) for unit in units
@@ -205,7 +205,7 @@ class _OfResample:
         if any(not unit.profiles for unit in units):
             one = next(unit for unit in units if not unit.profiles)
             permuted = one.permuted[resample.number] if resample.kind == "null" else None
-            self._moments = _evidence(reading.resampled(one.statistic, resample, permuted))
+            self._moments = _evidence(units, reading.resampled(one.statistic, resample, permuted))
 
     def evidence(self, unit: MeasureUnit) -> Evidence:
         """Return what the unit's measure takes."""
@@ -216,8 +216,9 @@ class _OfResample:
         return Evidence(profile=profile)
 
 
-def _evidence(sides: Sides) -> Evidence:
-    return Evidence(sides.gram(), rows=sides.rows())
+def _evidence(units: Iterable[MeasureUnit], samples: Samples) -> Evidence:
+    needs_rows = any("row-norms" in measure_named(unit.measure).needs for unit in units)
+    return Evidence(samples.gram, rows=samples.rows if needs_rows else None)
 
 
 def _held_out(units: Sequence[MeasureUnit], reading: Reading) -> dict[str, float | None]:
@@ -236,9 +237,9 @@ def _held_out(units: Sequence[MeasureUnit], reading: Reading) -> dict[str, float
             fitted.append((unit, measure.held_out))
     of_folds: dict[str, list[float]] = defaultdict(list)
     statistic = units[0].statistic
-    for number, fold in enumerate(reading.folds(statistic) if fitted else ()):
-        others = _evidence(reading.resampled(statistic, Resample("without", number), None))
-        this = _evidence(fold)
+    for number, fold in enumerate(reading.whole(statistic).parts if fitted else ()):
+        others = _evidence(units, reading.resampled(statistic, Resample("without", number)))
+        this = _evidence(units, Samples((fold,)))
         for unit, function in fitted:
             of_folds[unit.key].append(function(others, this, unit.parameter))
     for key, values in of_folds.items():

@@ -12,17 +12,18 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from spanmatch.statistics.holding_out import held_out_profile
 from typing_extensions import TypedDict
 
 from spanmatch import MatchProfile, OffsetWarning, TooFewSamplesWarning, match_profile
 from spanmatch.matching.centring import Centre, centred_by
+from spanmatch.matching.quick_profile import quick_profile
+from spanmatch.statistics.holding_out import held_out_profile
 from storage.packs import Content, Packs, content_digest
 from storage.root import Artefact, Root
 from tasks.permuting import PermutedName
 from tasks.reduction import CrossName, OwnName
 from tasks.stage import GROUP, Form, Result, Stage
-from tasks.statistic import Reading, Statistic
+from tasks.statistic import Reading, Samples, Statistic
 from tasks.unit import Unit
 from tasks.wanted import WHOLE, Complete, LayerPair, Resample, Wanted
 
@@ -137,14 +138,16 @@ def compute(root: Root, units: Sequence[ProfileUnit], reading: Reading) -> list[
 
 
 def _content(unit: ProfileUnit, reading: Reading) -> Content:
+    samples = reading.resampled(unit.statistic, unit.resample, unit.permuted)
     if unit.resample.kind == "held-out":
-        folds = [fold.gram() for fold in reading.folds(unit.statistic)]
+        folds = [Samples((part,)).gram for part in samples.parts]
         held_out = held_out_profile(folds, centre=unit.centre)
         return {"x": held_out.x, "y": held_out.y}
-    gram = reading.resampled(unit.statistic, unit.resample, unit.permuted).gram()
-    profile = match_profile(centred_by(gram, unit.centre))
-    names = (*_SIDES, *_BOUNDS) if unit.resample == WHOLE else _SIDES
-    return {name: getattr(profile, name) for name in names}
+    gram = centred_by(samples.gram, unit.centre)
+    if unit.resample == WHOLE:
+        profile = match_profile(gram)
+        return {name: getattr(profile, name) for name in (*_SIDES, *_BOUNDS)}
+    return dict(zip(_SIDES, quick_profile(gram), strict=True))
 
 
 def _result(unit: ProfileUnit, content: Content) -> Result:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import reduce
+from functools import cached_property, reduce
 from itertools import chain
 from operator import add
 from typing import Any, NamedTuple
@@ -32,13 +32,29 @@ class Sides(NamedTuple):
     y: Moments
     xy: Moments
 
-    def gram(self) -> GramMatrix:
-        """Return the Gram matrix."""
-        return GramMatrix.from_comoments(*(side.comoments for side in self))
 
+@dataclass(frozen=True)
+class Samples:
+    """The moments of a pair of layers, in parts of different samples that are added up when asked for."""
+
+    parts: tuple[Sides, ...]
+
+    @cached_property
+    def comoments(self) -> tuple[CoMoments, CoMoments, CoMoments]:
+        """Of either layer with itself, and between both."""
+        x, y, xy = ([side.comoments for side in of_side] for of_side in zip(*self.parts, strict=True))
+        return reduce(add, x), reduce(add, y), reduce(add, xy)
+
+    @cached_property
     def rows(self) -> tuple[RowMoments, RowMoments, RowMoments]:
-        """Return the row moments."""
-        return self.x.rows, self.y.rows, self.xy.rows
+        """The row moments of the same."""
+        x, y, xy = (_rows_of(of_side) for of_side in zip(*self.parts, strict=True))
+        return x, y, xy
+
+    @cached_property
+    def gram(self) -> GramMatrix:
+        """The Gram matrix."""
+        return GramMatrix.from_comoments(*self.comoments)
 
 
 @dataclass(frozen=True)
@@ -67,53 +83,10 @@ class Reading:
     def __init__(self, root: Root) -> None:
         self.packs = Packs(root)
         self._statistic: Statistic | None = None
-        self._folds: tuple[Sides, ...] = ()
-        self._whole: Sides | None = None
+        self._whole = Samples(())
 
-    def gram(self, statistic: Statistic) -> GramMatrix:
-        """Return the Gram matrix of a pair of layers, over all segments.
-
-        Raises
-        ------
-        DamagedArtefactsError
-            If parts are not what was written.
-        """
-        return self.whole(statistic).gram()
-
-    def whole(self, statistic: Statistic) -> Sides:
-        """Return the moments over all segments and folds.
-
-        Raises
-        ------
-        DamagedArtefactsError
-            If parts are not what was written.
-        """
-        folds = self.folds(statistic)
-        if self._whole is None:
-            self._whole = merged(folds)
-        return self._whole
-
-    def resampled(self, statistic: Statistic, resample: Resample, permuted: Artefact | None) -> Sides:
-        """Return the moments of a part of the images, or of images that are permuted.
-
-        Raises
-        ------
-        DamagedArtefactError, DamagedArtefactsError
-            If parts are not what was written.
-        """
-        kind, number = resample
-        if kind == "null":
-            assert permuted is not None
-            whole = self.whole(statistic)
-            (cross,) = moments_of(self.packs.read(permuted))
-            return Sides(whole.x, whole.y, cross)
-        if kind == "whole":
-            return self.whole(statistic)
-        folds = self.folds(statistic)
-        return merged(folds[:number] if kind == "first" else (*folds[:number], *folds[number + 1 :]))
-
-    def folds(self, statistic: Statistic) -> tuple[Sides, ...]:
-        """Return the moments of each fold, over all segments; of all images where there are no folds.
+    def whole(self, statistic: Statistic) -> Samples:
+        """Return the moments of a pair of layers over all segments, a part for each fold.
 
         Raises
         ------
@@ -126,9 +99,30 @@ class Reading:
                 x, y, xy = map(self._by_fold, sides)
             except DamagedArtefactError as first:
                 raise DamagedArtefactsError([first, *self._damages(chain(*sides))]) from None
-            self._folds = tuple(map(Sides, x, y, xy))
-            self._statistic, self._whole = statistic, None
-        return self._folds
+            self._statistic, self._whole = statistic, Samples(tuple(map(Sides, x, y, xy)))
+        return self._whole
+
+    def resampled(
+        self, statistic: Statistic, resample: Resample, permuted: Artefact | None = None
+    ) -> Samples:
+        """Return the moments of a part of the images, or of images that are permuted.
+
+        Raises
+        ------
+        DamagedArtefactError, DamagedArtefactsError
+            If parts are not what was written.
+        """
+        whole = self.whole(statistic)
+        kind, number = resample
+        if kind == "null":
+            assert permuted is not None
+            (cross,) = moments_of(self.packs.read(permuted))
+            return _with_cross(whole, cross)
+        if kind == "first":
+            return Samples(whole.parts[:number])
+        if kind == "without":
+            return Samples((*whole.parts[:number], *whole.parts[number + 1 :]))
+        return whole
 
     def own(self, parts: Sequence[Artefact]) -> Moments:
         """Return the moments of a layer with itself, over all segments and folds.
@@ -138,11 +132,17 @@ class Reading:
         DamagedArtefactError
             If a part is not what was written.
         """
-        return _added(self._by_fold(parts))
+        folds = self._by_fold(parts)
+        return Moments(reduce(add, (fold.comoments for fold in folds)), _rows_of(folds))
 
     def _by_fold(self, parts: Sequence[Artefact]) -> list[Moments]:
         by_segment = [moments_of(self.packs.read(part)) for part in parts]
-        return [_added(of_fold) for of_fold in zip(*by_segment, strict=True)]
+        if len(by_segment) == 1:
+            return by_segment[0]
+        return [
+            Moments(reduce(add, (part.comoments for part in parts)), _rows_of(parts))
+            for parts in zip(*by_segment, strict=True)
+        ]
 
     def _damages(self, parts: Iterable[Artefact]) -> Iterator[DamagedArtefactError]:
         for part in parts:
@@ -152,18 +152,16 @@ class Reading:
                 yield damage
 
 
-def merged(parts: Sequence[Sides]) -> Sides:
-    """Return the moments of different samples together."""
-    return Sides(*(_added(of_side) for of_side in zip(*parts, strict=True)))
-
-
-def _added(parts: Sequence[Moments]) -> Moments:
+def _rows_of(parts: Sequence[Moments]) -> RowMoments:
     if len(parts) == 1:
-        return parts[0]
-    return Moments(
-        reduce(add, (part.comoments for part in parts)),
-        RowMoments.merged([(rows, comoments) for comoments, rows in parts]),
-    )
+        return parts[0].rows
+    return RowMoments.merged([(part.rows, part.comoments) for part in parts])
+
+
+def _with_cross(whole: Samples, cross: Moments) -> Samples:
+    """Return the own parts of both layers with another cross part."""
+    x, y, _ = zip(whole.comoments, whole.rows, strict=True)
+    return Samples((Sides(Moments(*x), Moments(*y), cross),))
 
 
 def content_of(folds: Sequence[Moments]) -> Content:

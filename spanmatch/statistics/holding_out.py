@@ -4,13 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.linalg import cho_factor, cho_solve
 
 from spanmatch.matching.dead import is_live
 from spanmatch.matching.gram import GramMatrix
 from spanmatch.matching.inputs import FloatArray
-from spanmatch.matching.match import Indices
 from spanmatch.matching.profile import MatchProfile
 from spanmatch.statistics.resampling import Centre, checked_folds, whole, without
 

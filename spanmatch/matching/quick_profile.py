@@ -1,0 +1,143 @@
+"""Critical epsilons without a certificate, for the many profiles of resampled images.
+
+The peeling of `match_profile` with a ridge in place of a rank cut: simple steps, several times as fast.
+"""
+
+import numpy as np
+from scipy.linalg.blas import dgemm, dger
+from scipy.linalg.lapack import dpotrf, dpotri, dpotrs, dtrtrs
+
+from spanmatch.matching.gram import GramMatrix
+from spanmatch.matching.inputs import FloatArray
+from spanmatch.matching.match import Indices
+from spanmatch.matching.scaled import scale
+
+# As if each neuron had noise of its own, of 1e-5 of its length: keeps duplicates apart and moves no other
+# critical epsilon by more than rounding does.
+RIDGE = 1e-10
+# Squared residuals up to this are zero: what the ridge leaves of duplicates.
+_ZERO = 1e-8
+# Of the members of a span, when so many have left it is factorised afresh, without them.
+STALE_SHARE = 0.3
+# The inverse of a matrix with unit diagonal has 1 on its own at least: less is what rounding left.
+LEAST_PIVOT = 0.9
+
+
+def quick_profile(gram: GramMatrix) -> tuple[FloatArray, FloatArray]:
+    """Return every neuron's critical epsilon, as `match_profile` finds it, without bounds.
+
+    Parameters
+    ----------
+    gram : GramMatrix
+        Inner products of the activations of both layers.
+
+    Returns
+    -------
+    x, y : ndarray, (n_x,) and (n_y,)
+        Smallest epsilon at which the neuron belongs to the maximum match; infinity for dead neurons. Values
+        below 1e-4 are 0.
+
+    Raises
+    ------
+    ValueError
+        When `gram` has seen no sample.
+
+    Notes
+    -----
+    Costs O((n_x + n_y)³) flops. A span's residuals are those of ridge regression: they still grow as neurons
+    leave, which is all that peeling asks for.
+    """
+    scaled = scale(gram)
+    n_x = scaled.n_x
+    squared = np.ones(scaled.size)
+    span_x = _Span(scaled.gram, np.arange(n_x), np.arange(n_x, scaled.size), squared)
+    span_y = _Span(scaled.gram, np.arange(n_x, scaled.size), np.arange(n_x), squared)
+    found = np.empty(scaled.size)
+    level = 1.0
+    for _ in range(scaled.size):
+        farthest = int(squared.argmax())
+        if squared[farthest] < 0:
+            break
+        level = min(level, float(squared[farthest]))
+        leaving = np.flatnonzero(squared >= level)
+        found[leaving] = level
+        squared[leaving] = -np.inf
+        split = int(leaving.searchsorted(n_x))
+        span_x.remove(leaving[:split])
+        span_y.remove(leaving[split:])
+    critical = np.full(gram.n_x + gram.n_y, np.inf)
+    critical[scaled.neurons] = np.sqrt(np.where(found <= _ZERO, 0.0, found))
+    return critical[: gram.n_x], critical[gram.n_x :]
+
+
+class _Span:
+    """The span of one side's members, and how far from it those of the other side are.
+
+    Parameters
+    ----------
+    gram : ndarray, (n, n)
+        Unit-diagonal Gram matrix of both sides.
+    members, targets : ndarray of int
+        Labels of either side.
+    squared : ndarray, (n,)
+        Squared relative residuals by label, kept up to date for the targets.
+    """
+
+    def __init__(self, gram: FloatArray, members: Indices, targets: Indices, squared: FloatArray) -> None:
+        self._gram = gram
+        self._squared = squared
+        self._members, self._targets = members, targets
+        self._row_of = np.full(len(gram), -1)
+        self._fit()
+
+    def _fit(self) -> None:
+        """Factorise what is in play afresh."""
+        self._members = self._members[self._squared[self._members] >= 0]
+        self._targets = self._targets[self._squared[self._targets] >= 0]
+        self._left, count = 0, self._members.size
+        if not count:
+            self._squared[self._targets] = 1.0
+            return
+        self._row_of[self._members] = np.arange(count)
+        own = self._gram[np.ix_(self._members, self._members)]
+        own[np.diag_indices_from(own)] += RIDGE
+        cross = self._gram[np.ix_(self._members, self._targets)]
+        factor, failed = dpotrf(own, lower=1)
+        assert not failed, "a Gram matrix with a ridge is positive definite"
+        inverse, _ = dpotri(factor, lower=1)
+        inverse = np.tril(inverse)
+        inverse += np.tril(inverse, -1).T
+        # inverse of the members' Gram matrix, and the weights of the targets
+        weights, _ = dpotrs(factor, cross, lower=1)
+        self._tableau = np.concatenate((inverse, weights), axis=1)
+        self._squared[self._targets] = 1 - np.einsum("ij,ij->j", cross, weights)
+
+    def remove(self, labels: Indices) -> None:
+        """Take members out, of which the squared residuals say that they have left."""
+        if not labels.size:
+            return
+        self._left += labels.size
+        if self._left > STALE_SHARE * self._members.size:
+            self._fit()
+            return
+        tableau, count = self._tableau, self._members.size
+        rows = self._row_of[labels]
+        if rows.size == 1:
+            row = tableau[rows[0]].copy()
+            pivot = row[rows[0]]
+            if not pivot > LEAST_PIVOT:
+                self._fit()
+                return
+            dger(-1 / pivot, row, tableau[:, rows[0]].copy(), a=tableau.T, overwrite_a=1)
+            half = row[count:] / np.sqrt(pivot)
+            rise = half * half
+        else:
+            leaving = tableau[rows]
+            factor, failed = dpotrf(leaving[:, rows], lower=1)
+            if failed or not (factor.diagonal() ** 2 > LEAST_PIVOT).all():
+                self._fit()
+                return
+            halves = dtrtrs(factor, leaving, lower=1)[0]
+            dgemm(-1.0, halves.T, halves[:, :count].T, beta=1.0, c=tableau.T, trans_b=1, overwrite_c=1)
+            rise = np.einsum("ij,ij->j", halves[:, count:], halves[:, count:])
+        self._squared[self._targets] += rise
