@@ -35,6 +35,11 @@ LAYERS = [
     "classifier.relu2",
 ]
 EPSILONS = [0.15, 0.2, 0.25, 0.3, 0.5]
+USUAL = [measure for measure in MEASURES.values() if measure.usual]
+# of each pair: measures at each ε, and others, each for both centres where it depends on that
+AT_EPSILON = sum(1 + measure.depends_on_centre for measure in USUAL if measure.parameter)
+OTHERS = sum(1 + measure.depends_on_centre for measure in USUAL if not measure.parameter)
+RESAMPLES = 1 + 20 + 10 + 4 + 1  # all images, permutations, without a fold, first folds, held out
 
 
 @pytest.fixture(scope="module")
@@ -97,9 +102,10 @@ def test_a_run_from_scratch_computes_everything(digits_root: Path) -> None:
         "networks": {"computed": 3, "reused": 0},
         "segments": {"computed": 18, "reused": 0},
         "comoments": {"computed": 288, "reused": 0},
-        "profiles": {"computed": 48, "reused": 0},
-        "matches": {"computed": 240, "reused": 0},
-        "measures": {"computed": 240 + 48 * (len(MEASURES) - 1), "reused": 0},
+        "permuted": {"computed": 48 * 20, "reused": 0},
+        "profiles": {"computed": 48 * 2 * RESAMPLES, "reused": 0},
+        "matches": {"computed": 240 * 2, "reused": 0},
+        "measures": {"computed": 48 * (5 * AT_EPSILON + OTHERS), "reused": 0},
     }
 
 
@@ -128,15 +134,16 @@ def test_status_tells_what_is_done_and_what_a_run_would_compute(digits_root: Pat
         "networks": [3, 0],
         "segments": [18, 0],
         "comoments": [288, 0],
-        "profiles": [48, 0],
-        "matches": [240, 48],
-        "measures": [240 + 48 * (len(MEASURES) - 1), 48],
+        "permuted": [48 * 20, 0],
+        "profiles": [48 * 2 * RESAMPLES, 0],
+        "matches": [240 * 2, 48 * 2],
+        "measures": [48 * (5 * AT_EPSILON + OTHERS), 48 * AT_EPSILON],
     }
 
 
 def test_status_of_nothing_is_all_to_compute_and_writes_nothing(tmp_path: Path, env: Environment) -> None:
     printed = spanmatch("status", DIGITS, "--root", tmp_path / "root", env=env)
-    assert re.search(r"matches +│ +0 │ +240", printed)
+    assert re.search(r"matches +│ +0 │ +480", printed)
     assert not (tmp_path / "root").exists()
 
 

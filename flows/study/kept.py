@@ -129,8 +129,10 @@ def joined(study: Study) -> tuple[Study, Kept | None]:
         return study, None
     _require_same(study, kept.study, root)
     values = study.model_dump()
-    for name in ("seeds", "checkpoints", "layers", "compare", "measures", "epsilons"):
+    for name in ("seeds", "checkpoints", "layers", "compare", "centre", "measures", "epsilons"):
         values[name] = union(getattr(study, name), getattr(kept.study, name))
+    permutations = (study.null.permutations, kept.study.null.permutations)
+    values["null"] = {**values["null"], "permutations": max(permutations)}
     for name in ("weights", "others"):
         values[name] = {**getattr(kept.study, name), **values[name]}
     counts = (study.images, kept.study.images)
