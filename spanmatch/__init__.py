@@ -32,6 +32,30 @@ if TYPE_CHECKING:
         residual_bounds as residual_bounds,
         simple_matches as simple_matches,
     )
+    from spanmatch.statistics import (
+        Growth as Growth,
+        HeldOut as HeldOut,
+        HeldOutProfile as HeldOutProfile,
+        Jackknife as Jackknife,
+        Null as Null,
+        Test as Test,
+        calibrated as calibrated,
+        family_wise as family_wise,
+        fold_grams as fold_grams,
+        growth as growth,
+        held_out as held_out,
+        held_out_profile as held_out_profile,
+        jackknife as jackknife,
+        jackknife_bias as jackknife_bias,
+        jackknife_error as jackknife_error,
+        least_permutations as least_permutations,
+        null as null,
+        null_threshold as null_threshold,
+        p_value as p_value,
+        permutation as permutation,
+        permuted_comoments as permuted_comoments,
+        verdict as verdict,
+    )
     from spanmatch.version import __version__ as __version__
 else:
     __getattr__, __dir__, __all__ = lazy(
@@ -45,6 +69,12 @@ else:
                 "TooFewSamplesWarning decompose is_match match_profile maximum_match "
                 "minimal_match minimal_matches minimum_match offset_neurons relative_residuals "
                 "residual_bounds simple_matches"
+            ),
+            "spanmatch.statistics": (
+                "Growth HeldOut HeldOutProfile Jackknife Null Test calibrated family_wise "
+                "fold_grams growth held_out held_out_profile jackknife jackknife_bias "
+                "jackknife_error least_permutations null null_threshold p_value permutation "
+                "permuted_comoments verdict"
             ),
             "spanmatch.version": "__version__",
         },

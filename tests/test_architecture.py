@@ -24,8 +24,18 @@ RULES = {
         "spanmatch.measures",
         "spanmatch.networks",
         "spanmatch.reporting",
+        "spanmatch.statistics",
     },
     "spanmatch/measures": {
+        "torch",
+        "torchvision",
+        "sklearn",
+        "matplotlib",
+        "spanmatch.networks",
+        "spanmatch.reporting",
+        "spanmatch.statistics",
+    },
+    "spanmatch/statistics": {
         "torch",
         "torchvision",
         "sklearn",

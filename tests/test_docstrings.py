@@ -16,7 +16,7 @@ import flows
 import spanmatch
 import storage
 import tasks
-from spanmatch import command, errors, matching, measures, networks, reporting
+from spanmatch import command, errors, matching, measures, networks, reporting, statistics
 
 SETTINGS = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["tool"]
 NAMED = set(SETTINGS["numpydoc_validation"]["checks"])
@@ -53,7 +53,7 @@ def methods(name: str, value: object) -> list[str]:
 
 EXPORTED = {f"spanmatch.{name}": getattr(spanmatch, name) for name in spanmatch.__all__}
 METHODS = [method for name, value in EXPORTED.items() for method in methods(name, value)]
-PACKAGES = (command, matching, measures, networks, reporting, storage, tasks, flows)
+PACKAGES = (command, matching, measures, networks, reporting, statistics, storage, tasks, flows)
 INSIDE = [name for package in PACKAGES for module in modules(package) for name in public(module)]
 
 

@@ -53,9 +53,13 @@ class Deviations:
         """Bound of the rounding errors of the co-moments of this block, as `CoMoments.roundings`."""
         if self.n_samples == 1:
             return 0
-        rows = len(self.values)
-        summed = 3 + min(rows, ROWS_BY_THEMSELVES) + -(-rows // ROWS_BETWEEN)
-        return summed + (OF_GROUPS if rows > self.n_samples else 0)
+        summed = products_roundings(len(self.values))
+        return summed + (OF_GROUPS if len(self.values) > self.n_samples else 0)
+
+
+def products_roundings(rows: int) -> int:
+    """Bound the rounding errors of an inner product of so many deviations, as `CoMoments.roundings`."""
+    return 3 + min(rows, ROWS_BY_THEMSELVES) + -(-rows // ROWS_BETWEEN)
 
 
 def blocks(chunk: AnyArray) -> Iterator[AnyArray]:

@@ -226,6 +226,11 @@ class GramMatrix:
         return GramMatrix(x, y, xy, kept, self._centrings + other._centrings)
 
     @property
+    def comoments(self) -> tuple[CoMoments, CoMoments, CoMoments]:
+        """Co-moments of x, of y and between them, not copied, of all samples that `update` added."""
+        return self._parts
+
+    @property
     def n_samples(self) -> int:
         """Samples seen so far."""
         return self._parts[2].n_samples + (self._kept.n_samples if self._kept else 0)

@@ -1,11 +1,27 @@
 """Values over more and more folds of images: whether they have settled."""
 
-from collections.abc import Sequence
-from typing import Literal, TypeAlias
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
 from spanmatch.errors import InputValueError
+from spanmatch.matching.gram import GramMatrix
+from spanmatch.matching.profile import MatchProfile
+from spanmatch.measures import Measure
+from spanmatch.statistics.jackknifed import error_of
+from spanmatch.statistics.quantities import (
+    EPSILONS,
+    MATCH,
+    centre_of,
+    frame,
+    observe,
+    quantities,
+    row_of,
+    warned_once,
+)
+from spanmatch.statistics.resampling import Centre, checked_folds, first, whole, without
 
 Verdict: TypeAlias = Literal["settled", "still falling", "still rising", "undefined"]
 
@@ -60,3 +76,176 @@ def verdict(images: Sequence[int], values: Sequence[float | None], error: float 
     if abs(change) <= 2 * error:
         return "settled"
     return "still rising" if change > 0 else "still falling"
+
+
+ADVICE: dict[Verdict, str] = {
+    "settled": "settled",
+    "still falling": "still falling: use more images",
+    "still rising": "still rising: use more images",
+    "undefined": "undefined: nothing tells whether it has settled",
+}
+"""What a verdict is called in sentences."""
+
+
+@dataclass(frozen=True)
+class GrowthCurve:
+    """A value over more and more images.
+
+    Attributes
+    ----------
+    measure : str
+        Its name in the registry.
+    parameter : float or None
+        Epsilon, of a measure that has one.
+    centre : str
+        ``raw`` or ``mean``.
+    images : tuple of int
+        How many, ascending.
+    values : tuple of float or None
+        Over the first so many; None where it is undefined.
+    error : float or None
+        Standard error of the last value.
+    verdict : str
+        As the function `verdict`.
+    label : str
+        What sentences call it.
+    """
+
+    measure: str
+    parameter: float | None
+    centre: str
+    images: tuple[int, ...]
+    values: tuple[float | None, ...]
+    error: float | None
+    verdict: Verdict
+    label: str
+
+
+@dataclass(frozen=True, eq=False)
+class Growth:
+    """Values over more and more folds of images.
+
+    Attributes
+    ----------
+    images : tuple of int
+        In the first fold, in the first two, and so on.
+    profiles : tuple of MatchProfile
+        Over so many.
+    rows : tuple of GrowthCurve
+        The maximum match at every epsilon that was asked for, then each measure.
+    """
+
+    images: tuple[int, ...]
+    profiles: tuple[MatchProfile, ...]
+    rows: tuple[GrowthCurve, ...]
+
+    def row(self, measure: str, parameter: float | None = None) -> GrowthCurve:
+        """Return the row of a measure, at an epsilon if it has one.
+
+        Raises
+        ------
+        ValueError
+            When it was not asked for.
+        """
+        return row_of(self.rows, measure, parameter)
+
+    def to_frame(self) -> Any:  # noqa: ANN401 - a DataFrame
+        """Return the rows as a data frame; needs pandas."""
+        return frame(self.rows)
+
+    def sentence(self, measure: str = MATCH, parameter: float | None = None) -> str:
+        """Say from where to where a value went, and whether it has settled.
+
+        Raises
+        ------
+        ValueError
+            When it was not asked for.
+        """
+        row = self.row(measure, parameter)
+        known = [
+            f"{value:.3g} over {images}"
+            for images, value in zip(row.images, row.values, strict=True)
+            if value is not None
+        ]
+        went = " images, ".join(dict.fromkeys((known[0], known[-1]))) + " images" if known else "undefined"
+        return f"{row.label} ({row.centre}) is {went}: {ADVICE[row.verdict]}."
+
+
+def growth(
+    folds: Sequence[GramMatrix],
+    *,
+    measures: Sequence[str | Measure] = (),
+    epsilons: Collection[float] = EPSILONS,
+    centre: Centre = "raw",
+    images: Sequence[int] | None = None,
+) -> Growth:
+    """Find what every value is over the first fold of images, the first two, and so on.
+
+    Parameters
+    ----------
+    folds : sequence of GramMatrix
+        Of disjoint parts of the images, as `fold_grams` gives or as summed while samples stream by.
+    measures : sequence of str or Measure, optional
+        What else than the maximum match.
+    epsilons : collection of float, optional
+        Of the rows; the maximum match is there at every other one, too.
+    centre : {"raw", "mean"}
+        Whether activations are compared as they are, or less each neuron's mean over the samples in question.
+    images : sequence of int, optional
+        Number of images in each fold; that of its samples where it is left out.
+
+    Returns
+    -------
+    Growth
+        Profiles and values, and of each whether it has settled.
+
+    Raises
+    ------
+    TypeError, ValueError
+        When there are fewer than two folds, they are not of the same neurons, or one is empty; when a measure
+        or an epsilon is none, or `images` does not count those of each fold.
+
+    Warns
+    -----
+    TooFewSamplesWarning, OffsetWarning
+        As `match_profile`, once for all.
+
+    Notes
+    -----
+    Costs two profiles for each fold: the errors that `verdict` needs are those of `jackknife`.
+    """
+    folds, asked = checked_folds(folds), quantities(measures, epsilons)
+    counts = _so_far(folds, images)
+    with warned_once():
+        total = observe(whole(folds), centre, asked)
+        steps = [observe(first(folds, count), centre, asked) for count in range(1, len(folds))]
+        steps.append(total)
+        parts = [observe(without(folds, place), centre, asked) for place in range(len(folds))]
+    rows = []
+    for place, quantity in enumerate(asked):
+        values = tuple(step.values[place] for step in steps)
+        error = error_of(values[-1], [part.values[place] for part in parts])
+        rows.append(
+            GrowthCurve(
+                measure=quantity.measure.name,
+                parameter=quantity.parameter,
+                centre=centre_of(quantity, centre),
+                images=counts,
+                values=values,
+                error=error,
+                verdict=verdict(counts, values, error),
+                label=quantity.label,
+            )
+        )
+    return Growth(counts, tuple(step.profile for step in steps), tuple(rows))
+
+
+def _so_far(folds: Sequence[GramMatrix], images: Sequence[int] | None) -> tuple[int, ...]:
+    """Return how many images the first folds have together."""
+    of_each = [fold.n_samples for fold in folds] if images is None else list(images)
+    if len(of_each) != len(folds) or min(of_each) < 1:
+        raise InputValueError(
+            f"`images` must have a number of at least 1 for each of {len(folds)} folds, got {of_each}; count "
+            "the images of each"
+        )
+    return tuple(int(count) for count in np.cumsum(of_each))

@@ -1,10 +1,31 @@
 """Standard errors by the jackknife over folds of images."""
 
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any
+
 import numpy as np
 from numpy.typing import ArrayLike
 
 from spanmatch.errors import InputTypeError, InputValueError
+from spanmatch.matching.gram import GramMatrix
 from spanmatch.matching.inputs import FloatArray
+from spanmatch.matching.profile import MatchProfile
+from spanmatch.measures import Measure
+from spanmatch.statistics.quantities import (
+    EPSILONS,
+    MATCH,
+    Quantity,
+    centre_of,
+    curves_together,
+    frame,
+    observe,
+    quantities,
+    row_of,
+    undefined_in,
+    warned_once,
+)
+from spanmatch.statistics.resampling import Centre, checked_folds, whole, without
 
 
 def jackknife_error(without: ArrayLike) -> FloatArray:
@@ -18,8 +39,8 @@ def jackknife_error(without: ArrayLike) -> FloatArray:
     Returns
     -------
     ndarray, (...)
-        sqrt((F - 1) / F · Σ (v - mean)²) over F folds (Tukey 1958); infinity where a value is infinite, as
-        the critical epsilon of a neuron that is dead in some folds.
+        Of F folds, sqrt((F - 1) / F · Σ (v - mean)²) (Tukey 1958); infinity where a value is infinite, as the
+        critical epsilon of a neuron that is dead in some folds.
 
     Raises
     ------
@@ -66,6 +87,181 @@ def jackknife_bias(value: ArrayLike, without: ArrayLike) -> FloatArray:
     return bias
 
 
+@dataclass(frozen=True)
+class JackknifeRow:
+    """A value and its standard error.
+
+    Attributes
+    ----------
+    measure : str
+        Its name in the registry.
+    parameter : float or None
+        Epsilon, of a measure that has one.
+    centre : str
+        ``raw`` or ``mean``.
+    value : float or None
+        Of all folds; None where it is undefined.
+    error : float or None
+        Standard error; None where a value is undefined.
+    bias : float or None
+        What `jackknife_bias` tells; None likewise.
+    folds : int
+        How many.
+    reason : str
+        Why there is no value, or no error.
+    label : str
+        What sentences call it.
+    """
+
+    measure: str
+    parameter: float | None
+    centre: str
+    value: float | None
+    error: float | None
+    bias: float | None
+    folds: int
+    reason: str
+    label: str
+
+
+@dataclass(frozen=True, eq=False)
+class Jackknife:
+    """Values with their standard errors, of all folds of images.
+
+    Attributes
+    ----------
+    profile : MatchProfile
+        Of all folds.
+    without : tuple of MatchProfile
+        Of all folds but the first, but the second, and so on.
+    rows : tuple of JackknifeRow
+        The maximum match at every epsilon that was asked for, then each measure.
+    """
+
+    profile: MatchProfile
+    without: tuple[MatchProfile, ...]
+    rows: tuple[JackknifeRow, ...]
+
+    @property
+    def critical_errors(self) -> tuple[FloatArray, FloatArray]:
+        """Standard errors of critical epsilons, (n_x,) and (n_y,); infinite where one is, as of the dead."""
+        x, y = ([getattr(each, side) for each in self.without] for side in ("x", "y"))
+        return jackknife_error(x), jackknife_error(y)
+
+    def similarity_error(self, epsilon: float) -> float:
+        """Return the standard error of the similarity at any epsilon in [0, 1)."""
+        return float(jackknife_error([each.similarity(epsilon) for each in self.without]))
+
+    def curve(self) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Return the whole curve of similarity over epsilon with its error.
+
+        Returns
+        -------
+        epsilons, similarities : ndarray, (n_steps,)
+            As `MatchProfile.curve`, at each step of this profile's or of one that lacks a fold.
+        errors : ndarray, (n_steps,)
+            Standard errors of the similarities.
+        """
+        epsilons, at = curves_together([self.profile, *self.without])
+        return epsilons, at[0], jackknife_error(at[1:])
+
+    def row(self, measure: str, parameter: float | None = None) -> JackknifeRow:
+        """Return the row of a measure, at an epsilon if it has one.
+
+        Raises
+        ------
+        ValueError
+            When it was not asked for.
+        """
+        return row_of(self.rows, measure, parameter)
+
+    def to_frame(self) -> Any:  # noqa: ANN401 - a DataFrame
+        """Return the rows as a data frame; needs pandas."""
+        return frame(self.rows)
+
+    def sentence(self, measure: str = MATCH, parameter: float | None = None) -> str:
+        """Say the value of a measure with its error.
+
+        Raises
+        ------
+        ValueError
+            When it was not asked for.
+        """
+        row = self.row(measure, parameter)
+        if row.value is None:
+            return f"{row.label} ({row.centre}) is undefined: {row.reason}."
+        if row.error is None:
+            return f"{row.label} ({row.centre}) is {row.value:.3g}, of unknown error: {row.reason}."
+        return (
+            f"{row.label} ({row.centre}) is {row.value:.3f} ± {row.error:.3f} "
+            f"(standard error by the jackknife over {row.folds} folds)."
+        )
+
+
+def jackknife(
+    folds: Sequence[GramMatrix],
+    *,
+    measures: Sequence[str | Measure] = (),
+    epsilons: Collection[float] = EPSILONS,
+    centre: Centre = "raw",
+) -> Jackknife:
+    """Find the standard error of every value by leaving out one fold of images at a time.
+
+    Parameters
+    ----------
+    folds : sequence of GramMatrix
+        Of disjoint parts of the images, as `fold_grams` gives or as summed while samples stream by.
+    measures : sequence of str or Measure, optional
+        What else than the maximum match.
+    epsilons : collection of float, optional
+        Of the rows; the maximum match is there at every other one, too.
+    centre : {"raw", "mean"}
+        Whether activations are compared as they are, or less each neuron's mean over the samples in question.
+
+    Returns
+    -------
+    Jackknife
+        Profiles and values with their errors.
+
+    Raises
+    ------
+    TypeError, ValueError
+        When there are fewer than two folds, they are not of the same neurons, or one is empty; when a measure
+        or an epsilon is none.
+
+    Warns
+    -----
+    TooFewSamplesWarning, OffsetWarning
+        As `match_profile`, once for all.
+
+    Notes
+    -----
+    Costs one profile, and one for each fold.
+    """
+    folds, asked = checked_folds(folds), quantities(measures, epsilons)
+    with warned_once():
+        total = observe(whole(folds), centre, asked)
+        parts = [observe(without(folds, place), centre, asked) for place in range(len(folds))]
+    columns = zip(*(part.values for part in parts), strict=True)
+    rows = tuple(
+        _row(quantity, centre, value, column)
+        for quantity, value, column in zip(asked, total.values, columns, strict=True)
+    )
+    return Jackknife(total.profile, tuple(part.profile for part in parts), rows)
+
+
+def error_of(value: float | None, without: Sequence[float | None]) -> float | None:
+    """Return the standard error of a value, or None where it or one that lacks a fold is undefined."""
+    known = [each for each in without if each is not None]
+    return float(jackknife_error(known)) if value is not None and len(known) == len(without) else None
+
+
+def bias_of(value: float | None, without: Sequence[float | None]) -> float | None:
+    """Return the bias of a value, or None where it or one that lacks a fold is undefined."""
+    known = [each for each in without if each is not None]
+    return float(jackknife_bias(value, known)) if value is not None and len(known) == len(without) else None
+
+
 def _of_folds(without: ArrayLike) -> FloatArray:
     try:
         values = np.asarray(without, dtype=np.float64)
@@ -81,3 +277,19 @@ def _of_folds(without: ArrayLike) -> FloatArray:
     if np.isnan(values).any():
         raise InputValueError("`without` must hold numbers, got NaN; leave undefined values out")
     return values
+
+
+def _row(
+    quantity: Quantity, centre: Centre, value: float | None, without: Sequence[float | None]
+) -> JackknifeRow:
+    return JackknifeRow(
+        measure=quantity.measure.name,
+        parameter=quantity.parameter,
+        centre=centre_of(quantity, centre),
+        value=value,
+        error=error_of(value, without),
+        bias=bias_of(value, without),
+        folds=len(without),
+        reason="undefined" if value is None else undefined_in(without, "folds left out"),
+        label=quantity.label,
+    )

@@ -1,0 +1,167 @@
+"""Fits of all neurons to the other side's, each to all folds but one, kept up as neurons leave."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg import cho_factor, cho_solve
+
+from spanmatch.matching.dead import is_live
+from spanmatch.matching.gram import GramMatrix
+from spanmatch.matching.inputs import FloatArray
+from spanmatch.matching.match import Indices
+from spanmatch.statistics.resampling import Centre, centred, whole, without
+
+# Of squared lengths of 1: members that depend on each other share a weight, and no other residual moves.
+RIDGE = 1e-10
+# Share of the members that may leave before fits are computed afresh: updates of them cost less, and drift.
+STALE = 0.2
+
+
+class CrossFits:
+    """Neurons in play, and the squared relative residual of each onto the other side's, held out and not.
+
+    Neurons are numbered by labels: live ones only, x before y. There is one fit for each fold, to all the
+    others, tested on that fold; and the last one is fitted to all folds and tested on all.
+
+    Parameters
+    ----------
+    folds : sequence of GramMatrix
+        At least two, of the same neurons.
+    centre : {"raw", "mean"}
+        With "mean", a fit and its test have the means of the samples that were fitted: those of a fold that
+        is held out are not known in advance.
+
+    Attributes
+    ----------
+    neurons : ndarray of int, (n,)
+        Row of the joint matrix of each label.
+    alive : ndarray of bool, (n,)
+        Labels in play.
+
+    Notes
+    -----
+    In a fold's fit no member has a weight that has more of its squared length in that fold than in all the
+    others: these cannot teach what it is for, and a weight fitted to almost nothing is of any size.
+    """
+
+    def __init__(self, folds: Sequence[GramMatrix], centre: Centre) -> None:
+        total = centred(whole(folds), centre)
+        norms = total.norms
+        self.neurons = np.flatnonzero(is_live(norms))
+        self.n_x = int(np.searchsorted(self.neurons, total.n_x))
+        self.alive: NDArray[np.bool_] = np.ones(self.neurons.size, dtype=np.bool_)
+        inverse = 1 / norms[self.neurons]
+        self.fitted = np.empty((len(folds) + 1, self.alive.size, self.alive.size))
+        self.tested = np.empty_like(self.fitted)
+        places = np.ix_(self.neurons, self.neurons)
+        for fit, (train, test) in enumerate(_matrices(folds, centre, total)):
+            for kept, matrix in ((self.fitted, train), (self.tested, test)):
+                np.multiply(matrix[places], inverse, out=kept[fit])
+                kept[fit] *= inverse[:, None]
+        self.freedom = min(
+            centred(without(folds, place), centre).degrees_of_freedom for place in range(len(folds))
+        )
+        self.unlearned = np.diagonal(self.tested, axis1=1, axis2=2) > np.diagonal(
+            self.fitted, axis1=1, axis2=2
+        )
+        labels = np.arange(self.alive.size)
+        self._onto_x = _Fits(self, labels[: self.n_x], labels[self.n_x :])
+        self._onto_y = _Fits(self, labels[self.n_x :], labels[: self.n_x])
+
+    def squared(self) -> tuple[FloatArray, FloatArray, NDArray[np.bool_]]:
+        """Return squared residuals of all labels; those of labels that left mean nothing.
+
+        Returns
+        -------
+        held_out, in_sample : ndarray, (n,)
+            At least 0; held out, they may exceed 1.
+        saturated : ndarray of bool, (n,)
+            Whether there are as many members as dimensions in a fit, so that any neuron fits.
+        """
+        held_out, in_sample = np.ones((2, self.alive.size))
+        saturated = np.zeros(self.alive.size, dtype=np.bool_)
+        for fits in (self._onto_x, self._onto_y):
+            at = fits.targets
+            held_out[at] = fits.squared[:-1].sum(axis=0) / fits.lengths
+            in_sample[at] = fits.squared[-1]
+            saturated[at] = fits.count >= self.freedom
+        return np.maximum(held_out, 0), np.maximum(in_sample, 0), saturated
+
+    def remove(self, label: int) -> None:
+        """Take a neuron out of play, at O(n²) for each fold."""
+        self.alive[label] = False
+        (self._onto_x if label < self.n_x else self._onto_y).remove(label)
+
+
+class _Fits:
+    """Fits of one side's neurons, the targets, to the other side's, the members."""
+
+    def __init__(self, of: CrossFits, members: Indices, targets: Indices) -> None:
+        self._of, self.targets, self._members = of, targets, members
+        self._fit()
+
+    def remove(self, label: int) -> None:
+        """Take a member out: the weights of all others, and what is left, follow by a rank-one update."""
+        self.count -= 1
+        if self.count <= (1 - STALE) * self._members.size:
+            self._fit()
+            return
+        place = int(np.searchsorted(self._members, label))
+        column = self._inverse[:, :, place].copy()
+        step = self._weights[:, place] / column[:, place, None]
+        moved = (self._tested @ column[:, :, None])[:, :, 0]
+        slope = (moved[:, None] @ self._weights)[:, 0] - (column[:, None] @ self._tested_targets)[:, 0]
+        curvature = (column * moved).sum(axis=1)[:, None]
+        self.squared += step * (step * curvature - 2 * slope)
+        self._weights -= column[:, :, None] * step[:, None]
+        self._inverse -= column[:, :, None] * (column / column[:, place, None])[:, None]
+        self._weights[:, place] = 0
+        self._inverse[:, place] = self._inverse[:, :, place] = 0
+
+    def _fit(self) -> None:
+        """Fit afresh, and forget what left."""
+        of = self._of
+        members = self._members = self._members[of.alive[self._members]]
+        targets = self.targets = self.targets[of.alive[self.targets]]
+        self.count = members.size
+        self._tested = of.tested[:, members[:, None], members]
+        self._tested_targets = of.tested[:, members[:, None], targets]
+        lengths = of.tested[:, targets, targets]
+        self.lengths = lengths[:-1].sum(axis=0)
+        self._inverse = np.empty_like(self._tested)
+        self._weights = np.empty_like(self._tested_targets)
+        for fit in range(len(lengths)):
+            self._solve(fit, members, targets)
+        residual = self._tested @ self._weights
+        residual -= 2 * self._tested_targets
+        residual *= self._weights
+        self.squared = lengths + residual.sum(axis=1)
+
+    def _solve(self, fit: int, members: Indices, targets: Indices) -> None:
+        """Find the weights of one fit."""
+        own = self._of.fitted[fit][np.ix_(members, members)]
+        right = self._of.fitted[fit][np.ix_(members, targets)]
+        unlearned = self._of.unlearned[fit, members]
+        own[unlearned] = own[:, unlearned] = right[unlearned] = 0.0
+        own[np.diag_indices(members.size)] += RIDGE
+        if members.size:
+            factor = cho_factor(own, lower=True, check_finite=False)
+            self._inverse[fit] = cho_solve(factor, np.eye(members.size), check_finite=False)
+            self._weights[fit] = cho_solve(factor, right, check_finite=False)
+
+
+def _matrices(
+    folds: Sequence[GramMatrix], centre: Centre, total: GramMatrix
+) -> Iterator[tuple[FloatArray, FloatArray]]:
+    """Give for each fit the joint matrix of what is fitted and of what is tested."""
+    for place, fold in enumerate(folds):
+        others = without(folds, place)
+        if centre == "raw":
+            yield others.matrix, fold.matrix
+        else:
+            apart = fold.sums / fold.n_samples - others.sums / others.n_samples
+            of_means = fold.n_samples * np.multiply.outer(apart, apart)
+            yield others.centred.matrix, fold.centred.matrix + of_means
+    matrix = total.matrix
+    yield matrix, matrix
