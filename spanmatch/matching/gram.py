@@ -202,7 +202,7 @@ class GramMatrix:
                 own_x.update(of_x, of_x)
                 own_y.update(of_y, of_y)
                 both.update(of_x, of_y)
-                room = [of_x.values, of_y.values]
+                room = [of_x.filled, of_y.filled]
             # A sum of squares is finite only if all values are: seen here at no cost.
             if not np.isfinite(GramMatrix(own_x, own_y, both, self._kept)._squares()).all():
                 squares = self._squares()
