@@ -1,7 +1,9 @@
 """Blocks of samples less their means, of which products are summed."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 
 import numpy as np
@@ -25,6 +27,8 @@ ROWS_BY_THEMSELVES, ROWS_BETWEEN = 384, 256
 # Columns are filled up with zeros to a multiple of this: BLAS then sums no neuron otherwise than its neighbours,
 # wherever it stands. Of OpenBLAS's kernels for x86-64 each leaves edges of its own below.
 FILLED_TO = 8
+# Rows that marks are summed of at a time: a product of few rows is no faster than memory.
+MARKED_ROWS = 32
 # BLAS sums eight samples at a time faster than NumPy.
 EIGHT = np.ones((1, 8))
 # What means of groups add to `roundings`: docs/theory.md has the proof.
@@ -74,6 +78,24 @@ class Deviations:
         inner: FloatArray = self.filled.T @ other.filled
         return inner[: self.shift.size, : other.shift.size]
 
+    def marks(self, samples_before: int) -> FloatArray:
+        """Return what tells columns apart: the rows' sum with weights e^(ik), real and imaginary, (2, n).
+
+        Parameters
+        ----------
+        samples_before : int
+            Those of earlier blocks; k starts from twice as many, because a block has more rows than samples.
+            The last row is the mean.
+        """
+        weights = _turning(len(self.filled) + 1)
+        slabs, width = len(self.filled) // MARKED_ROWS, self.filled.shape[1]
+        cut = slabs * MARKED_ROWS
+        slab_weights = weights[:, :cut].reshape(2, slabs, MARKED_ROWS).transpose(1, 0, 2)
+        sums = np.matmul(slab_weights, self.filled[:cut].reshape(slabs, MARKED_ROWS, width)).sum(axis=0)
+        sums += weights[:, cut:-1] @ self.filled[cut:]
+        of_mean = np.multiply.outer(weights[:, -1], self.shift + self.remainder)
+        return turned(sums[:, : self.shift.size] + of_mean, samples_before)
+
 
 def blocks(chunk: AnyArray) -> Iterator[AnyArray]:
     """Cut a chunk, (n_samples, n), into blocks of `BLOCK_SAMPLES` samples, the last of what is left."""
@@ -119,6 +141,20 @@ def deviations(block: AnyArray, out: FloatArray | None = None) -> Deviations:
     counts[-1] = n_samples - (groups - 1) * GROUP_SAMPLES
     mean, rest = _centre_means(values[n_samples:], shift, remainder, counts)
     return Deviations(values, mean[:n], rest[:n], n_samples)
+
+
+@lru_cache(maxsize=8)
+def _turning(number: int) -> FloatArray:
+    """Return e^(ik) for k = 0, 1, …, real and imaginary, (2, number)."""
+    places = np.arange(number)
+    return np.stack((np.cos(places), np.sin(places)))
+
+
+def turned(marks: FloatArray, samples_before: int) -> FloatArray:
+    """Return marks, (2, n), as they would be with so many more samples before."""
+    real, imaginary = marks
+    cosine, sine = math.cos(2 * samples_before), math.sin(2 * samples_before)
+    return np.stack((cosine * real - sine * imaginary, sine * real + cosine * imaginary))
 
 
 def filled_width(neurons: int) -> int:

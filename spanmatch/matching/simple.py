@@ -158,7 +158,7 @@ def _cover(scaled: ScaledGram, epsilon: float) -> tuple[SimpleMatch, ...]:
         for member in rest.tolist():
             if member not in inside or rest.size < inside[member].size:
                 inside[member] = rest
-    return tuple(found.values())
+    return tuple(sorted(found.values(), key=lambda simple: simple.neuron))
 
 
 def _maximum_within(scaled: ScaledGram, labels: Indices, epsilon: float) -> Indices:
