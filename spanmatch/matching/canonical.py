@@ -1,4 +1,4 @@
-"""The order that the data give neurons, so that no search ever decides by the number a neuron happens to have."""
+"""The order that the data give neurons, so that no search decides by the number that a neuron has."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -80,7 +80,7 @@ def _split(classes: Indices, keys: FloatArray, tolerance: float) -> Indices:
 
 
 def _ranks_of_bits(cosines: FloatArray, marks: FloatArray | None, classes: Indices) -> FloatArray:
-    """Rank the members of classes of several by the bits of their cosines with all others, and their marks."""
+    """Rank members of classes of several by the bits of their cosines with all others, and their marks."""
     alone = np.bincount(classes)[classes] == 1
     settled = np.flatnonzero(alone)[np.argsort(classes[alone])]
     rows = cosines[:, settled] if marks is None else np.hstack((cosines[:, settled], marks.T))

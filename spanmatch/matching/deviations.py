@@ -24,8 +24,8 @@ ROUNDED = 2.0**-49
 # BLAS adds up at most so many products by themselves, and adds to its result after at least so many: what
 # OpenBLAS does on x86-64, 256 or 384 by processor.
 ROWS_BY_THEMSELVES, ROWS_BETWEEN = 384, 256
-# Columns are filled up with zeros to a multiple of this: BLAS then sums no neuron otherwise than its neighbours,
-# wherever it stands. Of OpenBLAS's kernels for x86-64 each leaves edges of its own below.
+# Columns are filled up with zeros to a multiple of this, so that BLAS sums every neuron alike, wherever it
+# stands: OpenBLAS's kernels for x86-64 treat what is left over below that in ways of their own.
 FILLED_TO = 8
 # Rows that marks are summed of at a time: a product of few rows is no faster than memory.
 MARKED_ROWS = 32

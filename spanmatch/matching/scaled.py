@@ -22,8 +22,8 @@ RESOLUTION = SMALLEST_EPSILON**2
 class ScaledGram:
     """Joint Gram matrix with unit diagonal of some live neurons of both sides.
 
-    Searches number these neurons 0, 1, …: these numbers are *labels*, x before y. On either side labels follow
-    `canonical_order`, which the data give: what searches decide by a label, they decide by the data.
+    Searches number these neurons 0, 1, …: these numbers are *labels*, x before y. On either side labels are
+    in `canonical_order`, which the data give: what searches decide by a label, they decide by the data.
 
     Attributes
     ----------
