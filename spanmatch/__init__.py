@@ -13,6 +13,7 @@ if TYPE_CHECKING:
         SpanmatchError as SpanmatchError,
     )
     from spanmatch.matching import (
+        EssentialGraph as EssentialGraph,
         GramMatrix as GramMatrix,
         Match as Match,
         MatchProfile as MatchProfile,
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
         SimpleMatch as SimpleMatch,
         TooFewSamplesWarning as TooFewSamplesWarning,
         decompose as decompose,
+        essential as essential,
         is_match as is_match,
         match_profile as match_profile,
         maximum_match as maximum_match,
@@ -65,8 +67,8 @@ else:
                 "InputIndexError InputTypeError InputValueError MissingExtraError SpanmatchError"
             ),
             "spanmatch.matching": (
-                "GramMatrix Match MatchProfile MinimalMatches OffsetWarning SimpleMatch "
-                "TooFewSamplesWarning decompose is_match match_profile maximum_match "
+                "EssentialGraph GramMatrix Match MatchProfile MinimalMatches OffsetWarning SimpleMatch "
+                "TooFewSamplesWarning decompose essential is_match match_profile maximum_match "
                 "minimal_match minimal_matches minimum_match offset_neurons relative_residuals "
                 "residual_bounds simple_matches"
             ),

@@ -188,7 +188,7 @@ def test_layouts_and_what_is_written_over_change_no_bit():
     for block, out in (
         (np.asfortranarray(x), None),
         (spaced[::2, ::2], None),
-        (x, longer.values),
+        (x, longer.filled),
         (x, x[:9]),
     ):
         found = deviations(block, out)

@@ -10,6 +10,10 @@ if TYPE_CHECKING:
         MinimalMatches as MinimalMatches,
         minimal_matches as minimal_matches,
     )
+    from spanmatch.matching.essential_graph import (
+        EssentialGraph as EssentialGraph,
+        essential as essential,
+    )
     from spanmatch.matching.gram import GramMatrix as GramMatrix
     from spanmatch.matching.match import Match as Match, SimpleMatch as SimpleMatch
     from spanmatch.matching.maximum import maximum_match as maximum_match
@@ -29,6 +33,7 @@ else:
         {
             "spanmatch.matching.checks": "TooFewSamplesWarning",
             "spanmatch.matching.enumeration": "MinimalMatches minimal_matches",
+            "spanmatch.matching.essential_graph": "EssentialGraph essential",
             "spanmatch.matching.gram": "GramMatrix",
             "spanmatch.matching.match": "Match SimpleMatch",
             "spanmatch.matching.maximum": "maximum_match",

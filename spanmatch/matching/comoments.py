@@ -124,7 +124,7 @@ class CoMoments:
         mean_y = mean_x if x is y else np.stack((y.shift, y.remainder))
         roundings = max(x.roundings, y.roundings)
         if products is None:
-            products = x.values.T @ y.values
+            products = x.products(y)
         elif self.n_samples == 0:  # it is kept, and may be a part of another
             products = products.copy()
         self._merge(CoMoments(products, mean_x, mean_y, x.n_samples, roundings))

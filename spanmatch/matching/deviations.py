@@ -1,7 +1,9 @@
 """Blocks of samples less their means, of which products are summed."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 
 import numpy as np
@@ -22,6 +24,11 @@ ROUNDED = 2.0**-49
 # BLAS adds up at most so many products by themselves, and adds to its result after at least so many: what
 # OpenBLAS does on x86-64, 256 or 384 by processor.
 ROWS_BY_THEMSELVES, ROWS_BETWEEN = 384, 256
+# Columns are filled up with zeros to a multiple of this, so that BLAS sums every neuron alike, wherever it
+# stands: OpenBLAS's kernels for x86-64 treat what is left over below that in ways of their own.
+FILLED_TO = 8
+# Rows that marks are summed of at a time: a product of few rows is no faster than memory.
+MARKED_ROWS = 32
 # BLAS sums eight samples at a time faster than NumPy.
 EIGHT = np.ones((1, 8))
 # What means of groups add to `roundings`: docs/theory.md has the proof.
@@ -34,27 +41,59 @@ class Deviations:
 
     Attributes
     ----------
-    values : ndarray, (n_rows, n)
+    filled : ndarray, (n_rows, n or up to seven more)
         Deviations from the mean of a group of samples; where there are several groups, then those of the
-        groups' means from the mean of the block, times the root of each group's size.
+        groups' means from the mean of the block, times the root of each group's size. Columns beyond the
+        neurons are zero.
     shift, remainder : ndarray, (n,)
         The mean, as a sum that is not carried out: so it has digits however large an offset is.
     n_samples : int
         Samples in the block.
     """
 
-    values: FloatArray
+    filled: FloatArray
     shift: FloatArray
     remainder: FloatArray
     n_samples: int
+
+    @property
+    def values(self) -> FloatArray:
+        """The neurons' own columns of `filled`, (n_rows, n), not copied."""
+        return self.filled[:, : self.shift.size]
 
     @property
     def roundings(self) -> int:
         """Bound of the rounding errors of the co-moments of this block, as `CoMoments.roundings`."""
         if self.n_samples == 1:
             return 0
-        summed = products_roundings(len(self.values))
-        return summed + (OF_GROUPS if len(self.values) > self.n_samples else 0)
+        summed = products_roundings(len(self.filled))
+        return summed + (OF_GROUPS if len(self.filled) > self.n_samples else 0)
+
+    def products(self, other: "Deviations") -> FloatArray:
+        """Return the inner products with another layer's on the same samples, (n, n_other), or with its own.
+
+        The bits of an inner product do not depend on where its two neurons stand among the others.
+        """
+        inner: FloatArray = self.filled.T @ other.filled
+        return inner[: self.shift.size, : other.shift.size]
+
+    def marks(self, samples_before: int) -> FloatArray:
+        """Return what tells columns apart: the rows' sum with weights e^(ik), real and imaginary, (2, n).
+
+        Parameters
+        ----------
+        samples_before : int
+            Those of earlier blocks; k starts from twice as many, because a block has more rows than samples.
+            The last row is the mean.
+        """
+        weights = _turning(len(self.filled) + 1)
+        slabs, width = len(self.filled) // MARKED_ROWS, self.filled.shape[1]
+        cut = slabs * MARKED_ROWS
+        slab_weights = weights[:, :cut].reshape(2, slabs, MARKED_ROWS).transpose(1, 0, 2)
+        sums = np.matmul(slab_weights, self.filled[:cut].reshape(slabs, MARKED_ROWS, width)).sum(axis=0)
+        sums += weights[:, cut:-1] @ self.filled[cut:]
+        of_mean = np.multiply.outer(weights[:, -1], self.shift + self.remainder)
+        return turned(sums[:, : self.shift.size] + of_mean, samples_before)
 
 
 def products_roundings(rows: int) -> int:
@@ -76,7 +115,7 @@ def deviations(block: AnyArray, out: FloatArray | None = None) -> Deviations:
     block : ndarray, (n_samples, n)
         Activations, at least one sample; any real dtype, cast to float64.
     out : ndarray, optional
-        `values` of a block of this layer that is no longer needed: written over where there is room.
+        `filled` of a block of this layer that is no longer needed: written over where there is room.
 
     Notes
     -----
@@ -84,25 +123,47 @@ def deviations(block: AnyArray, out: FloatArray | None = None) -> Deviations:
     as the mean.
     """
     n_samples, n = block.shape
+    width = filled_width(n)
     groups = -(-n_samples // GROUP_SAMPLES)
     n_rows = n_samples + (groups if groups > 1 else 0)
-    values = np.empty((n_rows, n)) if out is None or len(out) < n_rows else out[:n_rows]
-    shift, remainder = np.empty((2, groups, n))
-    per_slab = max(1, SLAB_BYTES // (8 * GROUP_SAMPLES * n))
+    room = out is not None and len(out) >= n_rows and out.shape[1] == width
+    values = out[:n_rows] if out is not None and room else np.empty((n_rows, width))
+    values[:, n:] = 0
+    shift, remainder = np.empty((2, groups, width))
+    per_slab = max(1, SLAB_BYTES // (8 * GROUP_SAMPLES * width))
     full = n_samples // GROUP_SAMPLES
     cuts = [*range(0, full, per_slab), full, groups]
     for first, end in pairwise(cuts):
         if first == end:
             continue
         rows = slice(first * GROUP_SAMPLES, min(end * GROUP_SAMPLES, n_samples))
-        values[rows] = block[rows]
-        shift[first:end], remainder[first:end] = _centre(values[rows].reshape(end - first, -1, n))
+        values[rows, :n] = block[rows]
+        shift[first:end], remainder[first:end] = _centre(values[rows].reshape(end - first, -1, width))
     if groups == 1:
-        return Deviations(values, shift[0], remainder[0], n_samples)
+        return Deviations(values, shift[0, :n], remainder[0, :n], n_samples)
     counts = np.full((groups, 1), float(GROUP_SAMPLES))
     counts[-1] = n_samples - (groups - 1) * GROUP_SAMPLES
-    mean = _centre_means(values[n_samples:], shift, remainder, counts)
-    return Deviations(values, *mean, n_samples)
+    mean, rest = _centre_means(values[n_samples:], shift, remainder, counts)
+    return Deviations(values, mean[:n], rest[:n], n_samples)
+
+
+@lru_cache(maxsize=8)
+def _turning(number: int) -> FloatArray:
+    """Return e^(ik) for k = 0, 1, …, real and imaginary, (2, number)."""
+    places = np.arange(number)
+    return np.stack((np.cos(places), np.sin(places)))
+
+
+def turned(marks: FloatArray, samples_before: int) -> FloatArray:
+    """Return marks, (2, n), as they would be with so many more samples before."""
+    real, imaginary = marks
+    cosine, sine = math.cos(2 * samples_before), math.sin(2 * samples_before)
+    return np.stack((cosine * real - sine * imaginary, sine * real + cosine * imaginary))
+
+
+def filled_width(neurons: int) -> int:
+    """Return how many columns so many neurons are filled up to."""
+    return -(-neurons // FILLED_TO) * FILLED_TO
 
 
 def _centre(groups: FloatArray) -> tuple[FloatArray, FloatArray]:

@@ -13,7 +13,7 @@ from spanmatch.errors import InputValueError
 from spanmatch.matching.certificate import EPS
 from spanmatch.matching.comoments import CoMoments, merged_roundings
 from spanmatch.matching.dead import is_live
-from spanmatch.matching.deviations import blocks, deviations
+from spanmatch.matching.deviations import blocks, deviations, turned
 from spanmatch.matching.inputs import FloatArray, paired_activations, refuse_values
 from spanmatch.matching.kept_products import KeptProducts, checked_parts
 from spanmatch.matching.match import Indices, Match
@@ -40,10 +40,12 @@ class GramMatrix:
         xy: CoMoments,
         kept: KeptProducts | None = None,
         centrings: int = 0,
+        marks: FloatArray | None = None,
     ) -> None:
         self._parts = x, y, xy
         self._kept = kept
         self._centrings = centrings
+        self._marks = marks
         self.n_x, self.n_y = xy.n_x, xy.n_y
 
     @classmethod
@@ -66,7 +68,8 @@ class GramMatrix:
                     f"`{name}` must be at least 1, got {count}; a side without neurons matches nothing"
                 )
         n_x, n_y = operator.index(n_x), operator.index(n_y)
-        return cls(CoMoments.zeros(n_x, n_x), CoMoments.zeros(n_y, n_y), CoMoments.zeros(n_x, n_y))
+        x, y, xy = CoMoments.zeros(n_x, n_x), CoMoments.zeros(n_y, n_y), CoMoments.zeros(n_x, n_y)
+        return cls(x, y, xy, marks=np.zeros((2, n_x + n_y)))
 
     @classmethod
     def from_activations(cls, x: ArrayLike, y: ArrayLike) -> "GramMatrix":
@@ -117,7 +120,7 @@ class GramMatrix:
         n_x = whole_number("n_x", n_x, "pass the count kept with the matrix")
         kept = checked_parts(matrix, sums, n_samples, n_x, roundings)
         gram = cls.zeros(n_x, kept.sums.size - n_x)
-        gram._kept = kept
+        gram._kept, gram._marks = kept, None
         return gram
 
     @classmethod
@@ -194,21 +197,24 @@ class GramMatrix:
                 "columns are neurons, and both networks must see the same samples in the same order"
             )
         own_x, own_y, both = (part.copy() for part in self._parts)
+        marks = self._marks
         with np.errstate(all="ignore"):
             room: list[FloatArray | None] = [None, None]
             for x_block, y_block in zip(blocks(x), blocks(y), strict=True):
                 of_x = deviations(x_block, room[0])
                 of_y = deviations(y_block, room[1])
+                if marks is not None:
+                    marks = marks + np.hstack((of_x.marks(both.n_samples), of_y.marks(both.n_samples)))
                 own_x.update(of_x, of_x)
                 own_y.update(of_y, of_y)
                 both.update(of_x, of_y)
-                room = [of_x.values, of_y.values]
+                room = [of_x.filled, of_y.filled]
             # A sum of squares is finite only if all values are: seen here at no cost.
             if not np.isfinite(GramMatrix(own_x, own_y, both, self._kept)._squares()).all():
                 squares = self._squares()
                 refuse_values("x", x, squares[: self.n_x])
                 refuse_values("y", y, squares[self.n_x :])
-        self._parts = own_x, own_y, both
+        self._parts, self._marks = (own_x, own_y, both), marks
 
     def __add__(self, other: "GramMatrix") -> "GramMatrix":
         if not isinstance(other, GramMatrix):
@@ -223,7 +229,10 @@ class GramMatrix:
         kept = self._kept or other._kept
         if self._kept and other._kept:
             kept = self._kept + other._kept
-        return GramMatrix(x, y, xy, kept, self._centrings + other._centrings)
+        marks = None
+        if self._marks is not None and other._marks is not None:
+            marks = self._marks + turned(other._marks, self.n_samples)
+        return GramMatrix(x, y, xy, kept, self._centrings + other._centrings, marks)
 
     @property
     def comoments(self) -> tuple[CoMoments, CoMoments, CoMoments]:
@@ -239,6 +248,16 @@ class GramMatrix:
     def degrees_of_freedom(self) -> int:
         """Dimensions that activation vectors lie in: `n_samples`, less one where means were subtracted."""
         return max(self.n_samples - self._centrings, 0)
+
+    @property
+    def marks(self) -> FloatArray | None:
+        """Two numbers of each neuron, x before y, (2, n_x + n_y), that differ where activations do.
+
+        They tell neurons apart whose inner products are alike. None where the statistic was kept or given,
+        or is a sum with such a one. In a sum, the samples of the second summand come after those of the
+        first. docs/theory.md says what they are.
+        """
+        return self._marks
 
     @property
     def roundings(self) -> int:
@@ -262,7 +281,7 @@ class GramMatrix:
         if self._kept and self._kept.n_samples:
             parts, beyond = self._kept.merged(*parts)
         x, y, xy = (part.without_means(beyond) for part in parts)
-        return GramMatrix(x, y, xy, centrings=max(self._centrings, 1))
+        return GramMatrix(x, y, xy, centrings=max(self._centrings, 1), marks=self._marks)
 
     @property
     def matrix(self) -> FloatArray:

@@ -34,7 +34,8 @@ def minimal_match(
         Largest relative residual of a matched neuron, in [0, 1).
     order : sequence of neurons, optional
         The order in which neurons are tried for removal, which decides which of several minimal matches is
-        found. Neurons left out are tried after it, x ascending and then y ascending.
+        found; neurons that it lacks are tried after it, x ascending and then y ascending. When left out, an
+        order that the activations give: renumbering neurons then renumbers the match.
     dead : {"exclude", "match"}
         Whether dead neurons are in no match, the authors' convention, or in every maximum match, as Def. 1
         says by the letter. A dead neuron's one minimal match is then itself alone: what spans nothing lies in
@@ -82,9 +83,10 @@ def minimal_match(
     state.peel(bound)
     if keep is None or not state.alive[keep]:
         return None
+    rest = range(state.scaled.size) if order is None else np.argsort(state.scaled.neurons).tolist()
     labels = [state.scaled.label(other) for other in tried]
     first = [label for label in labels if label is not None]
-    state = shrink(state, keep, (*first, *range(state.scaled.size)), bound)
+    state = shrink(state, keep, (*first, *rest), bound)
     return state.scaled.match(state.labels())
 
 

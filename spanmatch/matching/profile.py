@@ -4,13 +4,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from spanmatch.errors import InputValueError
 from spanmatch.matching.certificate import SMALLEST_EPSILON
 from spanmatch.matching.checks import check_dead, check_epsilon, warn_if_too_few_samples
 from spanmatch.matching.gram import GramMatrix
 from spanmatch.matching.inputs import FloatArray
-from spanmatch.matching.match import Dead, Match
+from spanmatch.matching.match import Dead, Indices, Match
 from spanmatch.matching.offsets import warn_of_offsets
-from spanmatch.matching.scaled import scale
+from spanmatch.matching.scaled import ScaledGram, scale
 from spanmatch.matching.state import MatchState
 
 
@@ -198,3 +199,21 @@ def match_profile(gram: GramMatrix, *, dead: Dead = "exclude") -> MatchProfile:
     critical.flags.writeable = False
     x, y = critical[: gram.n_x], critical[gram.n_x :]
     return MatchProfile(x[:, 0], y[:, 0], x[:, 1:], y[:, 1:])
+
+
+def check_profile(gram: GramMatrix, profile: MatchProfile | None) -> None:
+    """Say why a profile that was given cannot be that of `gram`."""
+    if profile is not None and (profile.x.size, profile.y.size) != (gram.n_x, gram.n_y):
+        raise InputValueError(
+            f"`profile` must be that of `gram`, {gram.n_x} + {gram.n_y} neurons, got "
+            f"{profile.x.size} + {profile.y.size}; leave it out to have it computed"
+        )
+
+
+def maximum_labels(scaled: ScaledGram, epsilon: float, profile: MatchProfile | None) -> Indices:
+    """Return the labels of the maximum match, ascending: by a search where there is no profile."""
+    if profile is not None:
+        return scaled.labels(profile.maximum_match(epsilon))
+    state = MatchState(scaled)
+    state.peel(epsilon)
+    return state.labels()

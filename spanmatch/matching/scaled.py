@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from scipy.linalg.lapack import dpstrf, dtrtrs
 
 from spanmatch.errors import InputValueError
+from spanmatch.matching.canonical import canonical_order
 from spanmatch.matching.certificate import SMALLEST_EPSILON
 from spanmatch.matching.dead import is_live
 from spanmatch.matching.gram import GramMatrix
@@ -21,7 +22,8 @@ RESOLUTION = SMALLEST_EPSILON**2
 class ScaledGram:
     """Joint Gram matrix with unit diagonal of some live neurons of both sides.
 
-    Searches number these neurons 0, 1, …: these numbers are *labels*, x before y.
+    Searches number these neurons 0, 1, …: these numbers are *labels*, x before y. On either side labels are
+    in `canonical_order`, which the data give: what searches decide by a label, they decide by the data.
 
     Attributes
     ----------
@@ -53,8 +55,8 @@ class ScaledGram:
         """Return the label of a neuron, or None when it is dead or left out."""
         side, index = neuron
         row = index if side == "x" else self.n_all_x + index
-        place = int(np.searchsorted(self.neurons, row))
-        return place if place < self.size and self.neurons[place] == row else None
+        places = np.flatnonzero(self.neurons == row)
+        return int(places[0]) if places.size else None
 
     def labels(self, match: Match) -> Indices:
         """Return the labels of those neurons of a match that have one, ascending."""
@@ -97,14 +99,24 @@ def scale(gram: GramMatrix) -> ScaledGram:
         raise InputValueError(
             "`gram` must hold at least one sample, got none; call `update` with activations first"
         )
-    norms = gram.norms
+    norms, scaled, marks = gram.norms, gram.matrix, gram.marks
     live = np.flatnonzero(is_live(norms))
+    if live.size < norms.size:
+        scaled = scaled[np.ix_(live, live)]
     inverse = 1 / norms[live]
-    scaled = gram.matrix[np.ix_(live, live)]
     scaled *= inverse
     scaled *= inverse[:, None]
     np.fill_diagonal(scaled, 1.0)
-    return ScaledGram(scaled, live, int(np.searchsorted(live, gram.n_x)), gram.n_x, gram.n_y, gram.roundings)
+    is_x = live < gram.n_x
+    order = canonical_order(scaled, is_x, norms[live], None if marks is None else marks[:, live])
+    return ScaledGram(
+        gram=scaled[np.ix_(order, order)],
+        neurons=live[order],
+        n_x=int(np.count_nonzero(is_x)),
+        n_all_x=gram.n_x,
+        n_all_y=gram.n_y,
+        roundings=gram.roundings,
+    )
 
 
 def independent(gram: FloatArray) -> tuple[NDArray[np.int64], FloatArray]:

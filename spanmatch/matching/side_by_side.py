@@ -38,7 +38,7 @@ def products(layers: Sequence[Deviations], pairs: Collection[Two]) -> Iterator[t
     """
     large = [(i, j) for i, j in pairs if i != j and _is_large(layers[i], layers[j])]
     for i, j in set(pairs) - set(large):
-        yield (i, j), layers[i].values.T @ layers[j].values
+        yield (i, j), layers[i].products(layers[j])
     if large:
         yield from _side_by_side(layers, sorted(large))
 

@@ -8,7 +8,7 @@ from spanmatch.matching.gram import GramMatrix
 from spanmatch.matching.match import Dead, Indices, Match, SimpleMatch, alone
 from spanmatch.matching.minimal import minimal_around
 from spanmatch.matching.offsets import warn_of_offsets
-from spanmatch.matching.profile import MatchProfile
+from spanmatch.matching.profile import MatchProfile, check_profile, maximum_labels
 from spanmatch.matching.residuals import is_match
 from spanmatch.matching.scaled import ScaledGram, scale
 from spanmatch.matching.state import MatchState
@@ -61,20 +61,11 @@ def simple_matches(
     """
     bound = check_epsilon(epsilon)
     check_dead(dead)
-    if profile is not None and (profile.x.size, profile.y.size) != (gram.n_x, gram.n_y):
-        raise InputValueError(
-            f"`profile` must be that of `gram`, {gram.n_x} + {gram.n_y} neurons, got "
-            f"{profile.x.size} + {profile.y.size}; leave it out to have it computed"
-        )
+    check_profile(gram, profile)
     warn_if_too_few_samples(gram)
     warn_of_offsets(gram, bound)
     scaled = scale(gram)
-    if profile is None:
-        state = MatchState(scaled)
-        state.peel(bound)
-        labels = state.labels()
-    else:
-        labels = scaled.labels(profile.maximum_match(bound))
+    labels = maximum_labels(scaled, bound, profile)
     found = _cover(scaled.restrict(labels), bound)
     return found if dead == "exclude" else _with_dead(found, gram.dead)
 
@@ -158,7 +149,7 @@ def _cover(scaled: ScaledGram, epsilon: float) -> tuple[SimpleMatch, ...]:
         for member in rest.tolist():
             if member not in inside or rest.size < inside[member].size:
                 inside[member] = rest
-    return tuple(found.values())
+    return tuple(sorted(found.values(), key=lambda simple: simple.neuron))
 
 
 def _maximum_within(scaled: ScaledGram, labels: Indices, epsilon: float) -> Indices:

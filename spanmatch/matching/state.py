@@ -78,6 +78,28 @@ class MatchState:
         relative[labels] = -1.0
         return relative
 
+    def falls_with_each(self, epsilon: float) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        """Tell who would be farther than `epsilon` without each label alone, by `residuals_without`.
+
+        Costs O(n²).
+
+        Returns
+        -------
+        falls : ndarray of bool, (n, n)
+            Without which label (row) which others (columns) are too far.
+        unclear : ndarray of bool, (n,)
+            Of which labels only their removal tells; of these `falls` says nothing.
+        """
+        size, split = self.scaled.size, self.scaled.n_x
+        falls, unclear = np.zeros((size, size), dtype=np.bool_), np.zeros(size, dtype=np.bool_)
+        for span, targets in ((self._span_x, slice(split, None)), (self._span_y, slice(split))):
+            members, rise, only_removal = span.growth_of_each()
+            rise += self._squared()
+            falls[members, targets] = (self._relative(rise) > epsilon)[:, targets]
+            unclear[members] = only_removal
+            falls[members[only_removal]] = False
+        return falls, unclear
+
     def remove(self, labels: Indices) -> None:
         """Take neurons out of play."""
         self.alive[labels] = False
@@ -144,5 +166,5 @@ class MatchState:
     def _relative(self, squared: FloatArray) -> FloatArray:
         squared[squared <= RESOLUTION] = 0.0
         relative = np.sqrt(np.minimum(squared, 1.0))
-        relative[~self.alive] = -1.0
+        relative[..., ~self.alive] = -1.0
         return relative
