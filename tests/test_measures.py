@@ -11,7 +11,6 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flows.run.prepared import check_quickly
 from flows.study.file import read_study
 from flows.study.model import Study
 from spanmatch import GramMatrix, match_profile
@@ -23,7 +22,6 @@ from spanmatch.measures import (
     evaluate,
     measure_named,
     register,
-    registry,
 )
 
 REPOSITORY = Path(__file__).parent.parent
