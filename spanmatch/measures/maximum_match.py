@@ -21,4 +21,5 @@ MAXIMUM_MATCH = Measure(
     "layers that are in it is the maximum match similarity: 0 when nothing is shared, 1 when everything is.",
     reference="Wang et al. 2018, arXiv 1810.11750",
     parameter="epsilon",
+    usual=True,
 )
