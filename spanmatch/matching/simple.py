@@ -66,7 +66,7 @@ def simple_matches(
     warn_of_offsets(gram, bound)
     scaled = scale(gram)
     labels = maximum_labels(scaled, bound, profile)
-    found = _cover(scaled.restrict(labels), bound)
+    found = cover(scaled.restrict(labels), bound)
     return found if dead == "exclude" else _with_dead(found, gram.dead)
 
 
@@ -124,7 +124,7 @@ def decompose(
             "that is_match accepts"
         )
     scaled = scale(gram)
-    found = _cover(scaled.restrict(scaled.labels(match)), bound)
+    found = cover(scaled.restrict(scaled.labels(match)), bound)
     return _with_dead(found, match & gram.dead)
 
 
@@ -133,14 +133,31 @@ def _with_dead(found: tuple[SimpleMatch, ...], dead: Match) -> tuple[SimpleMatch
     return tuple(sorted((*found, *singles), key=lambda simple: simple.neuron))
 
 
-def _cover(scaled: ScaledGram, epsilon: float) -> tuple[SimpleMatch, ...]:
+def cover(scaled: ScaledGram, epsilon: float, order: Indices | None = None) -> tuple[SimpleMatch, ...]:
+    """Find simple matches that together are a given ε-match.
+
+    Parameters
+    ----------
+    scaled : ScaledGram
+        The ε-match as a whole.
+    epsilon : float
+        Largest relative residual that may stay.
+    order : ndarray of int, optional
+        All labels, in the order in which they are served and tried for removal. When left out, they are
+        served ascending, and tried as they were needed around the one that is served.
+
+    Returns
+    -------
+    tuple of SimpleMatch
+        By the neurons for which they were found, x ascending and then y ascending.
+    """
     found: dict[Match, SimpleMatch] = {}
     inside: dict[int, Indices] = {}  # the smallest match known to contain a label that is not yet served
     served: set[int] = set()
-    for label in range(scaled.size):
+    for label in range(scaled.size) if order is None else order.tolist():
         if label in served:
             continue
-        labels = minimal_around(scaled, label, inside.get(label), epsilon)
+        labels = minimal_around(scaled, label, inside.get(label), epsilon, order)
         match = scaled.match(labels)
         found.setdefault(match, SimpleMatch(scaled.neuron(label), match))
         # Every smaller match inside a minimal match of `label` lacks `label`, so it lies in `rest`.
