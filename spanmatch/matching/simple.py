@@ -36,8 +36,10 @@ def simple_matches(
     Returns
     -------
     tuple of SimpleMatch
-        Distinct minimal matches, at least one for each neuron of the maximum match, each with the first
-        neuron (x ascending, then y ascending) for which it was found. For epsilon > 0 there may be others.
+        Distinct minimal matches, at least one for each neuron of the maximum match, each with the neuron for
+        which it was found first, by these neurons (x ascending, then y ascending). Neurons are served in an
+        order that the activations give: renumbering them renumbers the answer. It is one cover out of many:
+        `cover_freedom` says how far others differ, `essential` what they have in common.
 
     Raises
     ------
@@ -90,8 +92,8 @@ def decompose(
     Returns
     -------
     tuple of SimpleMatch
-        Distinct minimal matches inside `match`, at least one for each of its neurons, each with the first
-        neuron (x ascending, then y ascending) for which it was found. ``decompose(gram,
+        Distinct minimal matches inside `match`, at least one for each of its neurons, each with the neuron
+        for which it was found first, in the order of these neurons. ``decompose(gram,
         maximum_match(gram, epsilon=epsilon), epsilon=epsilon)`` is ``simple_matches(gram, epsilon=epsilon)``.
 
     Raises
