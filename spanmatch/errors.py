@@ -24,6 +24,10 @@ class MissingExtraError(SpanmatchError, ImportError):
     """What is asked for needs packages that one of spanmatch's extras installs."""
 
 
+class UndefinedMeasureError(SpanmatchError):
+    """A measure says nothing of two layers; the message says why."""
+
+
 class OwnCodeError(SpanmatchError):
     """Code of the user's own, an architecture or a data set, raised an error.
 

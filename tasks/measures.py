@@ -5,14 +5,21 @@ Of all images, under each permutation, without each fold, over the first folds, 
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple, TypeAlias
+from typing import Any, ClassVar, NamedTuple
 
 from typing_extensions import TypedDict
 
 from spanmatch.matching.centring import Centre
-from spanmatch.measures import Evidence, Measure, evaluate, measure_named, undefined_reason
+from spanmatch.measures import (
+    Evidence,
+    Measure,
+    evaluate,
+    evaluate_held_out,
+    measure_named,
+    undefined_reason,
+)
 from storage.root import Artefact, Root
 from tasks.permuting import PermutedName
 from tasks.profiles import ProfileName, read_profile, statistic_of
@@ -20,8 +27,6 @@ from tasks.stage import Form, Result, Stage
 from tasks.statistic import Reading, Samples, Statistic
 from tasks.unit import Unit
 from tasks.wanted import WHOLE, Complete, LayerPair, Resample, Wanted
-
-HeldOut: TypeAlias = Callable[[Evidence, Evidence, float | None], float]
 
 
 class MeasureRecord(TypedDict):
@@ -165,7 +170,7 @@ def compute(root: Root, units: Sequence[MeasureUnit], reading: Reading) -> list[
             value = evaluate(measure, evidence, unit.parameter)
             values[unit.key][resample] = value
             if resample == WHOLE and value is None:
-                reasons[unit.key] = undefined_reason(measure, evidence, unit.parameter)
+                reasons[unit.key] = undefined_reason(measure, evidence, unit.parameter) or ""
     samples = reading.whole(units[0].statistic).gram.n_samples
     held_out = _held_out(units, reading)
     return [
@@ -227,24 +232,25 @@ def _held_out(units: Sequence[MeasureUnit], reading: Reading) -> dict[str, float
     held_out = Resample("held-out")
     if held_out not in units[0].resamples:
         return found
-    fitted: list[tuple[MeasureUnit, HeldOut]] = []
+    fitted: list[MeasureUnit] = []
     for unit in units:
         measure = measure_named(unit.measure)
         if unit.profiles:
             profile = read_profile(reading.packs, unit.profiles[held_out])
             found[unit.key] = evaluate(measure, Evidence(profile=profile), unit.parameter)
         elif measure.held_out is not None:
-            fitted.append((unit, measure.held_out))
-    of_folds: dict[str, list[float]] = defaultdict(list)
+            fitted.append(unit)
+    of_folds: dict[str, list[float | None]] = defaultdict(list)
     statistic = units[0].statistic
     for number, fold in enumerate(reading.whole(statistic).parts if fitted else ()):
         others = _evidence(units, reading.resampled(statistic, Resample("without", number)))
         this = _evidence(units, Samples((fold,)))
-        for unit, function in fitted:
-            of_folds[unit.key].append(function(others, this, unit.parameter))
+        for unit in fitted:
+            measure = measure_named(unit.measure)
+            of_folds[unit.key].append(evaluate_held_out(measure, others, this, unit.parameter))
     for key, values in of_folds.items():
-        mean = math.fsum(values) / len(values)
-        found[key] = None if math.isnan(mean) else mean
+        defined = [value for value in values if value is not None]
+        found[key] = math.fsum(defined) / len(defined) if len(defined) == len(values) else None
     return found
 
 

@@ -4,6 +4,7 @@ A test, or a fixture, calls `find`. Where the package is missing the test is ski
 unless the environment variable SPANMATCH_REQUIRE lists it: then the test fails.
 """
 
+import importlib
 import os
 import shutil
 import subprocess
@@ -11,6 +12,7 @@ import tempfile
 import venv
 from functools import cache
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 import shared
@@ -77,3 +79,14 @@ def find(package: str) -> Path:
             pytest.fail(f"{reason}, and SPANMATCH_REQUIRE lists it", pytrace=False)
         pytest.skip(reason)
     return found
+
+
+def module(name: str) -> ModuleType:
+    """Return a package of the index to compare with, imported, or skip the test; fail it where required."""
+    try:
+        return importlib.import_module(name)
+    except ImportError:
+        reason = f"the package {name} is not installed"
+    if name in os.environ.get("SPANMATCH_REQUIRE", "").split(","):
+        pytest.fail(f"{reason}, and SPANMATCH_REQUIRE lists it", pytrace=False)
+    pytest.skip(reason)

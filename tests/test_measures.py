@@ -11,19 +11,21 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flows.run.prepared import check_quickly
 from flows.study.file import read_study
 from flows.study.model import Study
 from spanmatch import GramMatrix, match_profile
+from spanmatch.errors import UndefinedMeasureError
+from spanmatch.matching.row_moments import row_moments
 from spanmatch.measures import (
     MEASURES,
     PASSES,
     Evidence,
     Measure,
     evaluate,
+    evaluate_held_out,
     measure_named,
     register,
-    registry,
+    undefined_reason,
 )
 
 REPOSITORY = Path(__file__).parent.parent
@@ -35,7 +37,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::spanmatch.OffsetWarning")
 
 def evidence_of(x, y):
     gram = GramMatrix.from_activations(x, y)
-    return Evidence(gram, match_profile(gram))
+    return Evidence(gram, match_profile(gram), row_moments(x, y))
 
 
 def value_of(measure, x, y):
@@ -118,11 +120,33 @@ def test_a_parameter_is_given_where_there_is_one():
         evaluate(without, evidence, 0.3)
 
 
-def test_a_value_that_means_nothing_is_none():
+def test_a_value_that_means_nothing_is_none_with_a_reason():
     evidence = Evidence(GramMatrix.zeros(2, 3))
     nothing = Measure("nothing", 1, frozenset({"comoments"}), lambda *_: math.nan, "", "", "")
     assert evaluate(nothing, evidence) is None
-    assert evaluate(dataclasses.replace(nothing, function=lambda *_: np.float64(0.5)), evidence) == 0.5
+    assert undefined_reason(nothing, evidence) == "it is not a number"
+
+    def refuse(*_):
+        raise UndefinedMeasureError("there is nothing to see")
+
+    refusing = dataclasses.replace(nothing, function=refuse, held_out=refuse)
+    assert evaluate(refusing, evidence) is None
+    assert evaluate_held_out(refusing, evidence, evidence) is None
+    assert undefined_reason(refusing, evidence) == "there is nothing to see"
+    assert undefined_reason(refusing, evidence, test=evidence) == "there is nothing to see"
+    half = dataclasses.replace(nothing, function=lambda *_: np.float64(0.5))
+    assert evaluate(half, evidence) == 0.5
+    assert undefined_reason(half, evidence) is None
+
+
+def test_a_held_out_value_is_refused_where_nothing_is_fitted():
+    evidence = evidence_of(*np.random.default_rng(0).standard_normal((2, 20, 3)))
+    with pytest.raises(
+        ValueError, match=r"^`measure` must have a held-out value, got 'maximum-match', to which nothing is"
+    ):
+        evaluate_held_out(MAXIMUM_MATCH, evidence, evidence, 0.3)
+    with pytest.raises(ValueError, match=r"^`test` must give comoments for measure 'cca-mean', got nothing;"):
+        evaluate_held_out(MEASURES["cca-mean"], evidence, Evidence())
 
 
 @settings(deadline=None, max_examples=40)
@@ -172,18 +196,79 @@ def test_a_value_is_within_bounds_whatever_the_order_of_neurons_samples_and_side
         assert value_of(measure, *other) == pytest.approx(value, abs=1e-9)
 
 
+HELD_OUT = {name: measure for name, measure in MEASURES.items() if measure.held_out}
+
+
+@pytest.mark.parametrize("measure", HELD_OUT.values(), ids=list(HELD_OUT))
+@settings(deadline=None, max_examples=25)
+@given(drawn=random_layers())
+def test_a_held_out_value_is_of_no_order_and_on_the_same_samples_the_value_itself(measure, drawn):
+    x, y, rng = drawn
+    train, test = (x[:40], y[:40]), (x[40:], y[40:])
+    whole = evidence_of(x, y)
+    # both of all samples, one in its own units: a change of unit is not one of value
+    assert evaluate_held_out(measure, whole, evidence_of(x, y)) == pytest.approx(
+        evaluate(measure, whole), abs=1e-9
+    )
+    value = evaluate_held_out(measure, evidence_of(*train), evidence_of(*test))
+    samples, neurons = rng.permutation(40), rng.permutation(x.shape[1])
+    others = [
+        ((x[samples], y[samples]), test),
+        tuple((a[:, neurons], b[:, ::-1]) for a, b in (train, test)),
+        *([tuple((b, a) for a, b in (train, test))] if measure.symmetric else []),
+    ]
+    for one, other in others:
+        again = evaluate_held_out(measure, evidence_of(*one), evidence_of(*other))
+        assert again == pytest.approx(value, abs=1e-7)
+
+
 @pytest.mark.parametrize("measure", MEASURES.values(), ids=list(MEASURES))
-def test_a_measure_of_layers_without_variance_is_none_or_within_bounds(measure):
+@pytest.mark.parametrize("constant", [0.0, 0.1])
+def test_a_measure_of_layers_without_variance_says_so_unless_a_mean_can_match(measure, constant):
     x, y = np.random.default_rng(0).standard_normal((2, 40, 3))
-    for constant in (0.0, 0.1):
-        value = value_of(measure, np.full_like(x, constant), y)
-        assert value is None or measure.bounds[0] <= value <= measure.bounds[1]
+    flat = np.full_like(x, constant)
+    for side, pair in (("x", (flat, y)), ("y", (y, flat))):
+        evidence = evidence_of(*pair)
+        if measure.depends_on_centre:
+            value = evaluate(measure, evidence, 0.5 if measure.parameter else None)
+            assert measure.bounds[0] <= value <= measure.bounds[1]
+            continue
+        reason = f"no neuron of layer {side} varies over the 40 samples"
+        assert evaluate(measure, evidence) is None
+        assert undefined_reason(measure, evidence) == reason
+        if measure.held_out:
+            varied = evidence_of(x, y)
+            for one, other in ((varied, evidence), (evidence, varied)):
+                assert evaluate_held_out(measure, one, other) is None
+                assert undefined_reason(measure, one, test=other) == reason
+
+
+def test_every_measure_but_those_of_the_profile_and_the_debiased_one_has_a_held_out_value():
+    without = {name for name in MEASURES if name not in HELD_OUT}
+    assert without == {"maximum-match", "mean-critical-epsilon", "similarity-area", "debiased-cka"}
+
+
+def test_usual_measures_are_those_of_the_documentation():
+    usual = [name for name, measure in MEASURES.items() if measure.usual]
+    assert usual == ["maximum-match", "mean-critical-epsilon", "similarity-area", "linear-cka", "cca-mean"]
+    text = " ".join((REPOSITORY / "docs/measures.md").read_text(encoding="utf-8").split())
+    assert f"`usual` ones: {', '.join(f'`{name}`' for name in usual[:-1])} and `{usual[-1]}`." in text
+
+
+def test_the_only_measure_that_is_lower_for_closer_layers_is_a_distance():
+    rng = np.random.default_rng(0)
+    x, other = rng.standard_normal((2, 200, 4))
+    near, far = x + 0.1 * other, x + 3 * other
+    for name, measure in MEASURES.items():
+        closer = value_of(measure, x, near) - value_of(measure, x, far)
+        assert closer > 0 if measure.higher_is_closer else closer < 0, name
+    assert [name for name in MEASURES if not MEASURES[name].higher_is_closer] == ["mean-critical-epsilon"]
 
 
 def test_every_measure_is_documented():
     rows = (REPOSITORY / "docs/measures.md").read_text(encoding="utf-8").splitlines()
     for name, measure in MEASURES.items():
-        (row,) = [row for row in rows if row.startswith(f"| `{name}` ")]
+        (row,) = [row for row in rows if row.startswith(f"| `{name}` ") and "arxiv" in row]
         (number,) = re.findall(r"arXiv (\d{4}\.\d{4,5})", measure.reference)
         assert f"https://arxiv.org/abs/{number}" in row
 

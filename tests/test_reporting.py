@@ -9,6 +9,7 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
+from made_results import make_results, make_training
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 from rich.console import Console
@@ -18,13 +19,9 @@ from spanmatch.matching.profile import similarity_curve
 from spanmatch.measures import MEASURES
 from spanmatch.reporting import (
     ComparisonRow,
-    CriticalEpsilons,
     EpochRow,
     MeasureRow,
     NetworkRow,
-    SimilarityRow,
-    SimpleMatchRow,
-    StudyResults,
     curves_figure,
     measures_figure,
     report_markdown,
@@ -45,76 +42,6 @@ from storage.root import Root
 FIGURES = (similarity_figure, curves_figure, simple_match_sizes_figure)
 PAPER = "https://arxiv.org/abs/1810.11750"
 VOID = {"meta", "br", "hr", "img", "link", "input"}
-
-
-def make_results(
-    layers=("relu1_1", "relu2_1", "relu_fc1"),
-    *,
-    neurons=12,
-    epsilons=(0.15, 0.25, 0.5),
-    groups=("final", "initial"),
-    dead_layer=None,
-    simple=True,
-    samples=1797,
-    study="digits",
-):
-    """Results that are consistent with themselves: similarity and matches follow from critical epsilons."""
-    rng = np.random.default_rng(0)
-    comparisons = [
-        ComparisonRow(f"seed{a}-{group}", f"seed{b}-{group}", group)
-        for group in groups
-        for a, b in ((0, 1), (0, 2), (1, 2))
-    ]
-    similarity, simple_rows, curves = [], [], []
-    for layer in layers:
-        for comparison in comparisons:
-            names = (layer, comparison.checkpoint_x, comparison.checkpoint_y)
-            x, y = rng.uniform(0.1, 1, size=(2, neurons))
-            x[0] = np.inf
-            if layer == dead_layer:
-                x[:] = y[:] = np.inf
-            curves.append(CriticalEpsilons(*names, x, y))
-            for epsilon in epsilons:
-                in_x, in_y = (tuple(np.flatnonzero(side <= epsilon).tolist()) for side in (x, y))
-                share = (len(in_x) + len(in_y)) / (2 * neurons)
-                counts = (
-                    len(in_x),
-                    len(in_y),
-                    neurons,
-                    neurons,
-                    int(np.isinf(x).sum()),
-                    int(np.isinf(y).sum()),
-                )
-                similarity.append(SimilarityRow(*names, epsilon, share, *counts, samples))
-                if simple and in_x and in_y:
-                    # the whole match, found once from each of its neurons
-                    simple_rows += [SimpleMatchRow(*names, epsilon, ("x", v), in_x, in_y) for v in in_x]
-    return StudyResults(
-        study=study,
-        layers=tuple(layers),
-        comparisons=tuple(comparisons),
-        networks=tuple(NetworkRow(f"seed{n}", group, 0.9 + n / 100) for group in groups for n in range(3)),
-        similarity=tuple(similarity),
-        simple_matches=tuple(simple_rows),
-        critical_epsilons=tuple(curves),
-        ledger={"networks": {"computed": 3, "reused": 0}, "grams": {"computed": 2, "reused": 1040}},
-    )
-
-
-def make_training(networks, epochs, *, last_loss=0.2):
-    """A history in which every network does a little better than the one before, and ends at `last_loss`."""
-    return tuple(
-        EpochRow(
-            network=network,
-            epoch=epoch,
-            learning_rate=0.1 / epoch,
-            training_loss=(2 - 0.01 * place) * (last_loss / 2) ** ((epoch - 1) / max(epochs - 1, 1)),
-            held_out_loss=2.5 - epoch / epochs - 0.01 * place,
-            accuracy=epoch / epochs * (0.9 + 0.001 * place),
-        )
-        for place, network in enumerate(networks)
-        for epoch in range(1, epochs + 1)
-    )
 
 
 def make_general():

@@ -17,6 +17,7 @@ from spanmatch.reporting import (
     StudyResults,
     SummaryTable,
     left_out_sentences,
+    mark_sentences,
     shown_network,
     summary_rows,
     warning_sentences,
@@ -91,6 +92,8 @@ def show_summary(console: Console, results: StudyResults, root: Root) -> None:
     """Show similarity by layer, the ledger, and where the report is."""
     for table in summary_rows(results):
         _show_table(console, _summary_table(table))
+    for sentence in mark_sentences(results):
+        console.print(sentence, markup=False, highlight=False, soft_wrap=True)
     _warn(console, [f"warning: {sentence}" for sentence in warning_sentences(results)])
     latest = {row.network: row for row in results.networks}  # the last of each is its latest checkpoint
     judged = [
@@ -180,7 +183,7 @@ def _warn(console: Console, sentences: Iterable[str]) -> None:
 
 
 def _summary_table(summary: SummaryTable) -> Table:
-    table = Table(title=f"mean similarity, {summary.group}", title_justify="left")
+    table = Table(title=f"mean similarity, {summary.title}", title_justify="left")
     for index, column in enumerate(summary.header):
         table.add_column(column, justify="right" if index else "left")
     for cells in summary.cells:

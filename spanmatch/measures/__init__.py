@@ -1,6 +1,15 @@
 """Measures of the similarity of two layers: the maximum match, and others from the same statistic."""
 
-from spanmatch.measures.measure import PASSES, Evidence, Measure, Need, evaluate, undefined_reason
+from spanmatch.errors import UndefinedMeasureError
+from spanmatch.measures.measure import (
+    PASSES,
+    Evidence,
+    Measure,
+    Need,
+    evaluate,
+    evaluate_held_out,
+    undefined_reason,
+)
 from spanmatch.measures.registry import MEASURES, measure_named, register
 
 __all__ = [
@@ -9,7 +18,9 @@ __all__ = [
     "Evidence",
     "Measure",
     "Need",
+    "UndefinedMeasureError",
     "evaluate",
+    "evaluate_held_out",
     "measure_named",
     "register",
     "undefined_reason",

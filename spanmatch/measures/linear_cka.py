@@ -4,28 +4,40 @@ import math
 
 import numpy as np
 
+from spanmatch.errors import UndefinedMeasureError
 from spanmatch.measures.measure import Evidence, Measure
 
 
 def alignment(evidence: Evidence, _: float | None) -> float:
-    """Return |Cxy|² / (|Cxx| |Cyy|), Frobenius norms of centred co-moments; NaN where a layer is constant.
+    """Return |Cxy|² / (|Cxx| |Cyy|), Frobenius norms of centred co-moments.
 
     Costs O((n_x + n_y)²) flops.
     """
-    moments, n_x = evidence.centred.matrix, evidence.centred.n_x
-    xx, yy, xy = moments[:n_x, :n_x], moments[n_x:, n_x:], moments[:n_x, n_x:]
-    # in units of the largest variance of either layer, so that no square overflows
-    unit_x, unit_y = xx.max(), yy.max()
-    if not (unit_x and unit_y):
-        return math.nan
-    norm_x, norm_y = np.linalg.norm(xx / unit_x), np.linalg.norm(yy / unit_y)
-    shared = np.linalg.norm(xy / math.sqrt(unit_x) / math.sqrt(unit_y))
-    return min(float(shared**2 / (norm_x * norm_y)), 1.0)
+    of = evidence.covariances
+    shared, norm_x, norm_y = (np.linalg.norm(each) for each in (of.xy, of.xx, of.yy))
+    return min(float(shared / norm_x * (shared / norm_y)), 1.0)
+
+
+def held_out(train: Evidence, test: Evidence, _: float | None) -> float:
+    """Return the same of inner products between the co-moments of two sets of samples, in place of squares.
+
+    What both sets have by chance alone is not common to them, so that independent layers have 0 on average.
+    """
+    one, other = train.covariances, test.covariances
+    shared, own_x, own_y = (
+        float(np.vdot(a, b)) for a, b in ((one.xy, other.xy), (one.xx, other.xx), (one.yy, other.yy))
+    )
+    if min(own_x, own_y) <= 0:
+        side = "x" if own_x <= 0 else "y"
+        raise UndefinedMeasureError(
+            f"no direction in which layer {side} varies over some samples is one over the others"
+        )
+    return shared / math.sqrt(own_x) / math.sqrt(own_y)
 
 
 LINEAR_CKA = Measure(
     name="linear-cka",
-    version=1,
+    version=2,
     needs=frozenset({"comoments"}),
     function=alignment,
     label="linear CKA",
@@ -35,4 +47,5 @@ LINEAR_CKA = Measure(
     "of the other.",
     reference="Kornblith et al. 2019, arXiv 1905.00414",
     usual=True,
+    held_out=held_out,
 )

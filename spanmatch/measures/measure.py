@@ -7,10 +7,13 @@ from functools import cached_property
 from types import MappingProxyType
 from typing import Literal, TypeAlias
 
-from spanmatch.errors import InputTypeError, InputValueError
+from spanmatch.errors import InputTypeError, InputValueError, UndefinedMeasureError
 from spanmatch.matching.gram import GramMatrix
 from spanmatch.matching.profile import MatchProfile
 from spanmatch.matching.row_moments import RowMoments
+from spanmatch.measures.assignment import Partners, partners
+from spanmatch.measures.covariances import Covariances, covariances
+from spanmatch.measures.spans import Canonical, Span, canonical, span
 
 Need: TypeAlias = Literal["comoments", "profile", "row-norms"]
 
@@ -26,7 +29,7 @@ PASSES: Mapping[Need, str] = MappingProxyType(
 
 @dataclass(frozen=True, eq=False)
 class Evidence:
-    """What is known about one layer of two networks.
+    """What is known about one layer of two networks; what measures share is computed once.
 
     Attributes
     ----------
@@ -46,20 +49,50 @@ class Evidence:
     @property
     def gives(self) -> frozenset[Need]:
         """Needs that this meets."""
-        needs: set[Need] = set()
-        if self.gram is not None:
-            needs.add("comoments")
-        if self.profile is not None:
-            needs.add("profile")
-        if self.rows is not None:
-            needs.add("row-norms")
-        return frozenset(needs)
+        held: dict[Need, object] = {
+            "comoments": self.gram,
+            "profile": self.profile,
+            "row-norms": self.rows,
+        }
+        return frozenset(need for need, what in held.items() if what is not None)
 
     @cached_property
     def centred(self) -> GramMatrix:
         """Inner products of the activations less each neuron's mean; a constant neuron is dead in it."""
         assert self.gram is not None
         return self.gram.centred
+
+    @cached_property
+    def covariances(self) -> Covariances:
+        """Centred co-moments in units of the largest variances.
+
+        Raises
+        ------
+        UndefinedMeasureError
+            When no neuron of a side varies.
+        """
+        assert self.gram is not None
+        return covariances(self.gram, self.centred)
+
+    @cached_property
+    def span_x(self) -> Span:
+        """What the centred neurons of x span."""
+        return span(self.covariances.xx)
+
+    @cached_property
+    def span_y(self) -> Span:
+        """What the centred neurons of y span."""
+        return span(self.covariances.yy)
+
+    @cached_property
+    def canonical(self) -> Canonical:
+        """Canonical correlations of the two layers."""
+        return canonical(self.span_x, self.span_y, self.covariances.xy)
+
+    @cached_property
+    def partners(self) -> Partners:
+        """The one-to-one assignment of neurons whose correlations have the largest sum."""
+        return partners(self.covariances)
 
 
 @dataclass(frozen=True)
@@ -72,7 +105,7 @@ class Measure:
     """From 1; counts up whenever results change."""
     needs: frozenset[Need]
     function: Callable[[Evidence, float | None], float]
-    """Of the evidence and the parameter; NaN where it says nothing, as of a layer without variance."""
+    """Of the evidence and the parameter; raises UndefinedMeasureError(reason) where it says nothing."""
     label: str
     """On axes and in tables."""
     definition: str
@@ -90,8 +123,8 @@ class Measure:
     usual: bool = False
     """Whether a study has it that names no measures."""
     held_out: Callable[[Evidence, Evidence, float | None], float] | None = None
-    """Fitted to the first evidence, of all folds but one, and evaluated on the second, of that fold; NaN
-    where it says nothing. None where nothing is fitted."""
+    """Fitted to the first evidence, of all folds but one, and evaluated on the second, of that fold; raises
+    as `function` does. It may be below `bounds`. None where nothing is fitted."""
 
     @property
     def depends_on_centre(self) -> bool:
@@ -100,7 +133,7 @@ class Measure:
 
 
 def evaluate(measure: Measure, evidence: Evidence, parameter: float | None = None) -> float | None:
-    """Return the value of a measure, or None where it is undefined.
+    """Return the value of a measure, or None where it is undefined: `undefined_reason` says why.
 
     Parameters
     ----------
@@ -118,21 +151,90 @@ def evaluate(measure: Measure, evidence: Evidence, parameter: float | None = Non
     ValueError
         When `evidence` lacks something that the measure needs; the message says what would give it.
     """
+    return _value_or_reason(measure, parameter, evidence)[0]
+
+
+def evaluate_held_out(
+    measure: Measure, train: Evidence, test: Evidence, parameter: float | None = None
+) -> float | None:
+    """Return the value of a measure that is fitted to some samples and evaluated on others.
+
+    Parameters
+    ----------
+    measure : Measure
+        One with `held_out`.
+    train, test : Evidence
+        Of the samples that it is fitted to, and of those that it is evaluated on.
+    parameter : float, optional
+        Epsilon, for a measure that has one.
+
+    Returns
+    -------
+    float or None
+        None where it is undefined: `undefined_reason` says why.
+
+    Raises
+    ------
+    TypeError
+        As `evaluate`.
+    ValueError
+        As `evaluate`, and when the measure has no held-out value.
+    """
+    return _value_or_reason(measure, parameter, train, test)[0]
+
+
+def undefined_reason(
+    measure: Measure, evidence: Evidence, parameter: float | None = None, *, test: Evidence | None = None
+) -> str | None:
+    """Say why a measure has no value; None where it has one.
+
+    Parameters
+    ----------
+    measure : Measure
+        Which one.
+    evidence : Evidence
+        What is known about the two layers.
+    parameter : float, optional
+        Epsilon, for a measure that has one.
+    test : Evidence, optional
+        Of the samples left out, if the held-out value is meant.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `evaluate` and `evaluate_held_out`.
+    """
+    return _value_or_reason(measure, parameter, evidence, test)[1]
+
+
+def _value_or_reason(
+    measure: Measure, parameter: float | None, evidence: Evidence, test: Evidence | None = None
+) -> tuple[float | None, str | None]:
+    """Evaluate on the evidence, or fit to it and evaluate on `test`."""
     if (parameter is None) != (measure.parameter is None):
         rule = f"be {measure.parameter}" if measure.parameter else "be left out"
         remedy = "pass one, such as 0.3" if measure.parameter else "it has one value"
         raise InputTypeError(
             f"`parameter` must {rule} for measure {measure.name!r}, got {parameter!r}; {remedy}"
         )
-    if lacking := sorted(measure.needs - evidence.gives):
-        raise InputValueError(
-            f"`evidence` must give {' and '.join(lacking)} for measure {measure.name!r}, got "
-            f"{', '.join(sorted(evidence.gives))}; it needs {', and '.join(map(PASSES.__getitem__, lacking))}"
-        )
-    value = measure.function(evidence, parameter)
-    return None if math.isnan(value) else float(value)
-
-
-def undefined_reason(measure: Measure, evidence: Evidence, parameter: float | None = None) -> str:  # noqa: ARG001
-    """Say why a measure is undefined."""
-    return "a layer does not vary"
+    named = {"evidence": evidence} if test is None else {"train": evidence, "test": test}
+    for name, each in named.items():
+        if lacking := sorted(measure.needs - each.gives):
+            raise InputValueError(
+                f"`{name}` must give {' and '.join(lacking)} for measure {measure.name!r}, got "
+                f"{', '.join(sorted(each.gives)) or 'nothing'}; it needs "
+                f"{', and '.join(map(PASSES.__getitem__, lacking))}"
+            )
+    try:
+        if test is None:
+            value = measure.function(evidence, parameter)
+        elif measure.held_out is None:
+            raise InputValueError(
+                f"`measure` must have a held-out value, got {measure.name!r}, to which nothing is fitted; "
+                "evaluate it on all samples"
+            )
+        else:
+            value = measure.held_out(evidence, test, parameter)
+    except UndefinedMeasureError as error:
+        return None, str(error)
+    return (None, "it is not a number") if math.isnan(value) else (float(value), None)

@@ -4,9 +4,23 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
 from spanmatch.errors import InputValueError, unknown_name
+from spanmatch.measures.cca_mean import CCA_MEAN
+from spanmatch.measures.cca_mean_squared import CCA_MEAN_SQUARED
+from spanmatch.measures.debiased_cka import DEBIASED_CKA
 from spanmatch.measures.linear_cka import LINEAR_CKA
 from spanmatch.measures.maximum_match import MAXIMUM_MATCH
+from spanmatch.measures.mean_critical_epsilon import MEAN_CRITICAL_EPSILON
 from spanmatch.measures.measure import Measure
+from spanmatch.measures.one_to_one_correlation import ONE_TO_ONE_CORRELATION
+from spanmatch.measures.one_to_one_share import ONE_TO_ONE_SHARE
+from spanmatch.measures.predictivity_of_x import PREDICTIVITY_OF_X
+from spanmatch.measures.predictivity_of_y import PREDICTIVITY_OF_Y
+from spanmatch.measures.principal_angle import PRINCIPAL_ANGLE
+from spanmatch.measures.procrustes import PROCRUSTES
+from spanmatch.measures.pwcca import PWCCA
+from spanmatch.measures.rv import RV
+from spanmatch.measures.similarity_area import SIMILARITY_AREA
+from spanmatch.measures.svcca import SVCCA
 
 
 def register(measures: Iterable[Measure]) -> Mapping[str, Measure]:
@@ -31,7 +45,21 @@ def register(measures: Iterable[Measure]) -> Mapping[str, Measure]:
 MEASURES = register(
     [
         MAXIMUM_MATCH,
+        MEAN_CRITICAL_EPSILON,
+        SIMILARITY_AREA,
         LINEAR_CKA,
+        DEBIASED_CKA,
+        RV,
+        CCA_MEAN,
+        CCA_MEAN_SQUARED,
+        SVCCA,
+        PWCCA,
+        PRINCIPAL_ANGLE,
+        PROCRUSTES,
+        PREDICTIVITY_OF_Y,
+        PREDICTIVITY_OF_X,
+        ONE_TO_ONE_CORRELATION,
+        ONE_TO_ONE_SHARE,
     ]
 )
 

@@ -8,18 +8,17 @@ from typing import TYPE_CHECKING
 from spanmatch.lazy import lazy
 
 if TYPE_CHECKING:
+    from spanmatch.reporting.along_layers import similarity_figure as similarity_figure
     from spanmatch.reporting.drawn import Drawn as Drawn
-    from spanmatch.reporting.figures import (
-        curves_figure as curves_figure,
-        similarity_figure as similarity_figure,
-        simple_match_sizes_figure as simple_match_sizes_figure,
-    )
+    from spanmatch.reporting.growth_figure import growth_figure as growth_figure
     from spanmatch.reporting.markdown import (
         failure_markdown as failure_markdown,
         report_markdown as report_markdown,
     )
+    from spanmatch.reporting.match_sizes import simple_match_sizes_figure as simple_match_sizes_figure
     from spanmatch.reporting.measure_figure import measures_figure as measures_figure
     from spanmatch.reporting.names import shown_network as shown_network
+    from spanmatch.reporting.over_epsilon import curves_figure as curves_figure
     from spanmatch.reporting.page import report_page as report_page
     from spanmatch.reporting.results import (
         ComparisonRow as ComparisonRow,
@@ -36,6 +35,7 @@ if TYPE_CHECKING:
     )
     from spanmatch.reporting.tables import (
         SummaryTable as SummaryTable,
+        mark_sentences as mark_sentences,
         similarity_table as similarity_table,
         summary_rows as summary_rows,
     )
@@ -49,17 +49,20 @@ else:
     __getattr__, __dir__, __all__ = lazy(
         __name__,
         {
+            "spanmatch.reporting.along_layers": "similarity_figure",
             "spanmatch.reporting.drawn": "Drawn",
-            "spanmatch.reporting.figures": "curves_figure similarity_figure simple_match_sizes_figure",
+            "spanmatch.reporting.growth_figure": "growth_figure",
             "spanmatch.reporting.markdown": "failure_markdown report_markdown",
+            "spanmatch.reporting.match_sizes": "simple_match_sizes_figure",
             "spanmatch.reporting.measure_figure": "measures_figure",
             "spanmatch.reporting.names": "shown_network",
+            "spanmatch.reporting.over_epsilon": "curves_figure",
             "spanmatch.reporting.page": "report_page",
             "spanmatch.reporting.results": (
                 "ComparisonRow CoverRow CriticalEpsilons EpochRow EssentialRow GrowthRow MeasureRow "
                 "NetworkRow SimilarityRow SimpleMatchRow StudyResults"
             ),
-            "spanmatch.reporting.tables": "SummaryTable similarity_table summary_rows",
+            "spanmatch.reporting.tables": "SummaryTable mark_sentences similarity_table summary_rows",
             "spanmatch.reporting.training_curves": "training_figure",
             "spanmatch.reporting.warning_words": "left_out_sentences offset_sentences warning_sentences",
         },

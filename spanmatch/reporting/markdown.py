@@ -9,16 +9,16 @@ from html import escape
 
 from spanmatch.reporting.drawn import Drawn
 from spanmatch.reporting.embed import png_data_uri
-from spanmatch.reporting.measure_figure import measure_tables
+from spanmatch.reporting.evidence_tables import similarity_evidence
+from spanmatch.reporting.figure_registry import shown_figures
 from spanmatch.reporting.results import StudyResults
-from spanmatch.reporting.tables import summary_rows
+from spanmatch.reporting.tables import mark_sentences, measure_tables, summary_rows
 from spanmatch.reporting.warning_words import warning_sentences
 from spanmatch.reporting.words import summary_sentences
 
 __all__ = ["failure_markdown", "report_markdown"]
 
 _MAX_IMAGE_BYTES = 300_000  # of all figures together
-_MAX_TRAINING_IMAGE_BYTES = 120_000
 
 # Underscores inside a word mean nothing in Markdown, and layers are full of them
 _SPECIAL = re.compile(r"[\\`*\[\]|~$#]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")
@@ -27,7 +27,7 @@ _SPECIAL = re.compile(r"[\\`*\[\]|~$#]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")
 def report_markdown(results: StudyResults, request: Sequence[str] = (), drawn: Drawn | None = None) -> str:
     """Write a study's figures, mean similarities and ledger as Markdown, the figures as inline PNG images.
 
-    The figures are those of similarity along the layers and, where a network was trained, of its training.
+    The figures are those that have a share of the bytes in the registry.
 
     Parameters
     ----------
@@ -39,23 +39,33 @@ def report_markdown(results: StudyResults, request: Sequence[str] = (), drawn: D
         The results' figures, where some are drawn already.
     """
     drawn = drawn or Drawn(results)
-    training = ""
-    if results.training:
-        training = png_data_uri(drawn.training, max_bytes=_MAX_TRAINING_IMAGE_BYTES)
-    image = png_data_uri(drawn.similarity, max_bytes=_MAX_IMAGE_BYTES - len(training))
     warnings = [f"> **Note** {_escape(text)}\n" for text in warning_sentences(results)]
     sentences = [f"- {_escape(text)}" for text in summary_sentences(results)]
-    lines = [f"# {_escape(results.study)}\n", *warnings, *sentences]
-    lines.append(f"\n![Maximum match similarity along the layers]({image})\n")
+    lines = [f"# {_escape(results.study)}\n", *warnings, *sentences, "", *_figures(results, drawn)]
     for summary in summary_rows(results):
-        lines += [f"## Mean maximum match similarity, group {_escape(summary.group)}\n"]
+        lines += [f"## Mean maximum match similarity, group {_escape(summary.title)}\n"]
         lines += [*_table(summary.header, summary.cells), ""]
+    lines += [f"{_escape(note)}\n" for note in mark_sentences(results)]
+    for evidence in similarity_evidence(results):
+        if evidence.foremost:
+            lines += [f"## {_escape(evidence.caption)}\n", *_table(evidence.header, evidence.rows), ""]
     for table in measure_tables(results):
         lines += [f"## Mean of each measure, group {_escape(table.group)}\n"]
-        lines += [*_table(table.header, table.rows), ""]
-    if training:
-        lines.append(f"## Training\n\n![Losses and held-out accuracy by epoch]({training})\n")
+        lines += [*_table(table.header, table.rows), "", *(f"{_escape(note)}\n" for note in table.notes)]
     return "\n".join([*lines, *_work(results.ledger), *_requested(request)])
+
+
+def _figures(results: StudyResults, drawn: Drawn) -> list[str]:
+    """Embed the figures that have a share of the bytes; the first may take what the others leave."""
+    first, *others = [figure for figure in shown_figures(results) if figure.brief_bytes]
+    images = {one.name: png_data_uri(drawn.figure(one.name), max_bytes=one.brief_bytes) for one in others}
+    left = _MAX_IMAGE_BYTES - sum(map(len, images.values()))
+    images = {first.name: png_data_uri(drawn.figure(first.name), max_bytes=left), **images}
+    lines = []
+    for figure in (first, *others):
+        heading = _escape(figure.texts(results).heading)
+        lines.append(f"## {heading}\n\n![{heading}]({images[figure.name]})\n")
+    return lines
 
 
 def failure_markdown(

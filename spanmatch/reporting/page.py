@@ -1,22 +1,26 @@
 """The report as one HTML page without scripts or requests."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from html import escape
 
-from matplotlib.figure import Figure
-
 from spanmatch.reporting.aggregate import study_epsilons
-from spanmatch.reporting.captions import FigureTexts, figure_texts, measure_texts, training_texts
+from spanmatch.reporting.covers import span_text
 from spanmatch.reporting.definitions import definitions
 from spanmatch.reporting.drawn import Drawn
-from spanmatch.reporting.embed import inline_svg
-from spanmatch.reporting.measure_figure import measure_tables
+from spanmatch.reporting.evidence_tables import (
+    cover_tables,
+    growth_tables,
+    measure_evidence,
+    similarity_evidence,
+)
+from spanmatch.reporting.figure_registry import shown_figures
+from spanmatch.reporting.markup import figure_markup, folded_tables, notes_markup, table_markup
 from spanmatch.reporting.names import shown_network
 from spanmatch.reporting.results import NetworkRow, StudyResults
 from spanmatch.reporting.style import style_sheet
-from spanmatch.reporting.tables import span_text, summary_rows
-from spanmatch.reporting.theme import theme_colours
+from spanmatch.reporting.tables import mark_sentences, measure_tables, summary_rows
+from spanmatch.reporting.theme import ThemeColour, theme_colours
 from spanmatch.reporting.warning_words import warning_sentences
 from spanmatch.reporting.words import (
     dead_neurons,
@@ -50,18 +54,19 @@ def report_page(results: StudyResults, drawn: Drawn | None = None) -> str:
     """
     title = f"{escape(results.study)} – how alike are the networks, layer by layer?"
     drawn = drawn or Drawn(results)
-    colours = theme_colours(len(study_epsilons(results)))
     return "\n".join(
         [
             '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">',
             '<meta name="viewport" content="width=device-width, initial-scale=1">',
             '<meta name="color-scheme" content="light dark">',
-            f"<title>{title}</title>\n<style>\n{style_sheet(colours)}</style>\n</head>\n<body>\n<main>",
+            f"<title>{title}</title>\n<style>\n{style_sheet(_colours(results))}</style>\n</head>\n<body>\n<main>",
             f"<h1>{title}</h1>",
             *_summary(results),
             *_figures(results, drawn),
             *_similarity_tables(results),
-            *_measures(results, drawn),
+            *_measures(results),
+            *_settled(results),
+            *_simple_matches(results),
             *_compared(results),
             *_work_done(results),
             *_definitions(results),
@@ -79,43 +84,57 @@ def _summary(results: StudyResults) -> list[str]:
 
 
 def _figures(results: StudyResults, drawn: Drawn) -> list[str]:
-    drawings = [drawn.similarity, drawn.curves, drawn.simple_match_sizes]
-    descriptions = [*figure_texts(results)]
-    if results.training:
-        drawings.append(drawn.training)
-        descriptions.append(training_texts(results))
+    colours = _colours(results)
     lines = []
-    for number, (figure, texts) in enumerate(zip(drawings, descriptions, strict=True), start=1):
-        lines += _figure(results, figure, texts, f"figure{number}")
+    for figure in shown_figures(results):
+        lines += figure_markup(drawn.figure(figure.name), figure.texts(results), figure.name, colours)
     return lines
 
 
-def _figure(results: StudyResults, figure: Figure, texts: FigureTexts, prefix: str) -> list[str]:
-    colours = theme_colours(len(study_epsilons(results)))
-    svg = inline_svg(figure, alt=texts.alt, prefix=prefix, colours=colours)
-    caption = f"<figcaption>{escape(texts.caption)}</figcaption>"
-    return [
-        f"<h2>{escape(texts.heading)}</h2>",
-        f'<figure><div class="wide">{svg}</div>{caption}</figure>',
-    ]
+def _colours(results: StudyResults) -> tuple[ThemeColour, ...]:
+    return theme_colours(len(study_epsilons(results)), len(results.layers) if results.growth else 0)
 
 
 def _similarity_tables(results: StudyResults) -> list[str]:
     lines = ["<h2>Mean similarity</h2>"]
     for summary in summary_rows(results):
-        caption = f"Mean maximum match similarity by layer and tolerance, group {summary.group}"
-        lines.append(_table(caption, summary.header, summary.cells))
+        caption = f"Mean maximum match similarity by layer and tolerance, group {summary.title}"
+        lines.append(table_markup(caption, summary.header, summary.cells))
+    lines += notes_markup(mark_sentences(results))
+    if evidence := similarity_evidence(results):
+        lines.append("<h2>What similarity stands on</h2>")
+        lines += folded_tables(evidence, "The other tolerances")
     return lines
 
 
-def _measures(results: StudyResults, drawn: Drawn) -> list[str]:
+def _measures(results: StudyResults) -> list[str]:
     tables = measure_tables(results)
     if not tables:
         return []
-    return [
-        *_figure(results, drawn.measures, measure_texts(results), "measures"),
-        *(_table(f"Mean of each measure by layer, group {t.group}", t.header, t.rows) for t in tables),
-    ]
+    lines = ["<h2>Mean of each measure</h2>"]
+    for table in tables:
+        caption = f"Mean of each measure by layer, group {table.group}"
+        lines += [table_markup(caption, table.header, table.rows), *notes_markup(table.notes)]
+    return lines + folded_tables(measure_evidence(results), "What each value stands on")
+
+
+def _settled(results: StudyResults) -> list[str]:
+    tables = growth_tables(results)
+    return ["<h2>Has it settled?</h2>", *folded_tables(tables, "")] if tables else []
+
+
+def _simple_matches(results: StudyResults) -> list[str]:
+    tables = cover_tables(results)
+    if not tables:
+        return []
+    note = (
+        "Simple matches: those of one cover of the maximum match, from the fewest to the most over orders of "
+        "searching, of all pairs together; in every order: the share of them that every order finds. Neurons "
+        "with essential ones cannot match without another neuron; a component holds neurons that cannot "
+        "match without each other: their number and the neurons of the largest, as a range over the pairs."
+    )
+    lines = ["<h2>How free simple matches are</h2>", *notes_markup([note])]
+    return lines + folded_tables(tables, "The other tolerances")
 
 
 def _compared(results: StudyResults) -> list[str]:
@@ -127,7 +146,7 @@ def _compared(results: StudyResults) -> list[str]:
         "<h2>What was compared</h2>",
         '<div class="beside">',
         _network_table(results.networks),
-        _table("Pairs that were compared", ("group", "X", "Y"), pairs, names=3),
+        table_markup("Pairs that were compared", ("group", "X", "Y"), pairs, names=3),
         "</div>",
         '<div class="beside">',
         _layer_table(results),
@@ -148,7 +167,7 @@ def _network_table(rows: Sequence[NetworkRow]) -> str:
     filled = {name: cells for name, cells in columns.items() if any(cells)}
     cells = [tuple(cell or "–" for cell in row) for row in zip(*filled.values(), strict=True)]
     judged = ", and how they do on held-out images" if "accuracy" in filled else ""
-    return _table(f"Networks{judged}", tuple(filled), cells, names=2)
+    return table_markup(f"Networks{judged}", tuple(filled), cells, names=2)
 
 
 def _layer_table(results: StudyResults) -> str:
@@ -157,7 +176,7 @@ def _layer_table(results: StudyResults) -> str:
         own = [row for row in results.similarity if row.layer == layer]
         neurons = [count for row in own for count in (row.neurons_x, row.neurons_y)]
         rows.append((layer, _range_text(neurons), _range_text([row.samples for row in own])))
-    return _table("Neurons of a network and samples, by layer", ("layer", "neurons", "samples"), rows)
+    return table_markup("Neurons of a network and samples, by layer", ("layer", "neurons", "samples"), rows)
 
 
 def _dead_table(results: StudyResults) -> str:
@@ -167,7 +186,7 @@ def _dead_table(results: StudyResults) -> str:
         (layer, *(str(dead.get((layer, checkpoint), "–")) for checkpoint in checkpoints))
         for layer in results.layers
     ]
-    return _table("Dead neurons of each network, by layer", ("layer", *checkpoints), rows)
+    return table_markup("Dead neurons of each network, by layer", ("layer", *checkpoints), rows)
 
 
 def _range_text(counts: Sequence[int]) -> str:
@@ -181,7 +200,7 @@ def _work_done(results: StudyResults) -> list[str]:
     ]
     total = ("all stages", *(f"{count:,}" for count in ledger_totals(results.ledger)))
     caption = "Results computed in this run, and reused from earlier ones"
-    return ["<h2>Work done</h2>", _table(caption, ("stage", "computed", "reused"), [*rows, total])]
+    return ["<h2>Work done</h2>", table_markup(caption, ("stage", "computed", "reused"), [*rows, total])]
 
 
 def _definitions(results: StudyResults) -> list[str]:
@@ -200,24 +219,3 @@ def _definitions(results: StudyResults) -> list[str]:
 def _cited(text: str) -> str:
     """Escape a text, and link the papers in it."""
     return _ARXIV.sub(r'<a href="https://arxiv.org/abs/\1">\g<0></a>', escape(text))
-
-
-def _table(caption: str, header: Iterable[str], rows: Iterable[Sequence[str]], *, names: int = 1) -> str:
-    """Mark up a table whose first `names` columns hold names and the others numbers; escapes every cell."""
-    head = "".join(f'<th scope="col">{escape(cell)}</th>' for cell in header)
-    body = [
-        f'<tr><th scope="row">{escape(row[0])}</th>'
-        + "".join(f"<td>{escape(cell)}</td>" for cell in row[1:])
-        + "</tr>"
-        for row in rows
-    ]
-    # scrollable by itself and by keyboard, so that a study of many networks does not widen the page
-    return "\n".join(
-        [
-            f'<div class="wide" role="region" tabindex="0" aria-label="{escape(caption)}">',
-            f'<table class="names-{names}">',
-            f"<caption>{escape(caption)}</caption>\n<thead><tr>{head}</tr></thead>\n<tbody>",
-            *body,
-            "</tbody></table></div>",
-        ]
-    )

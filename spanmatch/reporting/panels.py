@@ -16,6 +16,7 @@ __all__ = [
     "add_legend",
     "add_lines",
     "drop_unused",
+    "is_lowest",
     "label_figure",
     "legend_columns",
     "legend_height",
@@ -100,15 +101,18 @@ def add_lines(
     ax: Axes, *, x: Sequence[float] = (), y: Sequence[float] = (), colour: str = GRID, width: float = 0.8
 ) -> None:
     """Draw lines across a panel, behind what it shows."""
-    ax.vlines(x, 0, 1, colour, transform=ax.get_xaxis_transform(), linewidth=width, zorder=0.5)
-    ax.hlines(y, 0, 1, colour, transform=ax.get_yaxis_transform(), linewidth=width, zorder=0.5)
+    if x:
+        ax.vlines(x, 0, 1, colour, transform=ax.get_xaxis_transform(), linewidth=width, zorder=0.5)
+    if y:
+        ax.hlines(y, 0, 1, colour, transform=ax.get_yaxis_transform(), linewidth=width, zorder=0.5)
 
 
 def set_title(ax: Axes, title: str, note: str = "") -> None:
     """Name a panel above its left corner, with a quiet note above the right one."""
-    ax.set_title(plain(shown_group(title)), loc="left", color=INK, fontsize=_TITLE_SIZE)
+    # at a given height, or matplotlib measures all labels of ticks to find one
+    ax.set_title(plain(shown_group(title)), loc="left", color=INK, fontsize=_TITLE_SIZE, y=1.0)
     if note:
-        ax.set_title(note, loc="right", color=MUTED, fontsize=SMALL_SIZE + 1)
+        ax.set_title(note, loc="right", color=MUTED, fontsize=SMALL_SIZE + 1, y=1.0)
 
 
 def label_figure(figure: Figure, x: str | None, y: str | None, *, above_inches: float = 0) -> None:
@@ -118,6 +122,11 @@ def label_figure(figure: Figure, x: str | None, y: str | None, *, above_inches: 
     if y is not None:
         middle = 0.5 * (1 - above_inches / figure.get_figheight())
         figure.supylabel(y, y=middle, color=INK, fontsize=_TITLE_SIZE)
+
+
+def is_lowest(index: int, columns: int, panels: int) -> bool:
+    """Whether a panel has no other one below it."""
+    return index + columns >= panels
 
 
 def drop_unused(axes: Sequence[Axes], used: int) -> None:

@@ -27,6 +27,9 @@ svg { display: block; width: 100%; height: auto; }
 svg * { stroke-linejoin: round; stroke-linecap: butt; }
 .wide { overflow-x: auto; margin-bottom: 1.25rem; }
 .beside { display: flex; flex-wrap: wrap; gap: 0 3rem; }
+.note, summary { color: var(--muted); font-size: .88rem; }
+.note { margin: -.5rem 0 1.25rem; }
+summary { cursor: pointer; padding: .4rem 0; }
 .warning { border-left: .3rem solid var(--group-1); padding: .2rem .9rem; }
 table { border-collapse: collapse; font-size: .92rem; font-variant-numeric: tabular-nums; }
 th, td { padding: .28rem .8rem; text-align: left; border-bottom: 1px solid var(--grid); white-space: nowrap; }

@@ -21,6 +21,7 @@ __all__ = [
     "epsilon_colours",
     "group_colour",
     "group_dashes",
+    "layer_colours",
     "plain",
     "shown_group",
     "style_axes",
@@ -58,7 +59,7 @@ _GROUPS = (
 _DASHES: tuple[Literal["-", "--", ":"], ...] = ("-", "--", ":")
 
 # Stretches of a perceptually uniform map, ever lighter, that stand out from a light and from a dark page
-_EPSILON_MAP = "plasma"
+_EPSILON_MAP, _LAYER_MAP = "plasma", "viridis"
 _LIGHT_STRETCH = (0.0, 0.72)
 _DARK_STRETCH = (0.38, 0.98)
 
@@ -68,13 +69,18 @@ _LABEL_SIZE = 9.5
 
 def epsilon_colours(count: int) -> tuple[str, ...]:
     """Return colours for `count` ascending epsilons: darker is stricter."""
-    return _sample(_LIGHT_STRETCH, count)
+    return _sample(_EPSILON_MAP, _LIGHT_STRETCH, count)
 
 
-def _sample(stretch: tuple[float, float], count: int) -> tuple[str, ...]:
+def layer_colours(count: int) -> tuple[str, ...]:
+    """Return colours for that many layers where each has its own line: darker is nearer to the input."""
+    return _sample(_LAYER_MAP, _LIGHT_STRETCH, count)
+
+
+def _sample(name: str, stretch: tuple[float, float], count: int) -> tuple[str, ...]:
     start, stop = stretch
-    places = np.linspace(start, stop, count) if count > 1 else [(start + stop) / 2]
-    return tuple(to_hex(mpl.colormaps[_EPSILON_MAP](float(place))) for place in places)
+    places = np.linspace(start, stop, count) if count != 1 else [(start + stop) / 2]
+    return tuple(to_hex(mpl.colormaps[name](float(place))) for place in places)
 
 
 def group_colour(index: int) -> str:
@@ -87,13 +93,22 @@ def group_dashes(index: int) -> Literal["-", "--", ":"]:
     return _DASHES[index // len(_GROUPS) % len(_DASHES)]
 
 
-def theme_colours(epsilons: int) -> tuple[ThemeColour, ...]:
-    """Every colour that the figures of a study with that many epsilons use."""
-    shades = zip(_sample(_LIGHT_STRETCH, epsilons), _sample(_DARK_STRETCH, epsilons), strict=True)
+def theme_colours(epsilons: int, layers: int = 0) -> tuple[ThemeColour, ...]:
+    """Every colour that figures use with that many epsilons, and layers that have their own lines."""
     return (
         *_BASE,
         *_GROUPS,
-        *(ThemeColour(f"epsilon-{index}", light, dark) for index, (light, dark) in enumerate(shades)),
+        *(
+            ThemeColour(f"{name}-{index}", light, dark)
+            for name, colours, count in (("epsilon", _EPSILON_MAP, epsilons), ("layer", _LAYER_MAP, layers))
+            for index, (light, dark) in enumerate(
+                zip(
+                    _sample(colours, _LIGHT_STRETCH, count),
+                    _sample(colours, _DARK_STRETCH, count),
+                    strict=True,
+                )
+            )
+        ),
     )
 
 

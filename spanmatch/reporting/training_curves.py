@@ -17,10 +17,11 @@ from spanmatch.reporting.panels import (
     panel_figure,
     set_title,
 )
+from spanmatch.reporting.report_figure import FigureTexts, ReportFigure
 from spanmatch.reporting.results import EpochRow, StudyResults
 from spanmatch.reporting.theme import GRID, group_colour, group_dashes, style_axes
 
-__all__ = ["training_figure"]
+__all__ = ["TRAINING", "training_figure"]
 
 _WIDTH_INCHES, _HEIGHT_INCHES = 10.0, 3.3
 _MAX_MARKED_EPOCHS = 20  # with more, markers would merge into a thick line
@@ -108,3 +109,21 @@ def _style_accuracy(ax: Axes, rows: Sequence[EpochRow]) -> None:
     ax.set_ylim(max(least - margin, -margin / 3), min(most + margin, 1 + margin / 3))
     ax.yaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
     ax.yaxis.set_major_formatter(PercentFormatter(xmax=1))
+
+
+def _texts(results: StudyResults) -> FigureTexts:
+    histories = training_histories(results)
+    names = ", ".join(shown_network(network) for network in histories)
+    epochs = max(row.epoch for row in results.training)
+    return FigureTexts(
+        heading="Training",
+        caption="One line for each network that was trained. The training loss is the mean over an epoch's "
+        "steps, while the weights change; the held-out loss and accuracy are those of the weights after it.",
+        alt=f"Line charts of training loss, held-out loss and held-out accuracy up to epoch {epochs:,}: one "
+        f"line for each network ({names}).",
+    )
+
+
+TRAINING = ReportFigure(
+    "training", training_figure, _texts, lambda results: bool(results.training), brief_bytes=60_000
+)

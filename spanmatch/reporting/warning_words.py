@@ -4,18 +4,20 @@ from collections.abc import Mapping
 
 from spanmatch.matching.checks import TOO_FEW_SAMPLES, are_too_few
 from spanmatch.matching.offsets import is_telling
+from spanmatch.reporting.aggregate import centre_name, group_similarities
 from spanmatch.reporting.results import SimilarityRow, StudyResults
 
-__all__ = ["left_out_sentences", "offset_sentences", "warning_sentences"]
+__all__ = ["left_out_sentences", "offset_sentences", "uncertain_sentences", "warning_sentences"]
 
 _MAX_LISTED = 6
 
 
 def warning_sentences(results: StudyResults) -> list[str]:
-    """Say which layers had too few samples to mean anything, where means decide, and what was left out."""
+    """Say which layers had too few samples, where means or rounding decide, and what was left out."""
     return [
         *_few_samples_sentences(results),
         *offset_sentences(results),
+        *uncertain_sentences(results),
         *left_out_sentences(results.left_out),
     ]
 
@@ -34,6 +36,20 @@ def offset_sentences(results: StudyResults) -> list[str]:
     )
     reason = "a tenth of the neurons or more hardly vary around their mean, and match by it alone"
     return [f"Means decide in {where}: {reason}, whatever they respond to. Look at smaller ε."]
+
+
+def uncertain_sentences(results: StudyResults) -> list[str]:
+    """Say in which layers, at which ε, rounding decides whether neurons match, and between which values."""
+    if not any(row.uncertain for row in results.similarity):
+        return []
+    where = []
+    for point in group_similarities(results).values():
+        if point.uncertain:
+            of = ", ".join(filter(None, (point.group, centre_name(results, point.centre))))
+            between = f"between {point.low:.3f} and {point.high:.3f}"
+            where.append(f"{point.layer} of {of} at ε = {point.epsilon:g} (mean similarity {between})")
+    reason = "residuals of neurons are too near ε, or ranks too unclear, to tell whether they match"
+    return [f"Rounding decides in {_listed(where)}: {reason}. Trust these values to their intervals only."]
 
 
 def left_out_sentences(left_out: Mapping[str, str]) -> list[str]:
