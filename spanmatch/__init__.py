@@ -13,6 +13,7 @@ if TYPE_CHECKING:
         SpanmatchError as SpanmatchError,
     )
     from spanmatch.matching import (
+        CoverFreedom as CoverFreedom,
         EssentialGraph as EssentialGraph,
         GramMatrix as GramMatrix,
         Match as Match,
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
         OffsetWarning as OffsetWarning,
         SimpleMatch as SimpleMatch,
         TooFewSamplesWarning as TooFewSamplesWarning,
+        cover_freedom as cover_freedom,
         decompose as decompose,
         essential as essential,
         is_match as is_match,
@@ -67,10 +69,10 @@ else:
                 "InputIndexError InputTypeError InputValueError MissingExtraError SpanmatchError"
             ),
             "spanmatch.matching": (
-                "EssentialGraph GramMatrix Match MatchProfile MinimalMatches OffsetWarning SimpleMatch "
-                "TooFewSamplesWarning decompose essential is_match match_profile maximum_match "
-                "minimal_match minimal_matches minimum_match offset_neurons relative_residuals "
-                "residual_bounds simple_matches"
+                "CoverFreedom EssentialGraph GramMatrix Match MatchProfile MinimalMatches OffsetWarning "
+                "SimpleMatch TooFewSamplesWarning cover_freedom decompose essential is_match match_profile "
+                "maximum_match minimal_match minimal_matches minimum_match offset_neurons "
+                "relative_residuals residual_bounds simple_matches"
             ),
             "spanmatch.statistics": (
                 "Growth HeldOut HeldOutProfile Jackknife Null Test calibrated family_wise "

@@ -35,7 +35,7 @@ from tasks.publishing import _others_at_rest
 from tasks.reduction import CoMomentsUnit, SegmentLayer
 from tasks.running import compute
 from tasks.stage import Stage
-from tasks.statistic import Reading, comoments_of
+from tasks.statistic import Reading, moments_of
 from tasks.ui_progress import StepCounter
 from tasks.work import Job
 
@@ -54,7 +54,8 @@ def precision(dtype: str) -> Callable[[Path], None]:
         part = SegmentLayer("layer", stored(root, values), "content")
         unit = CoMomentsUnit("itself", part, part, "tile", "tile", 1.0)
         ((_, _, content),) = comoments.compute(root, [unit], Reading(root))
-        gram = GramMatrix.from_comoments(*[comoments_of(content)] * 3)
+        (itself,) = moments_of(content)
+        gram = GramMatrix.from_comoments(*[itself.comoments] * 3)
         exact = values.reshape(-1, 4).astype(np.float64)
         np.testing.assert_array_equal(gram.matrix, GramMatrix.from_activations(exact, exact).matrix)
 

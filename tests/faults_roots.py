@@ -91,9 +91,9 @@ def operations(study: Study) -> dict[str, Callable[[], object]]:
         "look up": lambda: records.find("networks", [unit.key]),
         "keep": lambda: records.keep("networks", {unit.key: {}}),
         "results": lambda: results.read_results(root, study.name),
-        "critical epsilons": lambda: files.read_critical_epsilons(root, ["layer"]),
+        "critical epsilons": lambda: files.read_critical_epsilons(root, files.CRITICAL_EPSILONS, ["layer"]),
         "write critical epsilons": lambda: files.write_critical_epsilons(
-            root, ["a~b"], {"l": (critical,) * 2}
+            root, files.CRITICAL_EPSILONS, ["a~b"], {"l": {"x": critical, "y": critical}}
         ),
         "study.json": lambda: kept.read_kept(root),
         "keep study.json": lambda: kept.keep(root, study, SETTING),

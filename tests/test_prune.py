@@ -147,6 +147,7 @@ def test_what_is_left_is_the_study_and_what_is_not_ours_and_what_went_comes_back
         "networks": 1,
         "segments": 10,
         "comoments": 48,
+        "permuted": 0,
         "profiles": 12,
         "matches": 24,
         "measures": measured(12, 2),

@@ -54,7 +54,7 @@ def computed(root: Root, units: list[CoMomentsUnit]) -> dict[str, Artefact]:
 
 def gram_of(root: Root, parts: dict[str, Artefact], x: str, y: str) -> GramMatrix:
     statistic = Statistic((parts[f"{x} ~ {x}"],), (parts[f"{y} ~ {y}"],), (parts[f"{x} ~ {y}"],))
-    return Reading(root).gram(statistic)
+    return Reading(root).whole(statistic).gram
 
 
 # 9,000 positions: each image is a chunk and several blocks; 100 positions: 81 images to a chunk
@@ -106,7 +106,7 @@ def test_segments_add_up_to_the_whole(root: Root) -> None:
             values[name, segment], layers[name] = stored(root, f"{name}{segment}", (11, 40, NEURONS))
         x, y = layers["x"], layers["y"]
         parts.append(tuple(computed(root, [unit_of(x, x), unit_of(y, y), unit_of(x, y)]).values()))
-    gram = Reading(root).gram(Statistic(*zip(*parts, strict=True)))
+    gram = Reading(root).whole(Statistic(*zip(*parts, strict=True))).gram
     whole = [np.concatenate([values[name, segment] for segment in range(3)]) for name in names]
     np.testing.assert_allclose(gram.matrix, GramMatrix.from_activations(*whole).matrix, rtol=1e-12)
     assert gram.roundings >= GramMatrix.from_activations(*whole).roundings

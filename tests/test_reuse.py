@@ -91,6 +91,7 @@ def test_a_further_seed_trains_one_network_and_reduces_only_pairs_with_it(
         "segments": {"computed": 4, "reused": 8},
         # of two layers, moments and segments: one of seed 2 itself, and two with it
         "comoments": {"computed": 24, "reused": 24},
+        "permuted": {"computed": 0, "reused": 0},
         "profiles": {"computed": 8, "reused": 4},
         "matches": {"computed": 16, "reused": 8},
         "measures": {"computed": measured(8, 2), "reused": measured(4, 2)},
@@ -124,6 +125,7 @@ def test_further_images_are_extracted_and_reduced_alone_to_the_same_bits(
         "networks": {"computed": 0, "reused": 2},
         "segments": {"computed": 4, "reused": 8},
         "comoments": {"computed": 12, "reused": 24},
+        "permuted": {"computed": 0, "reused": 0},
         "profiles": {"computed": 4, "reused": 0},
         "matches": {"computed": 8, "reused": 0},
         "measures": {"computed": measured(4, 2), "reused": 0},
@@ -264,7 +266,7 @@ def test_what_two_layers_share_is_computed_and_repaired_once(
     root = tmp_path / "root"
     spanmatch("run", study, "--root", root, *outside, env=env)
     # two checkpoints of two networks, two segments; two moments
-    once = {"networks": 2, "segments": 8, "comoments": 12, "profiles": 2, "matches": 2}
+    once = {"networks": 2, "segments": 8, "comoments": 12, "permuted": 0, "profiles": 2, "matches": 2}
     assert computed(root) == {**once, "measures": measured(2, 1)}
     rows = rows_at(root, 0.3)
     assert len(rows) == 4

@@ -21,7 +21,7 @@ from storage.checkpoints import read_checkpoint, write_checkpoint
 from storage.packs import Packs, document_array, pack_of
 from storage.places import UnusableRootError
 from storage.records import Records
-from storage.result_files import read_critical_epsilons, write_critical_epsilons
+from storage.result_files import CRITICAL_EPSILONS, read_critical_epsilons, write_critical_epsilons
 from storage.root import FORMAT, DamagedArtefactError, Root
 
 
@@ -81,10 +81,11 @@ def test_checkpoints_packs_and_results_read_back(root: Root) -> None:
         assert all(np.array_equal(read[name], array) for name, array in members[key].items())
     for epsilon in (0.25, 0.5):
         critical = np.full((1, 2), epsilon)
-        write_critical_epsilons(root, ["a~b"], {"layer": (critical, critical)})
-    names, arrays = read_critical_epsilons(root, ["layer"])
+        write_critical_epsilons(root, CRITICAL_EPSILONS, ["a~b"], {"layer": {"x": critical, "y": critical}})
+    names, arrays = read_critical_epsilons(root, CRITICAL_EPSILONS, ["layer"])
     assert names == ["a~b"]
-    np.testing.assert_array_equal(arrays["layer"][0], critical)
+    assert arrays["layer"].keys() == {"x", "y"}
+    np.testing.assert_array_equal(arrays["layer"]["x"], critical)
 
 
 def test_an_upload_that_stops_anywhere_leaves_nothing_that_is_read(

@@ -15,7 +15,7 @@ from storage.checkpoints import read_checkpoint, write_checkpoint
 from storage.digests import array_digest, json_digest
 from storage.layout import Layout
 from storage.places import UnusableRootError
-from storage.result_files import read_critical_epsilons, write_critical_epsilons
+from storage.result_files import CRITICAL_EPSILONS, read_critical_epsilons, write_critical_epsilons
 from storage.root import FORMAT, DamagedArtefactError, Root
 
 
@@ -204,10 +204,11 @@ def test_what_is_removed_is_published_anew(root: Root, values: np.ndarray) -> No
 def test_a_result_folder_replaces_the_old(root: Root) -> None:
     for epsilon in (0.25, 0.5):
         critical = np.full((1, 2), epsilon)
-        write_critical_epsilons(root, ["a~b"], {"layer": (critical, critical)})
-    names, arrays = read_critical_epsilons(root, ["layer"])
+        write_critical_epsilons(root, CRITICAL_EPSILONS, ["a~b"], {"layer": {"x": critical, "y": critical}})
+    names, arrays = read_critical_epsilons(root, CRITICAL_EPSILONS, ["layer"])
     assert names == ["a~b"]
-    np.testing.assert_array_equal(arrays["layer"][0], critical)
+    assert arrays["layer"].keys() == {"x", "y"}
+    np.testing.assert_array_equal(arrays["layer"]["x"], critical)
 
 
 def test_what_a_killed_process_left_is_cleared_and_what_a_live_one_writes_is_not(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
         EssentialGraph as EssentialGraph,
         essential as essential,
     )
+    from spanmatch.matching.freedom import CoverFreedom as CoverFreedom, cover_freedom as cover_freedom
     from spanmatch.matching.gram import GramMatrix as GramMatrix
     from spanmatch.matching.match import Match as Match, SimpleMatch as SimpleMatch
     from spanmatch.matching.maximum import maximum_match as maximum_match
@@ -34,6 +35,7 @@ else:
             "spanmatch.matching.checks": "TooFewSamplesWarning",
             "spanmatch.matching.enumeration": "MinimalMatches minimal_matches",
             "spanmatch.matching.essential_graph": "EssentialGraph essential",
+            "spanmatch.matching.freedom": "CoverFreedom cover_freedom",
             "spanmatch.matching.gram": "GramMatrix",
             "spanmatch.matching.match": "Match SimpleMatch",
             "spanmatch.matching.maximum": "maximum_match",
