@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         MatchProfile as MatchProfile,
         MinimalMatches as MinimalMatches,
         OffsetWarning as OffsetWarning,
+        RowMoments as RowMoments,
         SimpleMatch as SimpleMatch,
         TooFewSamplesWarning as TooFewSamplesWarning,
         decompose as decompose,
@@ -41,7 +42,7 @@ else:
                 "InputIndexError InputTypeError InputValueError MissingExtraError SpanmatchError"
             ),
             "spanmatch.matching": (
-                "GramMatrix Match MatchProfile MinimalMatches OffsetWarning SimpleMatch "
+                "GramMatrix Match MatchProfile MinimalMatches OffsetWarning RowMoments SimpleMatch "
                 "TooFewSamplesWarning decompose is_match match_profile maximum_match "
                 "minimal_match minimal_matches minimum_match offset_neurons relative_residuals "
                 "residual_bounds simple_matches"
