@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         MatchProfile as MatchProfile,
         MinimalMatches as MinimalMatches,
         OffsetWarning as OffsetWarning,
+        RowMoments as RowMoments,
         SimpleMatch as SimpleMatch,
         TooFewSamplesWarning as TooFewSamplesWarning,
         cover_freedom as cover_freedom,
@@ -70,9 +71,9 @@ else:
             ),
             "spanmatch.matching": (
                 "CoverFreedom EssentialGraph GramMatrix Match MatchProfile MinimalMatches OffsetWarning "
-                "SimpleMatch TooFewSamplesWarning cover_freedom decompose essential is_match match_profile "
-                "maximum_match minimal_match minimal_matches minimum_match offset_neurons "
-                "relative_residuals residual_bounds simple_matches"
+                "RowMoments SimpleMatch TooFewSamplesWarning cover_freedom decompose essential "
+                "is_match match_profile maximum_match minimal_match minimal_matches minimum_match "
+                "offset_neurons relative_residuals residual_bounds simple_matches"
             ),
             "spanmatch.statistics": (
                 "Growth HeldOut HeldOutProfile Jackknife Null Test calibrated family_wise "

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         relative_residuals as relative_residuals,
         residual_bounds as residual_bounds,
     )
+    from spanmatch.matching.row_moments import RowMoments as RowMoments
     from spanmatch.matching.simple import decompose as decompose, simple_matches as simple_matches
 else:
     __getattr__, __dir__, __all__ = lazy(
@@ -44,6 +45,7 @@ else:
             "spanmatch.matching.offsets": "OffsetWarning offset_neurons",
             "spanmatch.matching.profile": "MatchProfile match_profile",
             "spanmatch.matching.residuals": "is_match relative_residuals residual_bounds",
+            "spanmatch.matching.row_moments": "RowMoments",
             "spanmatch.matching.simple": "decompose simple_matches",
         },
     )

@@ -27,7 +27,7 @@ def held_out(train: Evidence, test: Evidence, _: float | None) -> float:
     of = train.covariances
     x, y = principal(of.xx), principal(of.yy)
     left, _values, right = np.linalg.svd(x.T @ of.xy @ y, full_matrices=False)
-    return float(correlations_along(x @ left, y @ right.T, test.covariances.in_units_of(of)).mean())
+    return float(correlations_along(x @ left, y @ right.T, test.covariances).mean())
 
 
 def principal(own: FloatArray) -> FloatArray:
