@@ -36,9 +36,9 @@ def simple_matches(
     Returns
     -------
     tuple of SimpleMatch
-        Distinct minimal matches, at least one for each neuron of the maximum match, each with the neuron for
-        which it was found first, by these neurons (x ascending, then y ascending). Neurons are served in an
-        order that the activations give: renumbering them renumbers the answer. It is one cover out of many:
+        Distinct minimal matches, at least one for each neuron of the maximum match, each with a neuron that
+        it is minimal for, by these neurons (x ascending, then y ascending). Neurons are served in an order
+        that the activations give: renumbering them renumbers the answer. It is one cover out of many:
         `cover_freedom` says how far others differ, `essential` what they have in common.
 
     Raises
@@ -92,8 +92,8 @@ def decompose(
     Returns
     -------
     tuple of SimpleMatch
-        Distinct minimal matches inside `match`, at least one for each of its neurons, each with the neuron
-        for which it was found first, in the order of these neurons. ``decompose(gram,
+        Distinct minimal matches inside `match`, at least one for each of its neurons, each with a neuron that
+        it is minimal for, in the order of these neurons. ``decompose(gram,
         maximum_match(gram, epsilon=epsilon), epsilon=epsilon)`` is ``simple_matches(gram, epsilon=epsilon)``.
 
     Raises
@@ -151,7 +151,8 @@ def cover(scaled: ScaledGram, epsilon: float, order: Indices | None = None) -> t
     Returns
     -------
     tuple of SimpleMatch
-        By the neurons for which they were found, x ascending and then y ascending.
+        By their neurons, x ascending and then y ascending. Each has the last label of x, or else of y, that
+        it is minimal for and that no match before was: the neuron that correlates most with the others.
     """
     found: dict[Match, SimpleMatch] = {}
     inside: dict[int, Indices] = {}  # the smallest match known to contain a label that is not yet served
@@ -161,10 +162,12 @@ def cover(scaled: ScaledGram, epsilon: float, order: Indices | None = None) -> t
             continue
         labels = minimal_around(scaled, label, inside.get(label), epsilon, order)
         match = scaled.match(labels)
-        found.setdefault(match, SimpleMatch(scaled.neuron(label), match))
         # Every smaller match inside a minimal match of `label` lacks `label`, so it lies in `rest`.
         rest = _maximum_within(scaled, labels[labels != label], epsilon)
-        served.update(np.setdiff1d(labels, rest).tolist())
+        minimal_for = set(np.setdiff1d(labels, rest).tolist()) - served
+        served |= minimal_for
+        foremost = max(minimal_for, key=lambda member: (member < scaled.n_x, member))
+        found.setdefault(match, SimpleMatch(scaled.neuron(foremost), match))
         for member in rest.tolist():
             if member not in inside or rest.size < inside[member].size:
                 inside[member] = rest
