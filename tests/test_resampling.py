@@ -23,7 +23,7 @@ from spanmatch import (
     verdict,
 )
 from spanmatch.measures import Evidence, Measure, evaluate, measure_named
-from spanmatch.statistics import first, whole, without
+from spanmatch.statistics import each_without, first, whole, without
 
 # Drawn layers are small, and one neuron near its own mean is a tenth of them.
 pytestmark = pytest.mark.filterwarnings("ignore::spanmatch.OffsetWarning")
@@ -108,6 +108,10 @@ def test_folds_have_each_image_once_in_the_order_in_which_they_come(seed, folds)
     total = GramMatrix.from_activations(x, x)
     np.testing.assert_allclose(whole(grams).matrix, total.matrix, atol=1e-12)
     np.testing.assert_allclose(without(grams, 1).matrix, (whole(grams)).matrix - grams[1].matrix, atol=1e-12)
+    for place, others in enumerate(each_without(grams)):
+        np.testing.assert_allclose(others.matrix, without(grams, place).matrix, atol=1e-12)
+        assert others.n_samples == len(groups) - expected[place]
+    assert place == folds - 1
     assert first(grams, 2).n_samples == expected[0] + expected[1]
 
 
