@@ -87,10 +87,14 @@ class CrossFits:
             saturated[at] = fits.count >= self.freedom
         return np.maximum(held_out, 0), np.maximum(in_sample, 0), saturated
 
-    def remove(self, label: int) -> None:
-        """Take a neuron out of play, at O(n²) for each fold."""
-        self.alive[label] = False
-        (self._onto_x if label < self.n_x else self._onto_y).remove(label)
+    def remove(self, labels: Indices) -> None:
+        """Take neurons out of play, at O(n²) for each of few and each fold, or by fresh fits."""
+        self.alive[labels] = False
+        for fits, leaving in (
+            (self._onto_x, labels[labels < self.n_x]),
+            (self._onto_y, labels[labels >= self.n_x]),
+        ):
+            fits.remove(leaving)
 
 
 class _Fits:
@@ -100,13 +104,17 @@ class _Fits:
         self._of, self.targets, self._members = of, targets, members
         self._fit()
 
-    def remove(self, label: int) -> None:
-        """Take a member out: the weights of all others, and what is left, follow by a rank-one update."""
-        self.count -= 1
+    def remove(self, labels: Indices) -> None:
+        """Take members out."""
+        self.count -= labels.size
         if self.count <= (1 - STALE) * self._members.size:
             self._fit()
             return
-        place = int(np.searchsorted(self._members, label))
+        for place in np.searchsorted(self._members, labels):
+            self._update(int(place))
+
+    def _update(self, place: int) -> None:
+        """Let the weights of all other members, and what is left, follow one that leaves: rank one."""
         column = self._inverse[:, :, place].copy()
         step = self._weights[:, place] / column[:, place, None]
         moved = (self._tested @ column[:, :, None])[:, :, 0]
