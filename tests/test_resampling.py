@@ -1,8 +1,10 @@
 """Folds of images, and what jackknife and growth make of them, beside the same computed from activations."""
 
+import re
 import sys
 import types
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -211,3 +213,12 @@ def test_bad_input_is_answered_in_one_sentence(call, message):
         call()
     assert str(caught.value).startswith(message)
     assert str(caught.value).count(". ") == 0
+
+
+def test_the_example_of_the_documentation_runs(capsys):
+    page = (Path(__file__).parent.parent / "docs/statistics.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    exec(example, {})
+    printed = capsys.readouterr().out.splitlines()
+    assert len([line for line in printed if line.endswith(".")]) == 4
+    assert "clears its null" in printed[0]
