@@ -97,6 +97,7 @@ def test_jackknife_and_growth_are_those_of_the_activations_that_are_left(seed, f
     assert [row.error for row in grown.rows] == [row.error for row in found.rows]
 
 
+@settings(deadline=None)
 @given(seed=st.integers(0, 2**32 - 1), folds=st.integers(2, 6))
 def test_folds_have_each_image_once_in_the_order_in_which_they_come(seed, folds):
     rng = np.random.default_rng(seed)
