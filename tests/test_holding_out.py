@@ -64,13 +64,14 @@ def plain_profile(x, y, fold, centre):
             held, fitted, saturated = plain_residuals(x, y, fold, centre, neuron, alive)
             squared[neuron] = held if saturated else held**share * fitted ** (1 - share)
             plain[neuron] = held**0.5, fitted**0.5
-        farthest = max(alive, key=squared.get)
-        others = [level, *(squared[neuron] for neuron in alive if neuron != farthest)]
-        closest = min(closest, *(abs(squared[farthest] - other) for other in others))
-        if squared[farthest] < level:
-            level, kept = squared[farthest], plain
-        found[farthest] = min(level, 1) ** 0.5, *kept[farthest]
-        alive.remove(farthest)
+        farthest = max(squared.values())
+        closest = min(closest, *(abs(each - farthest) for each in squared.values() if each != farthest), 1.0)
+        if farthest < level:
+            closest, level, kept = min(closest, level - farthest), farthest, plain
+        closest = min(closest, *(abs(each - level) for each in squared.values() if each != level), 1.0)
+        for neuron in [neuron for neuron in alive if squared[neuron] >= level]:
+            found[neuron] = min(level, 1) ** 0.5, *kept[neuron]
+            alive.remove(neuron)
     nothing = (np.inf, np.inf, np.inf)
     return [
         np.transpose([found.get((side, place), nothing) for place in range(each.shape[1])])

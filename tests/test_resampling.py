@@ -1,8 +1,10 @@
 """Folds of images, and what jackknife and growth make of them, beside the same computed from activations."""
 
+import re
 import sys
 import types
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -23,7 +25,7 @@ from spanmatch import (
     verdict,
 )
 from spanmatch.measures import Evidence, Measure, evaluate, measure_named
-from spanmatch.statistics import first, whole, without
+from spanmatch.statistics import each_without, first, whole, without
 
 # Drawn layers are small, and one neuron near its own mean is a tenth of them.
 pytestmark = pytest.mark.filterwarnings("ignore::spanmatch.OffsetWarning")
@@ -95,6 +97,7 @@ def test_jackknife_and_growth_are_those_of_the_activations_that_are_left(seed, f
     assert [row.error for row in grown.rows] == [row.error for row in found.rows]
 
 
+@settings(deadline=None)
 @given(seed=st.integers(0, 2**32 - 1), folds=st.integers(2, 6))
 def test_folds_have_each_image_once_in_the_order_in_which_they_come(seed, folds):
     rng = np.random.default_rng(seed)
@@ -108,6 +111,10 @@ def test_folds_have_each_image_once_in_the_order_in_which_they_come(seed, folds)
     total = GramMatrix.from_activations(x, x)
     np.testing.assert_allclose(whole(grams).matrix, total.matrix, atol=1e-12)
     np.testing.assert_allclose(without(grams, 1).matrix, (whole(grams)).matrix - grams[1].matrix, atol=1e-12)
+    for place, others in enumerate(each_without(grams)):
+        np.testing.assert_allclose(others.matrix, without(grams, place).matrix, atol=1e-12)
+        assert others.n_samples == len(groups) - expected[place]
+    assert place == folds - 1
     assert first(grams, 2).n_samples == expected[0] + expected[1]
 
 
@@ -207,3 +214,12 @@ def test_bad_input_is_answered_in_one_sentence(call, message):
         call()
     assert str(caught.value).startswith(message)
     assert str(caught.value).count(". ") == 0
+
+
+def test_the_example_of_the_documentation_runs(capsys):
+    page = (Path(__file__).parent.parent / "docs/statistics.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    exec(example, {})
+    printed = capsys.readouterr().out.splitlines()
+    assert len([line for line in printed if line.endswith(".")]) == 4
+    assert "clears its null" in printed[0]

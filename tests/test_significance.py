@@ -51,6 +51,7 @@ def test_least_permutations_resolve_a_level_and_one_fewer_does_not(level, least)
         significance.check_permutations(least - 1, level)
 
 
+@settings(deadline=None)
 @given(st.integers(2, 10**6))
 def test_one_over_a_whole_number_is_resolved_by_one_fewer(count):
     assert least_permutations(1 / count) == count - 1
@@ -80,6 +81,7 @@ def plain_family_wise(values, nulls):
     return found
 
 
+@settings(deadline=None)
 @given(st.integers(0, 2**32 - 1))
 def test_family_wise_is_its_transcription(seed):
     rng = np.random.default_rng(seed)

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
         sample_order as sample_order,
     )
     from spanmatch.statistics.resampling import (
+        each_without as each_without,
         first as first,
         fold_grams as fold_grams,
         whole as whole,
@@ -66,7 +67,7 @@ else:
             "spanmatch.statistics.nulls": ("Null NullRow null"),
             "spanmatch.statistics.permutations": ("permutation"),
             "spanmatch.statistics.permuted": ("PermutedCoMoments permuted_comoments sample_order"),
-            "spanmatch.statistics.resampling": ("first fold_grams whole without"),
+            "spanmatch.statistics.resampling": ("each_without first fold_grams whole without"),
             "spanmatch.statistics.significance": (
                 "Test calibrated family_wise least_permutations null_threshold p_value"
             ),

@@ -10,7 +10,7 @@ from spanmatch.matching.dead import is_live
 from spanmatch.matching.gram import GramMatrix
 from spanmatch.matching.inputs import FloatArray
 from spanmatch.matching.match import Indices
-from spanmatch.statistics.resampling import Centre, centred, whole, without
+from spanmatch.statistics.resampling import Centre, centred, each_without, whole
 
 # Of squared lengths of 1: members that depend on each other share a weight, and no other residual moves.
 RIDGE = 1e-10
@@ -55,13 +55,12 @@ class CrossFits:
         self.fitted = np.empty((len(folds) + 1, self.alive.size, self.alive.size))
         self.tested = np.empty_like(self.fitted)
         places = np.ix_(self.neurons, self.neurons)
-        for fit, (train, test) in enumerate(_matrices(folds, centre, total)):
-            for kept, matrix in ((self.fitted, train), (self.tested, test)):
+        self.freedom = total.degrees_of_freedom
+        for fit, (others, test) in enumerate(_fits(folds, centre, total)):
+            self.freedom = min(self.freedom, others.degrees_of_freedom)
+            for kept, matrix in ((self.fitted, others.matrix), (self.tested, test)):
                 np.multiply(matrix[places], inverse, out=kept[fit])
                 kept[fit] *= inverse[:, None]
-        self.freedom = min(
-            centred(without(folds, place), centre).degrees_of_freedom for place in range(len(folds))
-        )
         self.unlearned = np.diagonal(self.tested, axis1=1, axis2=2) > np.diagonal(
             self.fitted, axis1=1, axis2=2
         )
@@ -88,10 +87,14 @@ class CrossFits:
             saturated[at] = fits.count >= self.freedom
         return np.maximum(held_out, 0), np.maximum(in_sample, 0), saturated
 
-    def remove(self, label: int) -> None:
-        """Take a neuron out of play, at O(n²) for each fold."""
-        self.alive[label] = False
-        (self._onto_x if label < self.n_x else self._onto_y).remove(label)
+    def remove(self, labels: Indices) -> None:
+        """Take neurons out of play, at O(n²) for each of few and each fold, or by fresh fits."""
+        self.alive[labels] = False
+        for fits, leaving in (
+            (self._onto_x, labels[labels < self.n_x]),
+            (self._onto_y, labels[labels >= self.n_x]),
+        ):
+            fits.remove(leaving)
 
 
 class _Fits:
@@ -101,13 +104,17 @@ class _Fits:
         self._of, self.targets, self._members = of, targets, members
         self._fit()
 
-    def remove(self, label: int) -> None:
-        """Take a member out: the weights of all others, and what is left, follow by a rank-one update."""
-        self.count -= 1
+    def remove(self, labels: Indices) -> None:
+        """Take members out."""
+        self.count -= labels.size
         if self.count <= (1 - STALE) * self._members.size:
             self._fit()
             return
-        place = int(np.searchsorted(self._members, label))
+        for place in np.searchsorted(self._members, labels):
+            self._update(int(place))
+
+    def _update(self, place: int) -> None:
+        """Let the weights of all other members, and what is left, follow one that leaves: rank one."""
         column = self._inverse[:, :, place].copy()
         step = self._weights[:, place] / column[:, place, None]
         moved = (self._tested @ column[:, :, None])[:, :, 0]
@@ -151,17 +158,15 @@ class _Fits:
             self._weights[fit] = cho_solve(factor, right, check_finite=False)
 
 
-def _matrices(
+def _fits(
     folds: Sequence[GramMatrix], centre: Centre, total: GramMatrix
-) -> Iterator[tuple[FloatArray, FloatArray]]:
-    """Give for each fit the joint matrix of what is fitted and of what is tested."""
-    for place, fold in enumerate(folds):
-        others = without(folds, place)
+) -> Iterator[tuple[GramMatrix, FloatArray]]:
+    """Give for each fit what is fitted, and the joint matrix of what is tested."""
+    for fold, others in zip(folds, each_without(folds), strict=True):
         if centre == "raw":
-            yield others.matrix, fold.matrix
+            yield others, fold.matrix
         else:
             apart = fold.sums / fold.n_samples - others.sums / others.n_samples
             of_means = fold.n_samples * np.multiply.outer(apart, apart)
-            yield others.centred.matrix, fold.centred.matrix + of_means
-    matrix = total.matrix
-    yield matrix, matrix
+            yield others.centred, fold.centred.matrix + of_means
+    yield total, total.matrix

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -21,7 +22,7 @@ from spanmatch.statistics.quantities import (
     row_of,
     warned_once,
 )
-from spanmatch.statistics.resampling import Centre, checked_folds, first, whole, without
+from spanmatch.statistics.resampling import Centre, checked_folds, each_without
 
 Verdict: TypeAlias = Literal["settled", "still falling", "still rising", "undefined"]
 
@@ -217,10 +218,8 @@ def growth(
     folds, asked = checked_folds(folds), quantities(measures, epsilons)
     counts = _so_far(folds, images)
     with warned_once():
-        total = observe(whole(folds), centre, asked)
-        steps = [observe(first(folds, count), centre, asked) for count in range(1, len(folds))]
-        steps.append(total)
-        parts = [observe(without(folds, place), centre, asked) for place in range(len(folds))]
+        steps = [observe(gram, centre, asked) for gram in accumulate(folds)]
+        parts = [observe(others, centre, asked) for others in each_without(folds)]
     rows = []
     for place, quantity in enumerate(asked):
         values = tuple(step.values[place] for step in steps)

@@ -78,13 +78,13 @@ def held_out_profile(folds: Sequence[GramMatrix], *, centre: Centre = "raw") -> 
 
     Notes
     -----
-    As in `match_profile` the neuron with the largest residual leaves, again and again, and its critical
-    epsilon is the smallest so far. What decides is not the residual in the sample, which falls short of that
-    of ever more images by a share of q = members / samples, nor the one that is held out, which exceeds it by
-    q F / (F - 1) with F folds, but their weighted geometric mean, from which q drops out: squared,
-    held-out^((F - 1) / (2F - 1)) · in-sample^(F / (2F - 1)). Where there are as many members as dimensions
-    to fit to, residuals in the sample say nothing, and the held-out ones stand alone. docs/statistics.md has
-    the derivation, and what it gains.
+    As in `match_profile` the neuron with the largest residual leaves, again and again, with those that have
+    reached the smallest of these so far, which is its critical epsilon. What decides is not the residual in
+    the sample, which falls short of that of ever more images by a share of q = members / samples, nor the one
+    that is held out, which exceeds it by q F / (F - 1) with F folds, but their weighted geometric mean, from
+    which q drops out: squared, held-out^((F - 1) / (2F - 1)) · in-sample^(F / (2F - 1)). Where there are as
+    many members as dimensions to fit to, residuals in the sample say nothing, and the held-out ones stand
+    alone. docs/statistics.md has the derivation, and what it gains.
 
     Costs O(F n³) flops for n neurons of both sides, and 3 F + 3 joint matrices of memory at most.
     """
@@ -98,12 +98,12 @@ def held_out_profile(folds: Sequence[GramMatrix], *, centre: Centre = "raw") -> 
         held, fitted, saturated = fits.squared()
         squared = np.where(saturated, held, held**share * fitted ** (1 - share))
         squared[~fits.alive] = -1.0
-        leaving = int(squared.argmax())
-        if squared[leaving] < level:
-            level, at_level = squared[leaving], (held, fitted)
-        neuron = fits.neurons[leaving]
-        critical[neuron] = math.sqrt(min(level, 1.0))
-        held_out[neuron], in_sample[neuron] = (math.sqrt(each[leaving]) for each in at_level)
+        if squared.max() < level:
+            level, at_level = float(squared.max()), (held, fitted)
+        leaving = np.flatnonzero(squared >= level)
+        neurons = fits.neurons[leaving]
+        critical[neurons] = math.sqrt(min(level, 1.0))
+        held_out[neurons], in_sample[neurons] = (np.sqrt(each[leaving]) for each in at_level)
         fits.remove(leaving)
     bounds = np.where(np.isinf(critical)[:, None], np.inf, [0.0, 1.0])
     sides = [part for each in (critical, bounds, held_out, in_sample) for part in (each[:n_x], each[n_x:])]

@@ -25,7 +25,7 @@ from spanmatch.statistics.quantities import (
     undefined_in,
     warned_once,
 )
-from spanmatch.statistics.resampling import Centre, checked_folds, whole, without
+from spanmatch.statistics.resampling import Centre, checked_folds, each_without, whole
 
 
 def jackknife_error(without: ArrayLike) -> FloatArray:
@@ -241,7 +241,7 @@ def jackknife(
     folds, asked = checked_folds(folds), quantities(measures, epsilons)
     with warned_once():
         total = observe(whole(folds), centre, asked)
-        parts = [observe(without(folds, place), centre, asked) for place in range(len(folds))]
+        parts = [observe(others, centre, asked) for others in each_without(folds)]
     columns = zip(*(part.values for part in parts), strict=True)
     rows = tuple(
         _row(quantity, centre, value, column)

@@ -1,6 +1,6 @@
 """Parts of the images, each a Gram matrix of its own: folds, and what is summed of them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import reduce
 from operator import add
 from typing import Literal, TypeAlias
@@ -59,6 +59,23 @@ def whole(folds: Sequence[GramMatrix]) -> GramMatrix:
 def without(folds: Sequence[GramMatrix], fold: int) -> GramMatrix:
     """Return the Gram matrix of all folds but one, given by its place."""
     return whole([gram for place, gram in enumerate(folds) if place != fold])
+
+
+def each_without(folds: Sequence[GramMatrix]) -> Iterator[GramMatrix]:
+    """Give for each fold, in order, the Gram matrix of all others: of those before it, and of those after.
+
+    Costs three additions a fold, and as much memory again as the folds take.
+    """
+    after = [folds[-1]]
+    for fold in folds[-2:0:-1]:
+        after.append(fold + after[-1])
+    yield after[-1]
+    before = folds[0]
+    for place in range(1, len(folds) - 1):
+        after.pop()
+        yield before + after[-1]
+        before += folds[place]
+    yield before
 
 
 def first(folds: Sequence[GramMatrix], count: int) -> GramMatrix:
