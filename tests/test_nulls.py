@@ -57,12 +57,12 @@ def grouped_layers(draw):
 def test_the_null_is_that_of_permuted_activations(drawn, seed, centre):
     x, y, groups, rng = drawn
     found = null(
-        x, y, groups=groups, permutations=3, level=0.3, seed=seed, centre=centre, label="a",
+        x, y, groups=groups, permutations=3, level=0.3, seed=seed, centre=centre,
         measures=["linear-cka", MEAN_CRITICAL_EPSILON], epsilons=[0.5],
     )  # fmt: skip
     names, counts = np.unique(groups, return_counts=True)
     for number, under in enumerate(found.permuted):
-        taken = permutation(names, seed=seed, number=number, label="a", within=counts)
+        taken = permutation(names, seed=seed, number=number, within=counts)
         gram = GramMatrix.from_activations(x, y[plain_order(groups, taken, names)])
         profile = match_profile(gram.centred if centre == "mean" else gram)
         for side in "xy":
@@ -80,7 +80,7 @@ def test_the_null_is_that_of_permuted_activations(drawn, seed, centre):
     chunks = list(zip(*(np.split(each, cuts) for each in (x, y, groups)), strict=True))
     chunks = [chunk for chunk in chunks if len(chunk[0])]
     again = null(
-        chunks, permutations=3, level=0.3, seed=seed, centre=centre, label="a", measures=["linear-cka"],
+        chunks, permutations=3, level=0.3, seed=seed, centre=centre, measures=["linear-cka"],
         epsilons=[0.5],
     )  # fmt: skip
     np.testing.assert_allclose(again.row("linear-cka").null, found.row("linear-cka").null, atol=1e-9)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from spanmatch.statistics import permutation
 from spanmatch.statistics.permutations import check_exchangeable
 
-IDS = st.lists(st.text("abz0/é", min_size=1, max_size=4), min_size=1, max_size=30, unique=True)
+IDS = st.lists(st.text("abz0/é", min_size=1, max_size=4), min_size=5, max_size=30, unique=True)
 
 
 @settings(deadline=None)
@@ -40,19 +40,31 @@ def test_the_stream_is_kept():
     assert permutation(range(10), seed=0, number=0).tolist() == KEPT
     assert permutation(range(10), seed=0, number=1).tolist() != KEPT
     assert permutation(range(10), seed=1, number=0).tolist() != KEPT
-    assert permutation(range(10), seed=0, number=0, label="a").tolist() != KEPT
 
 
-KEPT = [1, 8, 4, 5, 9, 6, 2, 3, 0, 7]
+KEPT = [7, 5, 3, 2, 6, 1, 4, 0, 9, 8]
 
 
-def test_every_image_takes_every_place_equally_often():
-    drawn = np.array([permutation(range(4), seed=0, number=number) for number in range(6000)])
+def test_every_image_takes_the_place_of_every_other_equally_often():
+    drawn = np.array([permutation(range(4), seed=seed, number=0) for seed in range(6000)])
     counts = np.array([np.bincount(column, minlength=4) for column in drawn.T])
-    assert np.abs(counts - 1500).max() < 5 * np.sqrt(1500 * 0.75)
+    assert (counts.diagonal() == 0).all(), "a shift moves every image"
+    others = counts[~np.eye(4, dtype=bool)]
+    assert np.abs(others - 2000).max() < 5 * np.sqrt(2000 * 2 / 3)
     orders = np.unique(drawn, axis=0, return_counts=True)[1]
-    assert len(orders) == 24
-    assert np.abs(orders - 250).max() < 5 * np.sqrt(250)
+    assert len(orders) == 9, "six cycles of four, by one place or three, and three of two, by two places"
+
+
+def test_permutations_with_the_identity_are_a_group():
+    taken = [tuple(permutation(range(7), seed=3, number=number)) for number in range(6)]
+    group = {tuple(range(7)), *taken}
+    assert len(group) == 7
+    assert {tuple(one[other[i]] for i in range(7)) for one in group for other in group} == group
+
+
+def test_there_are_as_many_as_shifts():
+    with pytest.raises(ValueError, match=r"^`numbers` must be below 6, the shifts that 7 images have, got 6;"):
+        permutation(range(7), seed=0, number=6)
 
 
 def test_images_that_have_none_to_be_exchanged_for_are_refused():

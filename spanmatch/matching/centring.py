@@ -2,6 +2,7 @@
 
 from typing import Literal, TypeAlias, get_args
 
+from spanmatch.errors import InputValueError
 from spanmatch.matching.gram import GramMatrix
 
 Centre: TypeAlias = Literal["raw", "mean"]
@@ -10,4 +11,14 @@ CENTRES: tuple[Centre, ...] = get_args(Centre)
 
 def centred_by(gram: GramMatrix, centre: Centre) -> GramMatrix:
     """Return the Gram matrix of activations as they are (``raw``), or less their means (``mean``)."""
-    return gram.centred if centre == "mean" else gram
+    return gram.centred if check_centre(centre) == "mean" else gram
+
+
+def check_centre(centre: Centre) -> Centre:
+    """Return `centre`, or say what it must be."""
+    if centre not in CENTRES:
+        raise InputValueError(
+            f'`centre` must be "raw" or "mean", got {centre!r}; "raw" compares activations as they are, '
+            '"mean" less each neuron\'s mean'
+        )
+    return centre

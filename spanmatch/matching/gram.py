@@ -5,6 +5,7 @@ Searches see activations only through it, as inner products that are uncentred, 
 
 import math
 import operator
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -14,10 +15,13 @@ from spanmatch.matching.certificate import EPS
 from spanmatch.matching.comoments import CoMoments, merged_roundings
 from spanmatch.matching.dead import is_live
 from spanmatch.matching.deviations import blocks, deviations, turned
-from spanmatch.matching.inputs import FloatArray, paired_activations, refuse_values
+from spanmatch.matching.inputs import AnyArray, FloatArray, paired_activations, refuse_values
 from spanmatch.matching.kept_products import KeptProducts, checked_parts
 from spanmatch.matching.match import Indices, Match
 from spanmatch.matching.parts import whole_number
+from spanmatch.matching.row_moments import RowMoments
+
+Rows: TypeAlias = tuple[RowMoments, RowMoments, RowMoments]
 
 
 class GramMatrix:
@@ -41,21 +45,25 @@ class GramMatrix:
         kept: KeptProducts | None = None,
         centrings: int = 0,
         marks: FloatArray | None = None,
+        rows: Rows | None = None,
     ) -> None:
         self._parts = x, y, xy
+        self._rows = rows
         self._kept = kept
         self._centrings = centrings
         self._marks = marks
         self.n_x, self.n_y = xy.n_x, xy.n_y
 
     @classmethod
-    def zeros(cls, n_x: int, n_y: int) -> "GramMatrix":
+    def zeros(cls, n_x: int, n_y: int, *, rows: bool = False) -> "GramMatrix":
         """Return an accumulator that has seen no sample.
 
         Parameters
         ----------
         n_x, n_y : int
             Numbers of neurons of the two sides, at least 1.
+        rows : bool, optional
+            Whether to sum row moments, too, which debiased measures need: see `rows`.
 
         Raises
         ------
@@ -69,10 +77,15 @@ class GramMatrix:
                 )
         n_x, n_y = operator.index(n_x), operator.index(n_y)
         x, y, xy = CoMoments.zeros(n_x, n_x), CoMoments.zeros(n_y, n_y), CoMoments.zeros(n_x, n_y)
-        return cls(x, y, xy, marks=np.zeros((2, n_x + n_y)))
+        of_rows = (
+            (RowMoments.zeros(n_x, n_x), RowMoments.zeros(n_y, n_y), RowMoments.zeros(n_x, n_y))
+            if rows
+            else None
+        )
+        return cls(x, y, xy, marks=np.zeros((2, n_x + n_y)), rows=of_rows)
 
     @classmethod
-    def from_activations(cls, x: ArrayLike, y: ArrayLike) -> "GramMatrix":
+    def from_activations(cls, x: ArrayLike, y: ArrayLike, *, rows: bool = False) -> "GramMatrix":
         """Return the Gram matrix of activations that are in memory.
 
         Parameters
@@ -80,6 +93,8 @@ class GramMatrix:
         x, y : array_like, (n_samples, n_x) and (n_samples, n_y)
             Activations of the two layers on the same samples in the same order; any real dtype. Row labels of
             data frames (pandas) and xarrays are compared where both sides have them.
+        rows : bool, optional
+            As in `zeros`.
 
         Raises
         ------
@@ -87,7 +102,7 @@ class GramMatrix:
             As `update`.
         """
         x, y = paired_activations(x, y)
-        gram = cls.zeros(x.shape[1], y.shape[1])
+        gram = cls.zeros(x.shape[1], y.shape[1], rows=rows)
         gram.update(x, y)
         return gram
 
@@ -124,7 +139,9 @@ class GramMatrix:
         return gram
 
     @classmethod
-    def from_comoments(cls, x: CoMoments, y: CoMoments, xy: CoMoments) -> "GramMatrix":
+    def from_comoments(
+        cls, x: CoMoments, y: CoMoments, xy: CoMoments, *, rows: Rows | None = None
+    ) -> "GramMatrix":
         """Return the Gram matrix of two layers from each one's own co-moments and those between them.
 
         Parameters
@@ -133,6 +150,8 @@ class GramMatrix:
             Co-moments of either layer with itself. They are not copied.
         xy : CoMoments, (n_x, n_y)
             Co-moments between both. Blocks may have been merged in any order.
+        rows : tuple of RowMoments, optional
+            Row moments of the same samples: of x with itself, of y with itself, between both.
 
         Raises
         ------
@@ -162,7 +181,7 @@ class GramMatrix:
                     f"`{name}` and `xy` must be of the same samples, got means that differ in neuron "
                     f"{differ[0]} of that side; update all three with each block"
                 )
-        return cls(x, y, xy)
+        return cls(x, y, xy, rows=rows)
 
     def update(self, x: ArrayLike, y: ArrayLike) -> None:
         """Add a chunk of samples.
@@ -198,6 +217,7 @@ class GramMatrix:
             )
         own_x, own_y, both = (part.copy() for part in self._parts)
         marks = self._marks
+        rows = self._rows
         with np.errstate(all="ignore"):
             room: list[FloatArray | None] = [None, None]
             for x_block, y_block in zip(blocks(x), blocks(y), strict=True):
@@ -214,7 +234,9 @@ class GramMatrix:
                 squares = self._squares()
                 refuse_values("x", x, squares[: self.n_x])
                 refuse_values("y", y, squares[self.n_x :])
-        self._parts, self._marks = (own_x, own_y, both), marks
+        if rows is not None:
+            rows = _with_rows(rows, x, y)
+        self._parts, self._marks, self._rows = (own_x, own_y, both), marks, rows
 
     def __add__(self, other: "GramMatrix") -> "GramMatrix":
         if not isinstance(other, GramMatrix):
@@ -232,12 +254,27 @@ class GramMatrix:
         marks = None
         if self._marks is not None and other._marks is not None:
             marks = self._marks + turned(other._marks, self.n_samples)
-        return GramMatrix(x, y, xy, kept, self._centrings + other._centrings, marks)
+        rows = None
+        if self._rows is not None and other._rows is not None:
+            both = zip(self._rows, self._parts, other._rows, other._parts, strict=True)
+            of_x, of_y, of_both = (RowMoments.merged([(a, of_a), (b, of_b)]) for a, of_a, b, of_b in both)
+            rows = of_x, of_y, of_both
+        return GramMatrix(x, y, xy, kept, self._centrings + other._centrings, marks, rows)
 
     @property
     def comoments(self) -> tuple[CoMoments, CoMoments, CoMoments]:
         """Co-moments of x, of y and between them, not copied, of all samples that `update` added."""
         return self._parts
+
+    @property
+    def rows(self) -> Rows | None:
+        """Row moments of x, of y and between them, about the means; None where they were not summed."""
+        if self._rows is None or self._kept is not None:
+            return None
+        x, y, xy = (
+            RowMoments.merged([(rows, part)]) for rows, part in zip(self._rows, self._parts, strict=True)
+        )
+        return x, y, xy
 
     @property
     def n_samples(self) -> int:
@@ -281,7 +318,11 @@ class GramMatrix:
         if self._kept and self._kept.n_samples:
             parts, beyond = self._kept.merged(*parts)
         x, y, xy = (part.without_means(beyond) for part in parts)
-        return GramMatrix(x, y, xy, centrings=max(self._centrings, 1), marks=self._marks)
+        rows = self.rows
+        about_zero = (
+            None if rows is None else (rows[0].about_zero(), rows[1].about_zero(), rows[2].about_zero())
+        )
+        return GramMatrix(x, y, xy, centrings=max(self._centrings, 1), marks=self._marks, rows=about_zero)
 
     @property
     def matrix(self) -> FloatArray:
@@ -342,3 +383,13 @@ class GramMatrix:
 
     def __repr__(self) -> str:
         return f"GramMatrix(n_x={self.n_x}, n_y={self.n_y}, n_samples={self.n_samples})"
+
+
+def _with_rows(rows: Rows, x: AnyArray, y: AnyArray) -> Rows:
+    """Return row moments to which samples are added, leaving those given as they were."""
+    own_x, own_y, both = (part.copy() for part in rows)
+    for x_block, y_block in zip(blocks(x), blocks(y), strict=True):
+        own_x.update(x_block, x_block)
+        own_y.update(y_block, y_block)
+        both.update(x_block, y_block)
+    return own_x, own_y, both

@@ -257,6 +257,17 @@ class RowMoments:
         self.weighted_y += rows.weighted_y + (of_x + further_x) * by_y + 2 * along_x + square_x * sum_y
         self.n_samples += n
 
+    def copy(self) -> "RowMoments":
+        """Return an independent copy."""
+        centre_x, centre_y = self._centres or (None, None)
+        sums = self.sums.copy(), self.weighted_x.copy(), self.weighted_y.copy()
+        return RowMoments(*sums, centre_x, centre_y, self.n_samples)
+
+    def about_zero(self) -> "RowMoments":
+        """Return the same, of activations less the centre; sums are not copied."""
+        zeros = np.zeros_like(self.centre_x), np.zeros_like(self.centre_y)
+        return RowMoments(self.sums, self.weighted_x, self.weighted_y, *zeros, self.n_samples)
+
     def __repr__(self) -> str:
         return f"RowMoments(n_x={self.n_x}, n_y={self.n_y}, n_samples={self.n_samples})"
 

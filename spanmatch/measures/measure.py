@@ -40,7 +40,7 @@ class Evidence:
         Critical epsilons of the same layers.
     rows : tuple of RowMoments, optional
         Of x with itself, of y with itself and between both, over the samples of `gram`, about their means: as
-        `row_moments` or `RowMoments.merged` gives them.
+        `row_moments` or `RowMoments.merged` gives them; those of `gram` where they are left out.
     """
 
     gram: GramMatrix | None = None
@@ -53,9 +53,14 @@ class Evidence:
         held: dict[Need, object] = {
             "comoments": self.gram,
             "profile": self.profile,
-            "row-norms": self.rows,
+            "row-norms": self.row_moments,
         }
         return frozenset(need for need, what in held.items() if what is not None)
+
+    @cached_property
+    def row_moments(self) -> tuple[RowMoments, RowMoments, RowMoments] | None:
+        """Row moments, those that were given or those of the Gram matrix."""
+        return self.rows if self.rows is not None or self.gram is None else self.gram.rows
 
     @cached_property
     def centred(self) -> GramMatrix:

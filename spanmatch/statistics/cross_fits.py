@@ -6,11 +6,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import cho_factor, cho_solve
 
+from spanmatch.matching.centring import Centre, centred_by
 from spanmatch.matching.dead import is_live
 from spanmatch.matching.gram import GramMatrix
 from spanmatch.matching.inputs import FloatArray
 from spanmatch.matching.match import Indices
-from spanmatch.statistics.resampling import Centre, centred, each_without, whole
+from spanmatch.statistics.resampling import each_without, whole
 
 # Of squared lengths of 1: members that depend on each other share a weight, and no other residual moves.
 RIDGE = 1e-10
@@ -46,7 +47,7 @@ class CrossFits:
     """
 
     def __init__(self, folds: Sequence[GramMatrix], centre: Centre) -> None:
-        total = centred(whole(folds), centre)
+        total = centred_by(whole(folds), centre)
         norms = total.norms
         self.neurons = np.flatnonzero(is_live(norms))
         self.n_x = int(np.searchsorted(self.neurons, total.n_x))

@@ -8,6 +8,7 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 
 from spanmatch.errors import InputValueError
+from spanmatch.matching.centring import Centre
 from spanmatch.matching.gram import GramMatrix
 from spanmatch.matching.profile import MatchProfile
 from spanmatch.measures import Measure
@@ -22,7 +23,7 @@ from spanmatch.statistics.quantities import (
     row_of,
     warned_once,
 )
-from spanmatch.statistics.resampling import Centre, checked_folds, each_without
+from spanmatch.statistics.resampling import checked_folds, each_without
 
 Verdict: TypeAlias = Literal["settled", "still falling", "still rising", "undefined"]
 

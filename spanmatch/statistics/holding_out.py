@@ -1,16 +1,17 @@
 """Residuals of images that had no part in the fit, and what they say of the maximum match."""
 
 import math
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from spanmatch.matching.centring import Centre, centred_by
 from spanmatch.matching.gram import GramMatrix
 from spanmatch.matching.inputs import FloatArray
 from spanmatch.matching.profile import MatchProfile
-from spanmatch.measures import Evidence, Measure
+from spanmatch.measures import Evidence, Measure, evaluate_held_out
 from spanmatch.statistics.cross_fits import CrossFits
 from spanmatch.statistics.quantities import (
     EPSILONS,
@@ -25,7 +26,7 @@ from spanmatch.statistics.quantities import (
     values_of,
     warned_once,
 )
-from spanmatch.statistics.resampling import Centre, centred, checked_folds, whole, without
+from spanmatch.statistics.resampling import checked_folds, whole, without
 
 
 @dataclass(frozen=True, eq=False)
@@ -242,9 +243,11 @@ def held_out(
     with warned_once():
         total = observe(whole(folds), centre, asked)
     estimate = held_out_profile(folds, centre=centre)
-    from_estimate = values_of_profile(asked, centred(whole(folds), centre), estimate)
+    from_estimate = values_of_profile(asked, centred_by(whole(folds), centre), estimate)
     rows = []
-    for quantity, value, estimated in zip(asked, total.values, from_estimate, strict=True):
+    for quantity, value, undefined, estimated in zip(
+        asked, total.values, total.reasons, from_estimate, strict=True
+    ):
         unseen, reason = estimated, ""
         if not quantity.measure.depends_on_centre:
             unseen, reason = held_out_value(folds, quantity)
@@ -256,7 +259,7 @@ def held_out(
                 value=value,
                 held_out=unseen,
                 folds=len(folds),
-                reason="undefined" if value is None else reason,
+                reason=undefined or reason,
                 label=quantity.label,
             )
         )
@@ -277,20 +280,10 @@ def held_out_value(folds: Sequence[GramMatrix], quantity: Quantity) -> tuple[flo
     if measure.held_out is None:
         return None, "nothing is fitted"
     found = [
-        _defined(measure.held_out, without(folds, place), fold, quantity.parameter)
+        evaluate_held_out(measure, Evidence(without(folds, place)), Evidence(fold), quantity.parameter)
         for place, fold in enumerate(folds)
     ]
     known = [value for value in found if value is not None]
     if reason := undefined_in(found, "folds"):
         return None, reason
     return math.fsum(known) / len(known), ""
-
-
-def _defined(
-    value: Callable[[Evidence, Evidence, float | None], float],
-    others: GramMatrix,
-    fold: GramMatrix,
-    parameter: float | None,
-) -> float | None:
-    number = float(value(Evidence(others), Evidence(fold), parameter))
-    return None if math.isnan(number) else number

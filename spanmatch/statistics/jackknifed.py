@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from spanmatch.errors import InputTypeError, InputValueError
+from spanmatch.matching.centring import Centre
 from spanmatch.matching.gram import GramMatrix
 from spanmatch.matching.inputs import FloatArray
 from spanmatch.matching.profile import MatchProfile
@@ -25,7 +26,7 @@ from spanmatch.statistics.quantities import (
     undefined_in,
     warned_once,
 )
-from spanmatch.statistics.resampling import Centre, checked_folds, each_without, whole
+from spanmatch.statistics.resampling import checked_folds, each_without, whole
 
 
 def jackknife_error(without: ArrayLike) -> FloatArray:
@@ -244,8 +245,8 @@ def jackknife(
         parts = [observe(others, centre, asked) for others in each_without(folds)]
     columns = zip(*(part.values for part in parts), strict=True)
     rows = tuple(
-        _row(quantity, centre, value, column)
-        for quantity, value, column in zip(asked, total.values, columns, strict=True)
+        _row(quantity, centre, value, reason, column)
+        for quantity, value, reason, column in zip(asked, total.values, total.reasons, columns, strict=True)
     )
     return Jackknife(total.profile, tuple(part.profile for part in parts), rows)
 
@@ -280,7 +281,7 @@ def _of_folds(without: ArrayLike) -> FloatArray:
 
 
 def _row(
-    quantity: Quantity, centre: Centre, value: float | None, without: Sequence[float | None]
+    quantity: Quantity, centre: Centre, value: float | None, reason: str, without: Sequence[float | None]
 ) -> JackknifeRow:
     return JackknifeRow(
         measure=quantity.measure.name,
@@ -290,6 +291,6 @@ def _row(
         error=error_of(value, without),
         bias=bias_of(value, without),
         folds=len(without),
-        reason="undefined" if value is None else undefined_in(without, "folds left out"),
+        reason=reason or undefined_in(without, "folds left out"),
         label=quantity.label,
     )

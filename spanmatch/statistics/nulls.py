@@ -8,12 +8,13 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from spanmatch.errors import InputTypeError, InputValueError
+from spanmatch.matching.centring import Centre, check_centre
 from spanmatch.matching.gram import GramMatrix
 from spanmatch.matching.inputs import AnyArray, FloatArray, paired_activations
 from spanmatch.matching.parts import whole_number
 from spanmatch.matching.profile import MatchProfile
 from spanmatch.measures import Measure
-from spanmatch.statistics.permutations import check_exchangeable, permutation
+from spanmatch.statistics.permutations import check_exchangeable
 from spanmatch.statistics.permuted import PermutedCoMoments, sample_order
 from spanmatch.statistics.quantities import (
     EPSILONS,
@@ -27,7 +28,7 @@ from spanmatch.statistics.quantities import (
     row_of,
     warned_once,
 )
-from spanmatch.statistics.resampling import Centre, check_centre
+from spanmatch.statistics.shifted import drawn_shifts, partners
 from spanmatch.statistics.significance import Test, check_permutations
 
 Chunk: TypeAlias = tuple[ArrayLike, ArrayLike, ArrayLike]
@@ -169,7 +170,6 @@ def null(
     groups: ArrayLike | None = None,
     permutations: int = 20,
     seed: int = 0,
-    label: str = "",
     measures: Sequence[str | Measure] = (),
     epsilons: Collection[float] = EPSILONS,
     centre: Centre = "raw",
@@ -188,9 +188,7 @@ def null(
     permutations : int, optional
         How many.
     seed : int, optional
-        Of `permutation`, of the sorted images: their order and the chunks do not matter.
-    label : str, optional
-        Likewise: what is to have permutations of its own, as one pair of networks.
+        Of the random order along which images are shifted: the order in which they come does not matter.
     measures : sequence of str or Measure, optional
         What else than the maximum match.
     epsilons : collection of float, optional
@@ -227,34 +225,40 @@ def null(
     check_permutations(count, level)
     check_centre(centre)
     asked = quantities(measures, epsilons)
+    rows = any("row-norms" in each.measure.needs for each in asked)
     chunks = _Chunks(x, y, groups)
-    gram, activations, names = chunks.gather()
+    gram, activations, names = chunks.gather(rows)
     images, numbers = np.unique(names, return_inverse=True)
     samples = np.bincount(numbers)
     check_exchangeable(samples)
-    orders = np.stack(
-        [
-            sample_order(numbers, permutation(images, seed=seed, number=number, label=label, within=samples))
-            for number in range(count)
-        ]
-    )
+    if count >= len(images):
+        raise InputValueError(
+            f"`permutations` must be below the number of images, {len(images)}, got {count}; use more images "
+            "or fewer permutations"
+        )
+    drawn = drawn_shifts(images, range(count), seed=seed, within=samples)
+    orders = np.stack([sample_order(numbers, partners(drawn, number)) for number in range(count)])
     own_x, own_y, _ = gram.comoments
-    sums = PermutedCoMoments(own_x, own_y, count)
+    sums = PermutedCoMoments(own_x, own_y, count, rows=rows)
     start = 0
     for block in chunks.of_x():
         sums.update(block, activations, orders[:, start : start + len(block)])
         start += len(block)
+    own_rows = gram.rows
     with warned_once():
         observed = observe(gram, centre, asked)
-        under = [
-            observe(GramMatrix.from_comoments(own_x, own_y, crossed), centre, asked)
-            for crossed in sums.comoments
-        ]
-    rows = tuple(
-        null_row(quantity, centre, value, tuple(each.values[place] for each in under), level)
-        for place, (quantity, value) in enumerate(zip(asked, observed.values, strict=True))
+        under = []
+        for crossed, of_rows in zip(sums.comoments, sums.rows, strict=True):
+            beside = None if own_rows is None or of_rows is None else (*own_rows[:2], of_rows)
+            permuted = GramMatrix.from_comoments(own_x, own_y, crossed, rows=beside)
+            under.append(observe(permuted, centre, asked))
+    tested = tuple(
+        null_row(quantity, centre, value, tuple(each.values[place] for each in under), level, reason)
+        for place, (quantity, value, reason) in enumerate(
+            zip(asked, observed.values, observed.reasons, strict=True)
+        )
     )
-    return Null(observed.profile, tuple(each.profile for each in under), level, rows)
+    return Null(observed.profile, tuple(each.profile for each in under), level, tested)
 
 
 def null_row(
@@ -263,10 +267,13 @@ def null_row(
     value: float | None,
     under: tuple[float | None, ...],
     level: float,
+    reason: str = "",
 ) -> NullRow:
     """Return the row of a quantity from its value as observed and under each permutation."""
     measure = quantity.measure
-    test = Test.of(value, under, level, higher=measure.higher_is_closer, greatest=measure.bounds[1])
+    test = Test.of(
+        value, under, level, higher=measure.higher_is_closer, greatest=measure.bounds[1], reason=reason
+    )
     return NullRow(
         measure=measure.name,
         parameter=quantity.parameter,
@@ -305,12 +312,12 @@ class _Chunks:
             )
         self._chunks = x
 
-    def gather(self) -> tuple[GramMatrix, AnyArray, AnyArray]:
+    def gather(self, rows: bool) -> tuple[GramMatrix, AnyArray, AnyArray]:
         """Return the statistic, all of y, and the image of each sample."""
         gram: GramMatrix | None = None
         of_y, names = [], []
         for x, y, groups in self._each():
-            gram = gram or GramMatrix.zeros(x.shape[1], y.shape[1])
+            gram = gram or GramMatrix.zeros(x.shape[1], y.shape[1], rows=rows)
             gram.update(x, y)
             of_y.append(y)
             names.append(groups)

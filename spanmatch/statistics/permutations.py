@@ -1,7 +1,5 @@
 """Permutations of images that depend on the images alone, not on the order or parts in which they come."""
 
-import hashlib
-
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -9,14 +7,13 @@ from spanmatch.errors import InputValueError
 from spanmatch.matching.inputs import AnyArray
 from spanmatch.matching.match import Indices
 from spanmatch.matching.parts import whole_number
+from spanmatch.statistics.shifted import drawn_shifts, partners
 
 # Images that do not move keep what they share: of more, a null would hold much of what it is to lack.
 LEAST_MOVING = 0.5
 
 
-def permutation(
-    ids: ArrayLike, *, seed: int, number: int, label: str = "", within: ArrayLike | None = None
-) -> Indices:
+def permutation(ids: ArrayLike, *, seed: int, number: int, within: ArrayLike | None = None) -> Indices:
     """Return which image takes the place of each.
 
     Parameters
@@ -26,28 +23,25 @@ def permutation(
     seed : int
         Of all permutations, at least 0.
     number : int
-        Which permutation, from 0.
-    label : str, optional
-        What else it is of, as one pair of networks.
+        Which permutation, from 0 to the number of images less two.
     within : array_like, (images,), optional
         Images are exchanged only where this is the same, such as the number of their positions.
 
     Returns
     -------
     ndarray of int, (images,)
-        Position in `ids` of the image that takes the place of each: a uniform permutation, of which image is
-        exchanged for which, that the order of `ids` does not change.
+        Position in `ids` of the image that takes the place of each: the image so many places later along a
+        random order. Which image is exchanged for which does not depend on the order of `ids`.
 
     Raises
     ------
     TypeError, ValueError
-        When `seed` or `number` is no whole number of at least 0, ids are not one-dimensional or repeat, or
-        `within` is not of these images.
+        When `seed` or `number` is no whole number of at least 0, or there are not so many permutations; when
+        ids are not one-dimensional or repeat, or `within` is not of these images.
 
     Notes
     -----
-    Sorted ids are sorted by random numbers, the raw output of NumPy's Philox, a stream that does not change
-    between versions; its key are 128 bits of the SHA-256 of seed, number and label.
+    `drawn_shifts` says how the order and the shifts are drawn, and why p is exact.
     """
     for name, value in (("seed", seed), ("number", number)):
         if whole_number(name, value, "count from 0") < 0:
@@ -55,14 +49,9 @@ def permutation(
     images = np.asarray(ids)
     if images.ndim != 1:
         raise InputValueError(f"`ids` must be one-dimensional, got shape {images.shape}; pass one an image")
-    order = np.argsort(images, kind="stable")
-    _check_once(images[order])
-    key = hashlib.sha256(f"{int(seed)} {int(number)} {label}".encode()).digest()[:16]
-    drawn = np.random.Philox(key=int.from_bytes(key, "little")).random_raw(len(images))
-    among = _strata(within, len(images))[order]
-    taken = np.empty(len(images), dtype=np.intp)
-    taken[order[np.argsort(among, kind="stable")]] = order[np.lexsort((drawn, among))]
-    return taken
+    _check_once(np.sort(images))
+    strata = None if within is None else _strata(within, len(images))
+    return partners(drawn_shifts(images, [int(number)], seed=int(seed), within=strata), 0)
 
 
 def check_exchangeable(strata: ArrayLike) -> None:
@@ -97,10 +86,8 @@ def _check_once(ordered: AnyArray) -> None:
         )
 
 
-def _strata(within: ArrayLike | None, images: int) -> NDArray[np.intp]:
+def _strata(within: ArrayLike, images: int) -> NDArray[np.intp]:
     """Return a number for each image, the same where `within` is."""
-    if within is None:
-        return np.zeros(images, dtype=np.intp)
     values = np.asarray(within)
     if values.shape != (images,):
         raise InputValueError(

@@ -10,6 +10,7 @@ from spanmatch.matching.comoments import CoMoments
 from spanmatch.matching.deviations import BLOCK_SAMPLES, products_roundings
 from spanmatch.matching.inputs import AnyArray, FloatArray
 from spanmatch.matching.match import Indices
+from spanmatch.matching.row_moments import RowMoments
 
 # Roundings of a deviation from a known mean, two of either factor, and what its error squared adds.
 OF_DEVIATIONS = 5
@@ -28,10 +29,13 @@ class PermutedCoMoments:
         no offset costs digits, raw or centred.
     permutations : int
         How many.
+    rows : bool, optional
+        Whether to sum row moments between the layers, too.
     """
 
-    def __init__(self, x: CoMoments, y: CoMoments, permutations: int) -> None:
+    def __init__(self, x: CoMoments, y: CoMoments, permutations: int, *, rows: bool = False) -> None:
         self._own = x, y
+        self._rows = [RowMoments.about(x.mean_x, y.mean_x) for _ in range(permutations)] if rows else []
         self._products = np.zeros((permutations, x.n_x, y.n_x))
         self._seen = self._blocks = self._roundings = 0
 
@@ -65,7 +69,11 @@ class PermutedCoMoments:
             part = slice(start, start + at_once)
             of_x = _less_mean(x[part], self._own[0])
             for number, places in enumerate(taken[:, part]):
-                self._products[number] += of_x.T @ _less_mean(y[places], self._own[1])
+                of_y = _less_mean(y[places], self._own[1])
+                self._products[number] += of_x.T @ of_y
+                if self._rows:
+                    squares = (np.einsum("ij,ij->i", side, side) for side in (of_x, of_y))
+                    self._rows[number].add_rows(of_x, of_y, *squares)
             self._blocks += 1
             self._seen += len(of_x)
             self._roundings = max(self._roundings, products_roundings(len(of_x)))
@@ -89,6 +97,11 @@ class PermutedCoMoments:
         return tuple(
             CoMoments(products, x.mean_x, y.mean_x, x.n_samples, roundings) for products in self._products
         )
+
+    @property
+    def rows(self) -> tuple[RowMoments | None, ...]:
+        """Row moments between the layers of each permutation; None where they were not summed."""
+        return tuple(self._rows) if self._rows else (None,) * len(self._products)
 
     def _check(self, x: AnyArray, y: AnyArray, taken: NDArray[np.intp]) -> None:
         permutations, n_x, n_y = self._products.shape

@@ -11,12 +11,12 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 
 from spanmatch.errors import InputValueError, MissingExtraError
+from spanmatch.matching.centring import Centre, centred_by
 from spanmatch.matching.checks import check_epsilon
 from spanmatch.matching.gram import GramMatrix
 from spanmatch.matching.inputs import FloatArray
 from spanmatch.matching.profile import MatchProfile, match_profile
-from spanmatch.measures import MEASURES, Evidence, Measure, evaluate, measure_named
-from spanmatch.statistics.resampling import Centre, centred
+from spanmatch.measures import MEASURES, Evidence, Measure, evaluate, measure_named, undefined_reason
 
 EPSILONS = (0.15, 0.2, 0.25, 0.3, 0.5)
 """Those of the paper."""
@@ -38,10 +38,11 @@ class Quantity:
 
 @dataclass(frozen=True, eq=False)
 class Observation:
-    """The profile of a resample, and a value of each quantity: None where it is undefined."""
+    """The profile of a resample, and a value of each quantity: None where it is undefined, and why."""
 
     profile: MatchProfile
     values: tuple[float | None, ...]
+    reasons: tuple[str, ...]
 
 
 class _OfAMeasure(Protocol):
@@ -76,8 +77,14 @@ def quantities(measures: Sequence[str | Measure], epsilons: Collection[float]) -
 
 def observe(gram: GramMatrix, centre: Centre, asked: Sequence[Quantity]) -> Observation:
     """Return the profile of a resample, raw or centred, and the values of all quantities."""
-    profile = match_profile(centred(gram, centre))
-    return Observation(profile, values_of(Evidence(gram, profile), asked))
+    profile = match_profile(centred_by(gram, centre))
+    evidence = Evidence(gram, profile)
+    values = values_of(evidence, asked)
+    reasons = [
+        "" if value is not None else undefined_reason(each.measure, evidence, each.parameter) or ""
+        for each, value in zip(asked, values, strict=True)
+    ]
+    return Observation(profile, values, tuple(reasons))
 
 
 def values_of(evidence: Evidence, asked: Sequence[Quantity]) -> tuple[float | None, ...]:

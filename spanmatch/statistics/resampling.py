@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from functools import reduce
 from operator import add
-from typing import Literal, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -14,7 +14,6 @@ from spanmatch.matching.inputs import AnyArray, paired_activations
 from spanmatch.matching.match import Indices
 from spanmatch.matching.parts import whole_number
 
-Centre: TypeAlias = Literal["raw", "mean"]
 Folds: TypeAlias = tuple[GramMatrix, ...]
 
 LEAST_FOLDS = 2
@@ -48,7 +47,7 @@ def fold_grams(x: ArrayLike, y: ArrayLike, *, groups: ArrayLike | None = None, f
     images = group_numbers(groups, len(x))
     count = check_folds(folds, int(images.max(initial=-1)) + 1)
     parts = [images % count == fold for fold in range(count)]
-    return tuple(GramMatrix.from_activations(x[part], y[part]) for part in parts)
+    return tuple(GramMatrix.from_activations(x[part], y[part], rows=True) for part in parts)
 
 
 def whole(folds: Sequence[GramMatrix]) -> GramMatrix:
@@ -81,21 +80,6 @@ def each_without(folds: Sequence[GramMatrix]) -> Iterator[GramMatrix]:
 def first(folds: Sequence[GramMatrix], count: int) -> GramMatrix:
     """Return the Gram matrix of so many folds, from the first on."""
     return whole(folds[:count])
-
-
-def centred(gram: GramMatrix, centre: Centre) -> GramMatrix:
-    """Return a Gram matrix as it is ("raw"), or of activations less their means ("mean")."""
-    return gram.centred if check_centre(centre) == "mean" else gram
-
-
-def check_centre(centre: Centre) -> Centre:
-    """Return `centre`, or say what it must be."""
-    if centre not in ("raw", "mean"):
-        raise InputValueError(
-            f'`centre` must be "raw" or "mean", got {centre!r}; "raw" compares activations as they are, '
-            '"mean" less each neuron\'s mean'
-        )
-    return centre
 
 
 def checked_folds(folds: Sequence[GramMatrix]) -> Folds:

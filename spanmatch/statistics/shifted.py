@@ -41,14 +41,14 @@ class Shifted(NamedTuple):
 
 
 def drawn_shifts(
-    ids: Sequence[str], numbers: Sequence[int], *, seed: int, within: ArrayLike | None = None
+    ids: ArrayLike, numbers: Sequence[int], *, seed: int, within: ArrayLike | None = None
 ) -> list[Shifted]:
     """Draw shifts of images along a random order.
 
     Parameters
     ----------
-    ids : sequence of str, (n_images,)
-        Names, each once.
+    ids : array_like, (n_images,)
+        Names or numbers, each once.
     numbers : sequence of int, (n_draws,)
         Of the draws that are wanted, from 0: each is drawn by itself.
     seed : int
@@ -73,7 +73,8 @@ def drawn_shifts(
     group, so that p is exact (Hemerik and Goeman 2018, *Exact testing with random permutations*). They come
     from the raw output of NumPy's Philox, a stream that does not change between versions.
     """
-    images, count = np.asarray(ids), len(ids)
+    images = np.asarray(ids)
+    count = len(images)
     if count < 2 or max(numbers, default=0) >= count - 1:
         raise InputValueError(
             f"`numbers` must be below {max(count - 1, 0)}, the shifts that {count} images have, got "
@@ -85,6 +86,8 @@ def drawn_shifts(
         shifts = 1 + np.argsort(_drawn(count - 1, seed, "shifts"), kind="stable")
         return [Shifted(order, shifts[list(numbers)])]
     kinds = np.unique(np.asarray(within), return_inverse=True)[1].reshape(-1)[order]
+    if not kinds.any():
+        return drawn_shifts(images, numbers, seed=seed)
     found = []
     for kind in np.unique(kinds):
         members = order[kinds == kind]

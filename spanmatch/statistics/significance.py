@@ -11,6 +11,10 @@ from spanmatch.errors import InputTypeError, InputValueError
 from spanmatch.matching.inputs import FloatArray
 
 
+# Relative difference of values that rounding may have made: such values are equal.
+ROUNDING = 1e-12
+
+
 def p_value(value: float, null: ArrayLike, *, higher: bool = True) -> float:
     """Return the share of values that are at least as close, the observed one included.
 
@@ -27,7 +31,8 @@ def p_value(value: float, null: ArrayLike, *, higher: bool = True) -> float:
     -------
     float
         (1 + number of null values that are as close) / (1 + permutations): under exchangeability at most α
-        with a probability of at most α, whatever the number of permutations.
+        with a probability of at most α, whatever the number of permutations. Values that differ by rounding,
+        1e-12, are equal.
 
     Raises
     ------
@@ -36,7 +41,8 @@ def p_value(value: float, null: ArrayLike, *, higher: bool = True) -> float:
     """
     values = _numbers("null", null, 1)
     observed = float(_numbers("value", value, 0))
-    as_close = values >= observed if higher else values <= observed
+    rounding = ROUNDING * max(1.0, abs(observed)) if np.isfinite(observed) else 0.0
+    as_close = values >= observed - rounding if higher else values <= observed + rounding
     return _share(int(np.count_nonzero(as_close)), values.size)
 
 
