@@ -35,7 +35,9 @@ from spanmatch.reporting import (
     warning_sentences,
 )
 from spanmatch.reporting.aggregate import group_similarities, simple_match_sizes
-from spanmatch.reporting.measure_figure import measure_spreads, measure_tables
+from spanmatch.reporting.figure_registry import shown_figures
+from spanmatch.reporting.measure_values import measure_spreads
+from spanmatch.reporting.tables import measure_tables
 from spanmatch.reporting.theme import group_colour
 from storage.root import Root
 
@@ -118,6 +120,7 @@ CASES = {
     ),
     "general": make_general(),
     "measures": with_measures(make_results(), ["unheard-of", HOSTILE]),
+    "everything": with_everything(make_results()),
 }
 
 
@@ -200,7 +203,7 @@ def test_drawn_curves_are_means_over_pairs(results):
     figure = similarity_figure(results)
     lines = {line.get_label(): line for line in figure.axes[0].get_lines()}
     group = results.comparisons[0].group
-    for (layer, other, epsilon), summary in group_similarities(results).items():
+    for (layer, other, _, epsilon), summary in group_similarities(results).items():
         if other == group:
             place = results.layers.index(layer)
             assert lines[f"{epsilon:g}"].get_ydata()[place] == pytest.approx(summary.mean)
@@ -248,7 +251,7 @@ def test_page_is_well_formed(results, page):
     parsed = Page(page)
     assert parsed.open == []
     assert parsed.tags.count("title") == parsed.tags.count("h1") == parsed.tags.count("main") == 1
-    assert parsed.tags.count("svg") == 3 + bool(results.training) + bool(results.measures)
+    assert parsed.tags.count("svg") == len(shown_figures(results))
     assert parsed.tags.count("caption") == parsed.tags.count("table")
     assert sum(name == "aria-label" and bool(value) for name, value in parsed.attributes) >= 3
 
@@ -308,7 +311,7 @@ def test_markdown_holds_a_png_and_stays_small(results):
     markdown = report_markdown(results)
     assert len(markdown.encode()) < 320_000
     images = re.findall(r"\(data:image/png;base64,([^)]*)\)", markdown)
-    assert len(images) == 1 + bool(results.training)
+    assert len(images) == sum(bool(figure.brief_bytes) for figure in shown_figures(results))
     assert sum(map(len, images)) < 300_000
     for image in images:
         assert base64.b64decode(image, validate=True).startswith(b"\x89PNG")
@@ -524,7 +527,7 @@ def values_of(results, measure, parameter, layer, group):
 def test_a_measure_is_drawn_at_the_middle_epsilon_as_the_mean_over_the_pairs_that_have_a_value():
     results = CASES["measures"]
     figure = measures_figure(results)
-    spreads = measure_spreads(results)
+    spreads = {(one.name, *place): spread for (one, *place), spread in measure_spreads(results).items()}
     groups = ("final", "initial")
     counts = set()
     for ax, (measure, parameter) in zip(
@@ -556,7 +559,7 @@ def test_a_measure_has_an_axis_of_all_its_values(monkeypatch):
         "correlation": dataclasses.replace(known, bounds=(-1.0, 1.0)),
         "distance": dataclasses.replace(known, bounds=(0.0, np.inf)),
     }
-    monkeypatch.setattr("spanmatch.reporting.measure_figure.MEASURES", {**MEASURES, **others})
+    monkeypatch.setattr("spanmatch.reporting.measure_values.MEASURES", {**MEASURES, **others})
     correlation, distance, match = measures_figure(
         dataclasses.replace(CASES["one of each"], measures=rows)
     ).axes

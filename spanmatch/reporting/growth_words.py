@@ -12,7 +12,7 @@ from spanmatch.reporting.memo import once_for_results
 from spanmatch.reporting.results import StudyResults
 from spanmatch.reporting.standing import measure_groups, standing_of
 
-__all__ = ["Growing", "Verdict", "group_growth", "growth_sentences", "verdict", "verdict_words"]
+__all__ = ["Growing", "Verdict", "group_growth", "growth_sentences", "verdict"]
 
 Verdict: TypeAlias = Literal["settled", "still falling", "still rising", "undefined"]
 
@@ -54,11 +54,6 @@ def verdict(images: Sequence[int], values: Sequence[float | None], error: float 
     if abs(change) <= _SETTLED_ERRORS * error:
         return "settled"
     return "still falling" if change < 0 else "still rising"
-
-
-def verdict_words(of: Verdict) -> str:
-    """Write a verdict with its remedy."""
-    return f"{of}: use more images" if of.startswith("still") else of
 
 
 @once_for_results
