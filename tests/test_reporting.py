@@ -9,7 +9,7 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
-from made_results import make_results, make_training
+from made_results import make_results, make_training, with_everything
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 from rich.console import Console
