@@ -12,7 +12,7 @@ __all__ = ["style_sheet"]
 _RULES = """\
 * { box-sizing: border-box; }
 body { margin: 0; background: var(--surface); color: var(--ink); font: 1rem/1.55 system-ui, sans-serif; }
-main { max-width: 66rem; margin: 0 auto; padding: 2rem 1.25rem 4rem; }
+main { max-width: 70rem; margin: 0 auto; padding: 2rem 1.25rem 4rem; }
 h1 { font-size: 1.6rem; line-height: 1.25; overflow-wrap: anywhere; }
 h2 { font-size: 1.15rem; margin: 2.5rem 0 .75rem; }
 p, ul, dl { max-width: 46rem; }
@@ -28,6 +28,7 @@ svg * { stroke-linejoin: round; stroke-linecap: butt; }
 .wide { overflow-x: auto; margin-bottom: 1.25rem; }
 .beside { display: flex; flex-wrap: wrap; gap: 0 2rem; }
 .beside > * { max-width: 100%; }
+.beside caption { white-space: normal; }
 .note, summary { color: var(--muted); font-size: .88rem; }
 .note { margin: -.5rem 0 1.25rem; }
 summary { cursor: pointer; padding: .4rem 0; }
