@@ -322,7 +322,10 @@ def test_components_of_essential_neurons_are_those_of_each_pair():
     rng = np.random.default_rng(5)
     pairs = [(c.checkpoint_x, c.checkpoint_y) for c in PLAIN.comparisons if c.group == "final"]
     edges = [
-        tuple({(int(u), int(v)) for u, v in rng.integers(0, 9, size=(count, 2))}) for count in (25, 6, 0)
+        tuple({(int(u), int(v)) for u, v in rng.integers(0, 9, size=(25, 2))}),
+        # two that need each other, a ring of three, one that needs another, and one that needs itself
+        ((0, 1), (1, 0), (2, 3), (3, 4), (4, 2), (5, 6), (7, 7)),
+        (),
     ]
     rows = tuple(
         EssentialRow("relu1_1", *pair, "raw", 0.5, 4, own) for pair, own in zip(pairs, edges, strict=True)
@@ -344,7 +347,7 @@ def test_components_of_essential_neurons_are_those_of_each_pair():
     found = group_essentials(dataclasses.replace(PLAIN, essential=rows))
     expected = tuple((min(column), max(column)) for column in zip(*counts, strict=True))
     assert found == {("relu1_1", "final", "raw", 0.5): Essentials(*expected)}
-    assert expected[2][1] > 1
+    assert counts[1:] == [(6, 2, 3), (0, 0, 0)]
 
 
 def test_simple_matches_are_one_cover_of_a_range():
