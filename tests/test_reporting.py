@@ -203,8 +203,8 @@ def test_drawn_curves_are_means_over_pairs(results):
     figure = similarity_figure(results)
     lines = {line.get_label(): line for line in figure.axes[0].get_lines()}
     group = results.comparisons[0].group
-    for (layer, other, _, epsilon), summary in group_similarities(results).items():
-        if other == group:
+    for (layer, other, centre, epsilon), summary in group_similarities(results).items():
+        if (other, centre) == (group, "raw"):
             place = results.layers.index(layer)
             assert lines[f"{epsilon:g}"].get_ydata()[place] == pytest.approx(summary.mean)
             assert summary.minimum <= summary.mean + 1e-12
@@ -227,11 +227,11 @@ def test_curve_counts_critical_epsilons():
 
 def test_curve_agrees_with_similarity_at_the_epsilons_of_the_study(results):
     curves = {
-        (c.layer, c.checkpoint_x, c.checkpoint_y): similarity_curve(c.x, c.y)
+        (c.layer, c.checkpoint_x, c.checkpoint_y, c.centre): similarity_curve(c.x, c.y)
         for c in results.critical_epsilons
     }
     for row in results.similarity:
-        steps, similarity = curves[row.layer, row.checkpoint_x, row.checkpoint_y]
+        steps, similarity = curves[row.layer, row.checkpoint_x, row.checkpoint_y, row.centre]
         place = np.searchsorted(steps, row.epsilon, side="right")
         assert (similarity[place - 1] if place else 0.0) == pytest.approx(row.similarity)
 
@@ -267,7 +267,10 @@ def test_ids_of_a_page_are_distinct_and_references_resolve(page):
 
 def test_page_asks_for_nothing_outside_itself(page):
     parsed = Page(page)
-    assert set(re.findall(r"https?://[^\s\"'<)]+", page)) == {PAPER}
+    cited = {f"https://arxiv.org/abs/{known.reference.split()[-1]}" for known in MEASURES.values()}
+    addresses = set(re.findall(r"https?://[^\s\"'<)]+", page))
+    assert PAPER in addresses
+    assert addresses <= {PAPER, *cited}
     assert not {"script", "link", "iframe", "img"} & set(parsed.tags)
     assert "@import" not in page
     assert not re.search(r"url\((?!#)", page)
@@ -353,10 +356,11 @@ def test_too_few_samples_are_flagged_in_the_same_words_everywhere(samples, warne
 
 def test_similarity_table_has_a_row_for_each_layer_group_and_epsilon(results):
     table = similarity_table(results)
-    keys = {(row["layer"], row["group"], row["epsilon"]) for row in table}
+    keys = {(row["layer"], row["group"], row["centre"], row["epsilon"]) for row in table}
+    centres = {row.centre for row in results.similarity}
     groups = {comparison.group for comparison in results.comparisons}
     epsilons = {row.epsilon for row in results.similarity}
-    assert len(keys) == len(table) == len(results.layers) * len(groups) * len(epsilons)
+    assert len(keys) == len(table) == len(results.layers) * len(groups) * len(centres) * len(epsilons)
     for row in table:
         assert 0 <= row["min_similarity"] <= row["mean_similarity"] <= row["max_similarity"] <= 1
         assert row["pairs"] == sum(c.group == row["group"] for c in results.comparisons)
@@ -364,14 +368,18 @@ def test_similarity_table_has_a_row_for_each_layer_group_and_epsilon(results):
 
 
 def test_summary_rows_are_means_in_network_order(results):
-    means = {(r["layer"], r["group"], r["epsilon"]): r["mean_similarity"] for r in similarity_table(results)}
+    rows = similarity_table(results)
+    means = {(r["layer"], r["group"], r["centre"], r["epsilon"]): r["mean_similarity"] for r in rows}
+    centres = {"": "raw", "raw": "raw", "centred": "mean"}
     epsilons = sorted({row.epsilon for row in results.similarity})
     for table in summary_rows(results):
         assert table.header == ("layer", *(f"ε = {epsilon:g}" for epsilon in epsilons))
         assert tuple(layer for layer, _ in table.rows) == results.layers
         for layer, values in table.rows:
             for epsilon, value in zip(epsilons, values, strict=True):
-                assert value == pytest.approx(means[layer, table.group, epsilon], abs=1e-4)
+                assert value == pytest.approx(
+                    means[layer, table.group, centres[table.centre], epsilon], abs=1e-4
+                )
 
 
 def test_missing_similarity_is_named():
