@@ -15,14 +15,18 @@ import needs
 import pytest
 import shared
 import yaml
-from conftest import REPOSITORY, TINY, Environment, mean_similarity
+from conftest import REPOSITORY, TINY, Environment
 from installation import DEPLOYMENTS
 from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
 from playwright.sync_api import TimeoutError as TookTooLongError
 from services import Api, prefect
 
+from flows.run.collect import read_results
 from flows.study.model import Study
 from flows.study.values import Training
+from spanmatch.reporting import similarity_table, summary_rows
+from spanmatch.reporting.figure_registry import shown_figures
+from storage.root import Root
 
 OUTPUT = Path(os.environ.get("SPANMATCH_TEST_OUTPUT", REPOSITORY / "test-output"))
 
@@ -111,17 +115,17 @@ def test_a_run_s_page_shows_its_tasks_and_leads_to_what_came_out(page: Page, run
 def test_the_table_shows_every_layer_s_similarity(
     page: Page, artifacts: dict[str, str], tiny_root: Path
 ) -> None:
-    expected = mean_similarity(tiny_root)
+    results = read_results(Root.at(str(tiny_root)), "tiny")
+    expected = {
+        (row["layer"], row["group"], str(row["centre"]), row["epsilon"]): row["mean_similarity"]
+        for row in similarity_table(results)
+    }
     page.goto(artifacts["tiny-similarity"])
     expect(page.get_by_role("row")).to_have_count(1 + len(expected))
     rows = [row.get_by_role("cell").all_inner_texts() for row in page.get_by_role("row").all()[1:]]
-    assert page.get_by_role("columnheader").all_inner_texts()[:4] == [
-        "layer",
-        "group",
-        "epsilon",
-        "mean_similarity",
-    ]
-    shown = {(row[0], row[1], float(row[2])): float(row[3]) for row in rows}
+    columns = ["layer", "group", "epsilon", "mean_similarity", "min_similarity", "max_similarity", "centre"]
+    assert page.get_by_role("columnheader").all_inner_texts()[: len(columns)] == columns
+    shown = {(row[0], row[1], row[6], float(row[2])): float(row[3]) for row in rows}
     assert shown == pytest.approx(expected, abs=1e-4)
 
 
@@ -129,16 +133,17 @@ def test_the_report_shows_its_figures(page: Page, artifacts: dict[str, str], tin
     page.goto(artifacts["tiny-report"])
     expect(page.get_by_role("heading", name="tiny", exact=True)).to_be_visible()
     images = page.locator("img[src^='data:image/png']")
-    expect(images).to_have_count(2)  # similarity, training
+    results = read_results(Root.at(str(tiny_root)), "tiny")
+    expect(images).to_have_count(sum(bool(figure.brief_bytes) for figure in shown_figures(results)))
     for image in images.all():
         expect(image).to_be_visible()
         assert image.evaluate("image => image.decode().then(() => image.naturalWidth)") > 300
-    last = page.get_by_role("heading", name="similarity, group final").locator("xpath=following::table[1]")
-    similarity = mean_similarity(tiny_root)
-    for layer in TINY["layers"]:
-        means = [f"{similarity[layer, 'final', epsilon]:.3f}" for epsilon in TINY["epsilons"]]
-        row = last.get_by_role("row").filter(has_text=layer)
-        assert row.get_by_role("cell").all_inner_texts() == [layer, *means]
+    for summary in summary_rows(results):
+        heading = page.get_by_role("heading", name=f"similarity, group {summary.title}", exact=False).first
+        table = heading.locator("xpath=following::table[1]")
+        for layer, *means in summary.cells:
+            row = table.get_by_role("row").filter(has_text=layer)
+            assert row.get_by_role("cell").all_inner_texts() == [layer, *means]
 
 
 @pytest.fixture(scope="module")

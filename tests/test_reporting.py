@@ -9,7 +9,7 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
-from made_results import make_results, make_training
+from made_results import make_results, make_training, with_everything
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 from rich.console import Console
@@ -35,7 +35,9 @@ from spanmatch.reporting import (
     warning_sentences,
 )
 from spanmatch.reporting.aggregate import group_similarities, simple_match_sizes
-from spanmatch.reporting.measure_figure import measure_spreads, measure_tables
+from spanmatch.reporting.figure_registry import shown_figures
+from spanmatch.reporting.measure_values import measure_spreads
+from spanmatch.reporting.tables import measure_tables
 from spanmatch.reporting.theme import group_colour
 from storage.root import Root
 
@@ -118,6 +120,7 @@ CASES = {
     ),
     "general": make_general(),
     "measures": with_measures(make_results(), ["unheard-of", HOSTILE]),
+    "everything": with_everything(make_results()),
 }
 
 
@@ -200,8 +203,8 @@ def test_drawn_curves_are_means_over_pairs(results):
     figure = similarity_figure(results)
     lines = {line.get_label(): line for line in figure.axes[0].get_lines()}
     group = results.comparisons[0].group
-    for (layer, other, epsilon), summary in group_similarities(results).items():
-        if other == group:
+    for (layer, other, centre, epsilon), summary in group_similarities(results).items():
+        if (other, centre) == (group, "raw"):
             place = results.layers.index(layer)
             assert lines[f"{epsilon:g}"].get_ydata()[place] == pytest.approx(summary.mean)
             assert summary.minimum <= summary.mean + 1e-12
@@ -224,11 +227,11 @@ def test_curve_counts_critical_epsilons():
 
 def test_curve_agrees_with_similarity_at_the_epsilons_of_the_study(results):
     curves = {
-        (c.layer, c.checkpoint_x, c.checkpoint_y): similarity_curve(c.x, c.y)
+        (c.layer, c.checkpoint_x, c.checkpoint_y, c.centre): similarity_curve(c.x, c.y)
         for c in results.critical_epsilons
     }
     for row in results.similarity:
-        steps, similarity = curves[row.layer, row.checkpoint_x, row.checkpoint_y]
+        steps, similarity = curves[row.layer, row.checkpoint_x, row.checkpoint_y, row.centre]
         place = np.searchsorted(steps, row.epsilon, side="right")
         assert (similarity[place - 1] if place else 0.0) == pytest.approx(row.similarity)
 
@@ -248,7 +251,7 @@ def test_page_is_well_formed(results, page):
     parsed = Page(page)
     assert parsed.open == []
     assert parsed.tags.count("title") == parsed.tags.count("h1") == parsed.tags.count("main") == 1
-    assert parsed.tags.count("svg") == 3 + bool(results.training) + bool(results.measures)
+    assert parsed.tags.count("svg") == len(shown_figures(results))
     assert parsed.tags.count("caption") == parsed.tags.count("table")
     assert sum(name == "aria-label" and bool(value) for name, value in parsed.attributes) >= 3
 
@@ -264,7 +267,10 @@ def test_ids_of_a_page_are_distinct_and_references_resolve(page):
 
 def test_page_asks_for_nothing_outside_itself(page):
     parsed = Page(page)
-    assert set(re.findall(r"https?://[^\s\"'<)]+", page)) == {PAPER}
+    cited = {f"https://arxiv.org/abs/{known.reference.split()[-1]}" for known in MEASURES.values()}
+    addresses = set(re.findall(r"https?://[^\s\"'<)]+", page))
+    assert PAPER in addresses
+    assert addresses <= {PAPER, *cited}
     assert not {"script", "link", "iframe", "img"} & set(parsed.tags)
     assert "@import" not in page
     assert not re.search(r"url\((?!#)", page)
@@ -308,7 +314,7 @@ def test_markdown_holds_a_png_and_stays_small(results):
     markdown = report_markdown(results)
     assert len(markdown.encode()) < 320_000
     images = re.findall(r"\(data:image/png;base64,([^)]*)\)", markdown)
-    assert len(images) == 1 + bool(results.training)
+    assert len(images) == sum(bool(figure.brief_bytes) for figure in shown_figures(results))
     assert sum(map(len, images)) < 300_000
     for image in images:
         assert base64.b64decode(image, validate=True).startswith(b"\x89PNG")
@@ -350,10 +356,11 @@ def test_too_few_samples_are_flagged_in_the_same_words_everywhere(samples, warne
 
 def test_similarity_table_has_a_row_for_each_layer_group_and_epsilon(results):
     table = similarity_table(results)
-    keys = {(row["layer"], row["group"], row["epsilon"]) for row in table}
+    keys = {(row["layer"], row["group"], row["centre"], row["epsilon"]) for row in table}
+    centres = {row.centre for row in results.similarity}
     groups = {comparison.group for comparison in results.comparisons}
     epsilons = {row.epsilon for row in results.similarity}
-    assert len(keys) == len(table) == len(results.layers) * len(groups) * len(epsilons)
+    assert len(keys) == len(table) == len(results.layers) * len(groups) * len(centres) * len(epsilons)
     for row in table:
         assert 0 <= row["min_similarity"] <= row["mean_similarity"] <= row["max_similarity"] <= 1
         assert row["pairs"] == sum(c.group == row["group"] for c in results.comparisons)
@@ -361,14 +368,18 @@ def test_similarity_table_has_a_row_for_each_layer_group_and_epsilon(results):
 
 
 def test_summary_rows_are_means_in_network_order(results):
-    means = {(r["layer"], r["group"], r["epsilon"]): r["mean_similarity"] for r in similarity_table(results)}
+    rows = similarity_table(results)
+    means = {(r["layer"], r["group"], r["centre"], r["epsilon"]): r["mean_similarity"] for r in rows}
+    centres = {"": "raw", "raw": "raw", "centred": "mean"}
     epsilons = sorted({row.epsilon for row in results.similarity})
     for table in summary_rows(results):
         assert table.header == ("layer", *(f"ε = {epsilon:g}" for epsilon in epsilons))
         assert tuple(layer for layer, _ in table.rows) == results.layers
         for layer, values in table.rows:
             for epsilon, value in zip(epsilons, values, strict=True):
-                assert value == pytest.approx(means[layer, table.group, epsilon], abs=1e-4)
+                assert value == pytest.approx(
+                    means[layer, table.group, centres[table.centre], epsilon], abs=1e-4
+                )
 
 
 def test_missing_similarity_is_named():
@@ -524,7 +535,7 @@ def values_of(results, measure, parameter, layer, group):
 def test_a_measure_is_drawn_at_the_middle_epsilon_as_the_mean_over_the_pairs_that_have_a_value():
     results = CASES["measures"]
     figure = measures_figure(results)
-    spreads = measure_spreads(results)
+    spreads = {(one.name, *place): spread for (one, *place), spread in measure_spreads(results).items()}
     groups = ("final", "initial")
     counts = set()
     for ax, (measure, parameter) in zip(
@@ -556,7 +567,7 @@ def test_a_measure_has_an_axis_of_all_its_values(monkeypatch):
         "correlation": dataclasses.replace(known, bounds=(-1.0, 1.0)),
         "distance": dataclasses.replace(known, bounds=(0.0, np.inf)),
     }
-    monkeypatch.setattr("spanmatch.reporting.measure_figure.MEASURES", {**MEASURES, **others})
+    monkeypatch.setattr("spanmatch.reporting.measure_values.MEASURES", {**MEASURES, **others})
     correlation, distance, match = measures_figure(
         dataclasses.replace(CASES["one of each"], measures=rows)
     ).axes

@@ -10,7 +10,7 @@ from spanmatch.lazy import lazy
 if TYPE_CHECKING:
     from spanmatch.reporting.along_layers import similarity_figure as similarity_figure
     from spanmatch.reporting.drawn import Drawn as Drawn
-    from spanmatch.reporting.growth_figure import growth_figure as growth_figure
+    from spanmatch.reporting.growth_curves import growth_figure as growth_figure
     from spanmatch.reporting.markdown import (
         failure_markdown as failure_markdown,
         report_markdown as report_markdown,
@@ -51,7 +51,7 @@ else:
         {
             "spanmatch.reporting.along_layers": "similarity_figure",
             "spanmatch.reporting.drawn": "Drawn",
-            "spanmatch.reporting.growth_figure": "growth_figure",
+            "spanmatch.reporting.growth_curves": "growth_figure",
             "spanmatch.reporting.markdown": "failure_markdown report_markdown",
             "spanmatch.reporting.match_sizes": "simple_match_sizes_figure",
             "spanmatch.reporting.measure_figure": "measures_figure",

@@ -12,7 +12,7 @@ from spanmatch.reporting.aggregate import (
     study_centres,
     study_epsilons,
 )
-from spanmatch.reporting.curve import draw_curve, key_entries, spread_words
+from spanmatch.reporting.curve import Curve, draw_curves, key_entries, spread_words
 from spanmatch.reporting.panels import (
     add_legend,
     drop_unused,
@@ -35,7 +35,7 @@ def similarity_figure(results: StudyResults) -> Figure:
     """Draw maximum match similarity along the layers, one curve for each epsilon.
 
     One panel for each group and centre, raw and centred beside each other. Curves are means over the pairs of
-    the group (the paper's Figures 1, 3 and 4a); see `draw_curve` for bands, nulls and hollow points.
+    the group (the paper's Figures 1, 3 and 4a); see `draw_curves` for bands, nulls and hollow points.
     """
     epsilons, similarities = study_epsilons(results), group_similarities(results)
     panels = list(product(group_names(results), study_centres(results)))
@@ -44,9 +44,15 @@ def similarity_figure(results: StudyResults) -> Figure:
     figure = panel_figure(columns * panel_width(results) + 1.4, rows * 2.7 + 0.9)
     axes = list(figure.subplots(rows, columns, squeeze=False).flat)
     for index, (ax, (group, centre)) in enumerate(zip(axes, panels, strict=False)):
-        for epsilon, colour in zip(epsilons, epsilon_colours(len(epsilons)), strict=True):
-            points = [similarities[layer, group, centre, epsilon] for layer in results.layers]
-            draw_curve(ax, points, colour=colour, label=f"{epsilon:g}")
+        curves = [
+            Curve(
+                [similarities[layer, group, centre, epsilon] for layer in results.layers],
+                colour,
+                label=f"{epsilon:g}",
+            )
+            for epsilon, colour in zip(epsilons, epsilon_colours(len(epsilons)), strict=True)
+        ]
+        draw_curves(ax, curves)
         style_layers(ax, results.layers, labelled=columns == 1 or is_lowest(index, columns, len(panels)))
         set_similarity_axis(ax, labelled=index % columns == 0)
         pairs = len(group_pairs(results, group))

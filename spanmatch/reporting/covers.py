@@ -1,11 +1,11 @@
 """Covers of the maximum match by simple matches, and essential neurons, over the pairs of a group."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
@@ -13,23 +13,6 @@ from spanmatch.reporting.aggregate import SimilarityKey, group_names, group_pair
 from spanmatch.reporting.results import CoverRow, EssentialRow, StudyResults
 
 __all__ = ["Cover", "Essentials", "group_covers", "group_essentials", "span_text"]
-
-
-class _Row(Protocol):
-    @property
-    def layer(self) -> str: ...
-    @property
-    def checkpoint_x(self) -> str: ...
-    @property
-    def checkpoint_y(self) -> str: ...
-    @property
-    def centre(self) -> str: ...
-    @property
-    def epsilon(self) -> float: ...
-
-
-Row = TypeVar("Row", bound=_Row)
-Made = TypeVar("Made")
 
 
 @dataclass(frozen=True)
@@ -69,57 +52,68 @@ def span_text(low: int, high: int) -> str:
 def group_covers(results: StudyResults) -> dict[SimilarityKey, Cover]:
     """Return how free simple matches are by (layer, group, centre, epsilon); none where it is not known."""
     reported = {key: len(sizes) for key, sizes in simple_match_sizes(results).items()}
-    covers = _by_group(results, results.covers, _cover)
-    for key, cover in covers.items():
-        count = reported.get(key, 0)
-        covers[key] = Cover(min(cover.fewest, count), max(cover.most, count), cover.orders, cover.recurring)
-    return covers
+    return {
+        key: _cover([results.covers[row] for row in rows], reported.get(key, 0))
+        for key, rows in _rows_by_group(results, results.covers).items()
+    }
 
 
-def group_essentials(results: StudyResults) -> dict[SimilarityKey, Essentials]:
-    """Return essential neurons by (layer, group, centre, epsilon); none where they are not known."""
-    return _by_group(results, results.essential, _essentials)
-
-
-def _by_group(
-    results: StudyResults, rows: Iterable[Row], make: Callable[[list[Row]], Made]
-) -> dict[SimilarityKey, Made]:
-    groups: dict[tuple[str, str], list[str]] = defaultdict(list)
-    for group in group_names(results):
-        for pair in group_pairs(results, group):
-            groups[pair].append(group)
-    found: dict[SimilarityKey, list[Row]] = defaultdict(list)
-    for row in rows:
-        for group in groups[row.checkpoint_x, row.checkpoint_y]:
-            found[row.layer, group, row.centre, row.epsilon].append(row)
-    return {key: make(of_group) for key, of_group in found.items()}
-
-
-def _cover(rows: list[CoverRow]) -> Cover:
+def _cover(rows: Sequence[CoverRow], reported: int) -> Cover:
     recurring = [row.recurring for row in rows if row.recurring is not None]
     return Cover(
-        fewest=sum(row.fewest for row in rows),
-        most=sum(row.most for row in rows),
+        fewest=min(sum(row.fewest for row in rows), reported),
+        most=max(sum(row.most for row in rows), reported),
         orders=min(row.orders for row in rows),
         recurring=sum(recurring) / len(recurring) if recurring else None,
     )
 
 
-def _essentials(rows: list[EssentialRow]) -> Essentials:
-    neurons, components, largest = zip(*(_counts(row) for row in rows), strict=True)
-    return Essentials(*((min(counts), max(counts)) for counts in (neurons, components, largest)))
+def group_essentials(results: StudyResults) -> dict[SimilarityKey, Essentials]:
+    """Return essential neurons by (layer, group, centre, epsilon); none where they are not known."""
+    counts = _count(results.essential)
+    return {
+        key: Essentials(*((int(column.min()), int(column.max())) for column in counts[:, rows]))
+        for key, rows in _rows_by_group(results, results.essential).items()
+    }
 
 
-def _counts(row: EssentialRow) -> tuple[int, int, int]:
-    """Count neurons that depend on another one, components, and the largest component of one pair."""
-    edges = np.array(row.edges, dtype=np.int64).reshape(-1, 2)
-    edges = edges[edges[:, 0] != edges[:, 1]]
-    if not len(edges):
-        return 0, 0, 0
-    nodes, places = np.unique(edges, return_inverse=True)
-    sources, targets = places.reshape(-1, 2).T
-    graph = coo_array((np.ones(len(edges)), (sources, targets)), shape=(len(nodes), len(nodes)))
-    _, labels = connected_components(graph, directed=True, connection="strong")
-    sizes = np.bincount(labels)
-    strong = sizes[sizes > 1]
-    return len(np.unique(targets)), len(strong), int(strong.max(initial=0))
+def _rows_by_group(
+    results: StudyResults, rows: Sequence[CoverRow | EssentialRow]
+) -> dict[SimilarityKey, list[int]]:
+    """Return the places of the rows of each group's pairs."""
+    groups: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for group in group_names(results):
+        for pair in group_pairs(results, group):
+            groups[pair].append(group)
+    found: dict[SimilarityKey, list[int]] = defaultdict(list)
+    for place, row in enumerate(rows):
+        for group in groups[row.checkpoint_x, row.checkpoint_y]:
+            found[row.layer, group, row.centre, row.epsilon].append(place)
+    return found
+
+
+def _count(rows: Sequence[EssentialRow]) -> NDArray[np.int64]:
+    """Count of each row neurons that depend on another, components, and the largest one's neurons.
+
+    Returns
+    -------
+    ndarray (3, rows)
+        All from one graph, in which rows lie apart: a study has thousands.
+    """
+    edges = [np.array(row.edges, dtype=np.int64).reshape(-1, 2) for row in rows]
+    starts = np.cumsum([0, *(int(own.max(initial=-1)) + 1 for own in edges)])
+    together = np.concatenate([np.empty((0, 2), np.int64), *map(np.add, edges, starts)])
+    sources, targets = together[together[:, 0] != together[:, 1]].T
+    nodes = int(starts[-1])
+    row_of_node = np.repeat(np.arange(len(rows)), np.diff(starts))
+    counts = np.zeros((3, len(rows)), dtype=np.int64)
+    if nodes:
+        counts[0] = np.bincount(row_of_node[np.unique(targets)], minlength=len(rows))
+        graph = coo_array((np.ones(len(sources)), (sources, targets)), shape=(nodes, nodes))
+        _, labels = connected_components(graph, directed=True, connection="strong")
+        _, first, sizes = np.unique(labels, return_index=True, return_counts=True)
+        strong = sizes > 1
+        row_of_component = row_of_node[first[strong]]
+        counts[1] = np.bincount(row_of_component, minlength=len(rows))
+        np.maximum.at(counts[2], row_of_component, sizes[strong])
+    return counts

@@ -2,86 +2,134 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
+from numpy.typing import NDArray
 
+from spanmatch.reporting.panels import draw_bands, draw_dots, draw_segments
 from spanmatch.reporting.standing import CLEARS, Spread
 from spanmatch.reporting.theme import MUTED, SURFACE
 
-__all__ = ["BAND_ERRORS", "draw_curve", "key_entries", "spread_words"]
+__all__ = ["BAND_ERRORS", "Curve", "curve_ends", "draw_curves", "key_entries", "spread_words"]
 
 BAND_ERRORS = 2
 """Standard errors that a band extends to either side."""
 
 _BAND_ALPHA, _NULL_ALPHA = 0.14, 0.22
 _MARKER_SIZE = 4.5
+_NULL_MARK = 0.08  # half of its width, in layers
 
 Points = Sequence[Spread | None]
 
 
-def draw_curve(
-    ax: Axes, points: Points, *, colour: str, dashes: str = "-", label: str = "", markers: bool = True
-) -> None:
-    """Draw means along the layers; a layer without a value is left out.
+@dataclass(frozen=True)
+class Curve:
+    """One curve of a panel, and how it is drawn."""
+
+    points: Points
+    colour: str
+    dashes: str = "-"
+    label: str = ""
+
+
+def draw_curves(ax: Axes, curves: Sequence[Curve]) -> None:
+    """Draw means along the layers, later curves on top; a layer without a value is left out.
 
     The band is the error where it is known, and the pairs' range a thin line; otherwise the range is the
-    band. What chance gives is grey, from its mean to the threshold.
+    band. What chance gives is grey, from its mean to the threshold. All bands of a panel are one artist, and
+    likewise all marks of a kind: artists are what drawing takes its time for.
     """
-    places = range(len(points))
-    # NaN makes matplotlib leave a point out
-    means = np.array([math.nan if point is None else point.mean for point in points])
-    low, high = (
-        np.array([math.nan if point is None else getattr(point, end) for point in points])
-        for end in ("minimum", "maximum")
-    )
-    _draw_null(ax, places, points, colour)
-    errors = np.array([_error(point) for point in points])
-    if np.isfinite(errors).any():
-        band = BAND_ERRORS * errors
-        ax.fill_between(places, means - band, means + band, color=colour, alpha=_BAND_ALPHA, linewidth=0)
-        if np.nanmax(high - low) > 0:
-            ax.vlines(places, low, high, color=colour, linewidth=0.7)
-    else:
-        ax.fill_between(places, low, high, color=colour, alpha=_BAND_ALPHA, linewidth=0)
-    (line,) = ax.plot(places, means, color=colour, linestyle=dashes, linewidth=1.8, label=label)
-    if markers:
-        line.set(marker="o", markersize=_MARKER_SIZE)
-    hollow = [place for place, point in enumerate(points) if _is_hollow(point)]
-    if hollow:
-        ax.plot(
-            hollow,
-            means[hollow],
-            linestyle="",
-            marker="o",
-            markersize=_MARKER_SIZE,
-            markerfacecolor=SURFACE,
-            markeredgecolor=colour,
-            markeredgewidth=1.2,
-        )
+    bands, nulls, ranges, marks, hollow = (_Marks() for _ in range(5))
+    for curve in curves:
+        columns = {name: _column(curve.points, name) for name in ("mean", "minimum", "maximum")}
+        of = {name: _column(curve.points, name) for name in ("error", "null_mean", "threshold")}
+        mean, low, high = columns.values()
+        nulls.add_band(of["null_mean"], of["threshold"], MUTED)
+        marks.add_points(of["null_mean"], curve.colour)
+        if np.isfinite(of["error"]).any():
+            band = BAND_ERRORS * of["error"]
+            bands.add_band(mean - band, mean + band, curve.colour)
+            ranges.add_segments(low, high, curve.colour)
+        else:
+            bands.add_band(low, high, curve.colour)
+        is_hollow = [_is_hollow(point) for point in curve.points]
+        hollow.add_points(np.where(is_hollow, mean, math.nan), curve.colour)
+    draw_bands(ax, bands.shapes, bands.colours, alpha=_BAND_ALPHA)
+    draw_bands(ax, nulls.shapes, nulls.colours, alpha=_NULL_ALPHA)
+    draw_segments(ax, ranges.shapes, ranges.colours, width=0.7)
+    for curve in curves:
+        _draw_lines(ax, curve)
+    # in the colour of the curve to which each belongs
+    ticks = [[(x - _NULL_MARK, y), (x + _NULL_MARK, y)] for x, y in marks.points]
+    draw_segments(ax, ticks, marks.colours, width=1.2)
+    draw_dots(ax, hollow.points, [SURFACE] * len(hollow.points), hollow.colours, size=_MARKER_SIZE)
 
 
-def _draw_null(ax: Axes, places: range, points: Points, colour: str) -> None:
-    means, thresholds = (
-        np.array([_or_nan(getattr(point.standing, name) if point else None) for point in points])
-        for name in ("null_mean", "threshold")
-    )
-    if np.isfinite(means).any():
-        ax.fill_between(places, means, thresholds, color=MUTED, alpha=_NULL_ALPHA, linewidth=0)
-        # its dashes say to which curve it belongs
-        (line,) = ax.plot(places, means, color=MUTED, linewidth=0.9, linestyle=":", marker="_")
-        line.set(markersize=7, markeredgecolor=colour, markeredgewidth=1.2, zorder=1.5)
+def curve_ends(curve: Curve) -> list[float]:
+    """Return the ends of all that is drawn of a curve, for an axis that holds it."""
+    columns = {
+        name: _column(curve.points, name)
+        for name in ("minimum", "maximum", "mean", "error", "null_mean", "threshold")
+    }
+    band = BAND_ERRORS * np.nan_to_num(columns.pop("error"))
+    ends = [*columns.values(), columns["mean"] - band, columns["mean"] + band]
+    drawn = np.concatenate(ends)
+    return [float(end) for end in drawn[np.isfinite(drawn)]]
 
 
-def _error(point: Spread | None) -> float:
-    return _or_nan(point.standing.error if point else None)
+def _draw_lines(ax: Axes, curve: Curve) -> None:
+    """Draw the null's mean and the curve itself; NaN makes matplotlib leave a point out."""
+    null = _column(curve.points, "null_mean")
+    if np.isfinite(null).any():
+        ax.plot(range(len(null)), null, color=MUTED, linewidth=0.9, linestyle=":", zorder=1.5)
+    means = _column(curve.points, "mean")
+    (line,) = ax.plot(range(len(means)), means, color=curve.colour, linestyle=curve.dashes, label=curve.label)
+    line.set(linewidth=1.8, marker="o", markersize=_MARKER_SIZE)
 
 
-def _or_nan(value: float | None) -> float:
-    return math.nan if value is None or not math.isfinite(value) else value
+class _Marks:
+    """Shapes, or points, of one kind in one panel, and the colour of each."""
+
+    def __init__(self) -> None:
+        self.shapes: list[list[tuple[float, float]]] = []
+        self.points: list[tuple[float, float]] = []
+        self.colours: list[str] = []
+
+    def add_points(self, values: NDArray[np.float64], colour: str) -> None:
+        """Add what is finite of the values along the layers."""
+        for place in np.flatnonzero(np.isfinite(values)).tolist():
+            self.points.append((place, float(values[place])))
+            self.colours.append(colour)
+
+    def add_segments(self, low: NDArray[np.float64], high: NDArray[np.float64], colour: str) -> None:
+        """Add an upright line for each layer with a range."""
+        for place in np.flatnonzero(high > low).tolist():
+            self.shapes.append([(place, float(low[place])), (place, float(high[place]))])
+            self.colours.append(colour)
+
+    def add_band(self, low: NDArray[np.float64], high: NDArray[np.float64], colour: str) -> None:
+        """Add a polygon for each run of layers that have both ends."""
+        known = np.flatnonzero(np.isfinite(low) & np.isfinite(high))
+        for run in np.split(known, np.flatnonzero(np.diff(known) > 1) + 1):
+            if len(run):
+                there = list(zip(run.tolist(), low[run].tolist(), strict=True))
+                back = list(zip(run.tolist(), high[run].tolist(), strict=True))
+                self.shapes.append([*there, *back[::-1]])
+                self.colours.append(colour)
+
+
+def _column(points: Points, name: str) -> NDArray[np.float64]:
+    """Return one number of each point, or of what it stands on; NaN where it is not known, or infinite."""
+    values = [
+        None if point is None else getattr(point if hasattr(point, name) else point.standing, name)
+        for point in points
+    ]
+    return np.array([math.nan if v is None or not math.isfinite(v) else v for v in values], dtype=np.float64)
 
 
 def _is_hollow(point: Spread | None) -> bool:
@@ -125,7 +173,7 @@ def spread_words(points: Points) -> str:
     if levels:
         listed = " or ".join(f"{level:g}" for level in sorted(levels))
         if any(_is_hollow(point) for point in known):
-            words.append(f"A hollow point does not clear its null: a filled one does, {CLEARS} {listed}.")
+            words.append(f"A filled point clears its null, so that {CLEARS} {listed}; a hollow one does not.")
         else:
             words.append(f"Every point clears its null: {CLEARS} {listed}.")
     return " ".join(words)

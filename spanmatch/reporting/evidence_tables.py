@@ -14,7 +14,7 @@ from spanmatch.reporting.aggregate import (
     study_epsilons,
 )
 from spanmatch.reporting.covers import Cover, Essentials, group_covers, group_essentials, span_text
-from spanmatch.reporting.growth_words import group_growth, verdict_words
+from spanmatch.reporting.growth_words import group_growth
 from spanmatch.reporting.measure_values import measure_spreads, shown_measures
 from spanmatch.reporting.results import StudyResults
 from spanmatch.reporting.standing import Spread
@@ -103,9 +103,7 @@ def growth_tables(results: StudyResults) -> list[TextTable]:
             continue
         columns = {
             measure.title: [
-                verdict_words(growing[key].verdict)
-                if (key := (measure, layer, group)) in growing
-                else _UNKNOWN
+                growing[key].verdict if (key := (measure, layer, group)) in growing else _UNKNOWN
                 for layer in results.layers
             ]
             for measure in measures

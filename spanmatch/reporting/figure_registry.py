@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from spanmatch.reporting.along_layers import SIMILARITY
-from spanmatch.reporting.growth_figure import GROWTH
+from spanmatch.reporting.growth_curves import GROWTH
 from spanmatch.reporting.match_sizes import SIZES
 from spanmatch.reporting.measure_figure import MEASURES_ALONG_LAYERS
 from spanmatch.reporting.over_epsilon import CURVES

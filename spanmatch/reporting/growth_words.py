@@ -4,17 +4,15 @@ import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
 
 from spanmatch.reporting.aggregate import group_names, group_pairs
 from spanmatch.reporting.measure_values import ShownMeasure, shown_measures
 from spanmatch.reporting.memo import once_for_results
 from spanmatch.reporting.results import StudyResults
 from spanmatch.reporting.standing import measure_groups, standing_of
+from spanmatch.statistics.growing import Verdict, verdict
 
-__all__ = ["Growing", "Verdict", "group_growth", "growth_sentences", "verdict", "verdict_words"]
-
-Verdict: TypeAlias = Literal["settled", "still falling", "still rising", "undefined"]
+__all__ = ["Growing", "group_growth", "growth_sentences"]
 
 _SETTLED_ERRORS = 2
 
@@ -40,25 +38,6 @@ class Growing:
     def verdict(self) -> Verdict:
         """Whether it has settled."""
         return verdict(self.images, self.values, self.error)
-
-
-def verdict(images: Sequence[int], values: Sequence[float | None], error: float | None) -> Verdict:
-    """Say whether a value has settled: it moved by at most two standard errors while images doubled.
-
-    ``undefined`` where the error, the last value, or that of half as many images is not known.
-    """
-    half = [value for count, value in zip(images, values, strict=True) if 2 * count <= images[-1]]
-    if not half or half[-1] is None or values[-1] is None or error is None or not math.isfinite(error):
-        return "undefined"
-    change = values[-1] - half[-1]
-    if abs(change) <= _SETTLED_ERRORS * error:
-        return "settled"
-    return "still falling" if change < 0 else "still rising"
-
-
-def verdict_words(of: Verdict) -> str:
-    """Write a verdict with its remedy."""
-    return f"{of}: use more images" if of.startswith("still") else of
 
 
 @once_for_results

@@ -1,6 +1,7 @@
 """The figure of every measure of a study along the layers, described by the registry."""
 
 import math
+from collections.abc import Sequence
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -9,7 +10,7 @@ from matplotlib.ticker import MaxNLocator
 
 from spanmatch.errors import InputValueError
 from spanmatch.reporting.aggregate import group_names
-from spanmatch.reporting.curve import draw_curve, key_entries, spread_words
+from spanmatch.reporting.curve import Curve, curve_ends, draw_curves, key_entries, spread_words
 from spanmatch.reporting.measure_values import measure_spreads, shown_measures
 from spanmatch.reporting.panels import (
     add_legend,
@@ -37,7 +38,7 @@ _MAX_LABEL = 40  # letters that fit along a panel's vertical axis
 def measures_figure(results: StudyResults) -> Figure:
     """Draw each measure along the layers, one panel for each and each centre, one curve for each group.
 
-    Curves are means over the pairs of the group; a point without a value is left out. See `draw_curve` for
+    Curves are means over the pairs of the group; a point without a value is left out. See `draw_curves` for
     bands, nulls and hollow points. Of a measure with a tolerance the middle one is drawn.
 
     Raises
@@ -65,12 +66,18 @@ def measures_figure(results: StudyResults) -> Figure:
     figure = panel_figure(width, rows * 2.4 + 0.9 + above)
     axes = list(figure.subplots(rows, columns, squeeze=False).flat)
     for index, (ax, measure) in enumerate(zip(axes, measures, strict=False)):
+        curves = [
+            Curve(
+                [spreads.get((measure, layer, group)) for layer in results.layers],
+                group_colour(place),
+                group_dashes(place),
+            )
+            for place, group in enumerate(groups)
+        ]
         # the first group is drawn last, on top
-        for place, group in reversed(list(enumerate(groups))):
-            points = [spreads.get((measure, layer, group)) for layer in results.layers]
-            draw_curve(ax, points, colour=group_colour(place), dashes=group_dashes(place))
+        draw_curves(ax, curves[::-1])
         style_layers(ax, results.layers, labelled=columns == 1 or is_lowest(index, columns, len(measures)))
-        set_value_axis(ax, measure.bounds)
+        set_value_axis(ax, measure.bounds, [end for curve in curves for end in curve_ends(curve)])
         ax.set_ylabel(plain(elide(measure.axis_label, _MAX_LABEL)))
         set_title(ax, "", measure.note)
     drop_unused(axes, len(measures))
@@ -78,13 +85,14 @@ def measures_figure(results: StudyResults) -> Figure:
     return figure
 
 
-def set_value_axis(ax: Axes, bounds: tuple[float, float]) -> None:
-    """Let the vertical axis run over all possible values, or to those that there are where it has no end."""
+def set_value_axis(ax: Axes, bounds: tuple[float, float], ends: Sequence[float]) -> None:
+    """Let the vertical axis run over all possible values, or over `ends` where these have no bound."""
     if bounds == (0.0, 1.0):
         set_similarity_axis(ax, labelled=True)
         return
     low, high = (
-        bound if math.isfinite(bound) else end for bound, end in zip(bounds, ax.get_ylim(), strict=True)
+        bound if math.isfinite(bound) else extreme(ends, default=0.0)
+        for bound, extreme in zip(bounds, (min, max), strict=True)
     )
     margin = 0.02 * (high - low) or 0.5
     ax.set_ylim(low - margin, high + margin)

@@ -34,7 +34,7 @@ from spanmatch.reporting.panels import (
 )
 from spanmatch.reporting.report_figure import FigureTexts, ReportFigure
 from spanmatch.reporting.results import CriticalEpsilons, StudyResults
-from spanmatch.reporting.theme import MUTED, group_colour, group_dashes
+from spanmatch.reporting.theme import MUTED, group_colour, group_dashes, style_axes
 
 __all__ = ["CURVES", "curves_figure"]
 
@@ -78,6 +78,7 @@ def curves_figure(results: StudyResults) -> Figure:
                     autolim=False,
                 )
         _draw_nulls(ax, layer, similarities)
+        style_axes(ax)
         set_similarity_axis(ax, labelled=index % columns == 0)
         ax.set_xlim(0, 1)
         if is_lowest(index, columns, len(results.layers)):

@@ -97,9 +97,11 @@ def _colours(results: StudyResults) -> tuple[ThemeColour, ...]:
 
 def _similarity_tables(results: StudyResults) -> list[str]:
     lines = ["<h2>Mean similarity</h2>"]
+    lines.append('<div class="beside">')
     for summary in summary_rows(results):
         caption = f"Mean maximum match similarity by layer and tolerance, group {summary.title}"
         lines.append(table_markup(caption, summary.header, summary.cells))
+    lines.append("</div>")
     lines += notes_markup(mark_sentences(results))
     if evidence := similarity_evidence(results):
         lines.append("<h2>What similarity stands on</h2>")
@@ -120,7 +122,8 @@ def _measures(results: StudyResults) -> list[str]:
 
 def _settled(results: StudyResults) -> list[str]:
     tables = growth_tables(results)
-    return ["<h2>Has it settled?</h2>", *folded_tables(tables, "")] if tables else []
+    note = "Still falling or still rising: use more images. Undefined: without an error it cannot be told."
+    return ["<h2>Has it settled?</h2>", *folded_tables(tables, ""), *notes_markup([note])] if tables else []
 
 
 def _simple_matches(results: StudyResults) -> list[str]:

@@ -3,10 +3,14 @@
 from collections.abc import Sequence
 from typing import Literal
 
+import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.collections import PathCollection, PolyCollection
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.path import Path
+from matplotlib.transforms import IdentityTransform, Transform
 
 from spanmatch.reporting.results import StudyResults
 from spanmatch.reporting.theme import GRID, INK, MUTED, SURFACE, elide, plain, shown_group, style_axes
@@ -15,6 +19,9 @@ __all__ = [
     "SMALL_SIZE",
     "add_legend",
     "add_lines",
+    "draw_bands",
+    "draw_dots",
+    "draw_segments",
     "drop_unused",
     "is_lowest",
     "label_figure",
@@ -88,11 +95,10 @@ def set_similarity_axis(ax: Axes, *, labelled: bool) -> None:
 
     Axes that matplotlib shares would be alike too, but setting one is work for each of the others.
     """
-    style_axes(ax)
     ax.set_ylim(-0.02, 1.02)
     add_lines(ax, y=_SIMILARITIES)
     if labelled:
-        ax.set_yticks(_SIMILARITIES, ["0", "", "0.5", "", "1"])
+        ax.set_yticks(_SIMILARITIES[::2], ["0", "0.5", "1"])
     else:
         ax.yaxis.set_visible(False)
 
@@ -101,10 +107,70 @@ def add_lines(
     ax: Axes, *, x: Sequence[float] = (), y: Sequence[float] = (), colour: str = GRID, width: float = 0.8
 ) -> None:
     """Draw lines across a panel, behind what it shows."""
-    if x:
-        ax.vlines(x, 0, 1, colour, transform=ax.get_xaxis_transform(), linewidth=width, zorder=0.5)
-    if y:
-        ax.hlines(y, 0, 1, colour, transform=ax.get_yaxis_transform(), linewidth=width, zorder=0.5)
+    for lines, transform in (
+        ([[(place, 0.0), (place, 1.0)] for place in x], ax.get_xaxis_transform()),
+        ([[(0.0, place), (1.0, place)] for place in y], ax.get_yaxis_transform()),
+    ):
+        draw_segments(ax, lines, [colour] * len(lines), width=width, transform=transform, zorder=0.5)
+
+
+def draw_bands(
+    ax: Axes, shapes: Sequence[Sequence[tuple[float, float]]], colours: Sequence[str], *, alpha: float
+) -> None:
+    """Draw areas, each with its colour, as one artist; the axes keep their limits."""
+    if shapes:
+        bands = PolyCollection([np.asarray(shape) for shape in shapes], facecolors=colours, alpha=alpha)
+        bands.set_linewidth(0)
+        ax.add_collection(bands, autolim=False)
+
+
+def draw_segments(
+    ax: Axes,
+    shapes: Sequence[Sequence[tuple[float, float]]],
+    colours: Sequence[str],
+    *,
+    width: float,
+    transform: Transform | None = None,
+    zorder: float = 2,
+) -> None:
+    """Draw open lines, those of a colour as one, as one artist; the axes keep their limits."""
+    by_colour: dict[str, list[Path]] = {}
+    for shape, colour in zip(shapes, colours, strict=True):
+        by_colour.setdefault(colour, []).append(Path(np.asarray(shape)))
+    if by_colour:
+        lines = PathCollection(
+            [Path.make_compound_path(*paths) for paths in by_colour.values()],
+            facecolors="none",
+            edgecolors=list(by_colour),
+            linewidths=width,
+            transform=transform or ax.transData,
+            zorder=zorder,
+        )
+        ax.add_collection(lines, autolim=False)
+
+
+def draw_dots(
+    ax: Axes,
+    places: Sequence[tuple[float, float]],
+    faces: Sequence[str],
+    edges: Sequence[str],
+    *,
+    size: float,
+) -> None:
+    """Draw round marks of a diameter in points, on top, as one artist; the axes keep their limits."""
+    if places:
+        marks = PathCollection(
+            [Path.unit_circle()],
+            [(size / 2) ** 2],
+            offsets=places,
+            offset_transform=ax.transData,
+            facecolors=faces,
+            edgecolors=edges,
+            linewidths=1.2,
+            zorder=3,
+        )
+        marks.set_transform(IdentityTransform())
+        ax.add_collection(marks, autolim=False)
 
 
 def set_title(ax: Axes, title: str, note: str = "") -> None:

@@ -45,7 +45,8 @@ def uncertain_sentences(results: StudyResults) -> list[str]:
     where = []
     for point in group_similarities(results).values():
         if point.uncertain:
-            of = ", ".join(filter(None, (point.group, centre_name(results, point.centre))))
+            centre = centre_name(results, point.centre)
+            of = f"{point.group} ({centre})" if centre else point.group
             between = f"between {point.low:.3f} and {point.high:.3f}"
             where.append(f"{point.layer} of {of} at ε = {point.epsilon:g} (mean similarity {between})")
     reason = "residuals of neurons are too near ε, or ranks too unclear, to tell whether they match"

@@ -142,7 +142,8 @@ def _quoted(group: str) -> str:
 
 
 def _of(results: StudyResults, group: str, centre: str) -> str:
-    return ", ".join(filter(None, (_quoted(group), centre_name(results, centre))))
+    name = centre_name(results, centre)
+    return f"{_quoted(group)} ({name})" if name else _quoted(group)
 
 
 def _layers_that_clear(points: Iterable[GroupSimilarity]) -> dict[str, GroupSimilarity] | None:
@@ -306,9 +307,10 @@ def _size_sentences(results: StudyResults) -> list[str]:
         ]
         asked = any(point.standing.cleared is not None for point in points)
         where = "the layers that clear their null" if asked else "all layers"
+        if asked and not keys:
+            continue  # said already: no layer clears its null
         found = [size for key in keys for size in sizes.get(key, ())]
-        comma = "," if centre_name(results, centre) else ""
-        start = f"At ε = {epsilon:g}, group {_of(results, group, centre)}{comma} has"
+        start = f"At ε = {epsilon:g}, group {_of(results, group, centre)} has"
         if not found:
             sentences.append(f"{start} no simple matches{f' in {where}' if asked else ''}.")
             continue

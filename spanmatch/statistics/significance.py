@@ -10,7 +10,6 @@ from numpy.typing import ArrayLike
 from spanmatch.errors import InputTypeError, InputValueError
 from spanmatch.matching.inputs import FloatArray
 
-
 # Relative difference of values that rounding may have made: such values are equal.
 ROUNDING = 1e-12
 

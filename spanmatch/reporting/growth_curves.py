@@ -4,7 +4,6 @@ import math
 from collections.abc import Mapping
 
 from matplotlib.axes import Axes
-from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
@@ -15,6 +14,8 @@ from spanmatch.reporting.measure_figure import set_value_axis
 from spanmatch.reporting.measure_values import ShownMeasure
 from spanmatch.reporting.panels import (
     add_legend,
+    draw_dots,
+    draw_segments,
     drop_unused,
     is_lowest,
     label_figure,
@@ -29,6 +30,7 @@ __all__ = ["GROWTH", "growth_figure"]
 _COLUMNS = 4
 _MAX_TITLE = 34
 _MAX_LEGEND_LAYERS = 12
+_DOT_SIZE = 3.6
 _STRIP = (1.04, 1.22)  # where the last values stand beside each other, in units of all images
 
 
@@ -60,7 +62,7 @@ def growth_figure(results: StudyResults) -> Figure:
         of_layers = [growing.get((measure, layer, group)) for layer in results.layers]
         _draw_layers(ax, of_layers, colours)
         style_axes(ax)
-        set_value_axis(ax, _bounds(measure, growing))
+        set_value_axis(ax, measure.bounds, _ends(measure, growing))
         if measure == before and index % columns:
             ax.yaxis.set_visible(False)
         before = measure
@@ -93,11 +95,9 @@ def growth_figure(results: StudyResults) -> Figure:
     return figure
 
 
-def _bounds(
-    measure: ShownMeasure, growing: Mapping[tuple[ShownMeasure, str, str], Growing]
-) -> tuple[float, float]:
-    """Return ends for the vertical axes of a measure: its bounds, or those of all that is drawn."""
-    ends = [
+def _ends(measure: ShownMeasure, growing: Mapping[tuple[ShownMeasure, str, str], Growing]) -> list[float]:
+    """Return the ends of all that is drawn of a measure, for axes that are alike for all groups."""
+    return [
         end
         for (of, *_), one in growing.items()
         if of == measure
@@ -105,11 +105,6 @@ def _bounds(
         if value is not None
         for end in (value - one.bar, value + one.bar)
     ]
-    low, high = measure.bounds
-    return (
-        low if math.isfinite(low) else min(ends, default=0.0),
-        high if math.isfinite(high) else max(ends, default=1.0),
-    )
 
 
 def _hollow() -> Line2D:
@@ -126,9 +121,10 @@ def _legend_places(layers: int) -> list[int]:
 
 def _draw_layers(ax: Axes, layers: list[Growing | None], colours: tuple[str, ...]) -> None:
     """Draw all lines of a panel as one artist, and likewise all last values."""
-    lines, shades = [], []
+    lines: list[list[tuple[float, float]]] = []
+    shades: list[str] = []
     strip: list[tuple[float, float, float, str, str]] = []
-    nulls = []
+    nulls: list[tuple[float, float]] = []
     for place, (one, colour) in enumerate(zip(layers, colours, strict=True)):
         if one is None:
             continue
@@ -142,21 +138,14 @@ def _draw_layers(ax: Axes, layers: list[Growing | None], colours: tuple[str, ...
             )
         if one.null_mean is not None:
             nulls.append((at, one.null_mean))
-    ax.add_collection(LineCollection(lines, colors=shades, linewidths=1.2))
-    if nulls:
-        width = 0.01 * max(place for place, _ in nulls)
-        ax.hlines(
-            [mean for _, mean in nulls],
-            [place - width for place, _ in nulls],
-            [place + width for place, _ in nulls],
-            color=MUTED,
-            linewidth=1.2,
-        )
-    if strip:
-        x, y, bars, edges, faces = zip(*strip, strict=True)
-        low, high = ([value + sign * bar for value, bar in zip(y, bars, strict=True)] for sign in (-1, 1))
-        ax.vlines(x, low, high, colors=edges, linewidth=0.9)
-        ax.scatter(x, y, s=16, c=faces, edgecolors=edges, linewidths=1, zorder=3)
+    draw_segments(ax, lines, shades, width=1.2)
+    width = 0.01 * max((place for place, _ in nulls), default=0.0)
+    ticks = [[(place - width, mean), (place + width, mean)] for place, mean in nulls]
+    draw_segments(ax, ticks, [MUTED] * len(ticks), width=1.2)
+    bars = [[(x, y - bar), (x, y + bar)] for x, y, bar, *_ in strip]
+    edges, faces = [edge for *_, edge, _ in strip], [face for *_, face in strip]
+    draw_segments(ax, bars, edges, width=0.9)
+    draw_dots(ax, [(x, y) for x, y, *_ in strip], faces, edges, size=_DOT_SIZE)
 
 
 def _texts(results: StudyResults) -> FigureTexts:
