@@ -13,14 +13,17 @@ if TYPE_CHECKING:
         SpanmatchError as SpanmatchError,
     )
     from spanmatch.matching import (
+        CoverFreedom as CoverFreedom,
         EssentialGraph as EssentialGraph,
         GramMatrix as GramMatrix,
         Match as Match,
         MatchProfile as MatchProfile,
         MinimalMatches as MinimalMatches,
         OffsetWarning as OffsetWarning,
+        RowMoments as RowMoments,
         SimpleMatch as SimpleMatch,
         TooFewSamplesWarning as TooFewSamplesWarning,
+        cover_freedom as cover_freedom,
         decompose as decompose,
         essential as essential,
         is_match as is_match,
@@ -67,10 +70,10 @@ else:
                 "InputIndexError InputTypeError InputValueError MissingExtraError SpanmatchError"
             ),
             "spanmatch.matching": (
-                "EssentialGraph GramMatrix Match MatchProfile MinimalMatches OffsetWarning SimpleMatch "
-                "TooFewSamplesWarning decompose essential is_match match_profile maximum_match "
-                "minimal_match minimal_matches minimum_match offset_neurons relative_residuals "
-                "residual_bounds simple_matches"
+                "CoverFreedom EssentialGraph GramMatrix Match MatchProfile MinimalMatches OffsetWarning "
+                "RowMoments SimpleMatch TooFewSamplesWarning cover_freedom decompose essential "
+                "is_match match_profile maximum_match minimal_match minimal_matches minimum_match "
+                "offset_neurons relative_residuals residual_bounds simple_matches"
             ),
             "spanmatch.statistics": (
                 "Growth HeldOut HeldOutProfile Jackknife Null Test calibrated family_wise "

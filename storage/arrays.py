@@ -156,9 +156,10 @@ class GroupReader:
         """Return the shape of an array."""
         return tuple(self._arrays[name]["shape"])
 
-    def itemsize(self, name: str) -> int:
-        """Return the bytes of a value of an array."""
-        return int(np.dtype(self._arrays[name]["dtype"]).itemsize)
+    def dtype(self, name: str) -> np.dtype[Any]:
+        """Return the type of an array's values."""
+        dtype: np.dtype[Any] = np.dtype(self._arrays[name]["dtype"])
+        return dtype
 
     def blocks(self, name: str) -> int:
         """Return the number of blocks of an array."""

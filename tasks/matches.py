@@ -7,8 +7,9 @@ from typing import Any, ClassVar, NamedTuple, cast
 
 from typing_extensions import TypedDict
 
-from spanmatch import offset_neurons, simple_matches
+from spanmatch import GramMatrix, cover_freedom, essential, offset_neurons, simple_matches
 from spanmatch.matching.centring import Centre, centred_by
+from spanmatch.matching.match import Neuron
 from storage.packs import Packs, array_document, content_digest, document_array
 from storage.root import Artefact, Root
 from tasks.profiles import ProfileName, no_warnings, read_profile
@@ -16,6 +17,9 @@ from tasks.stage import Form, Result, Stage
 from tasks.statistic import Reading, Statistic
 from tasks.unit import Unit
 from tasks.wanted import WHOLE, Complete, LayerPair, Wanted
+
+# Random orders in which covers are searched beside the one that the data give.
+_ORDERS = 2
 
 
 class MatchRecord(TypedDict):
@@ -30,6 +34,16 @@ class SimpleMatchDocument(TypedDict):
     neuron: tuple[str, int]
     x: list[int]
     y: list[int]
+
+
+class CoverDocument(TypedDict):
+    """How covers found in other orders differ."""
+
+    orders: int
+    fewest: int
+    most: int
+    recurring: float | None
+    sizes: list[list[int]]
 
 
 class MatchDocument(TypedDict):
@@ -50,6 +64,8 @@ class MatchDocument(TypedDict):
     offset_y: int
     samples: int
     simple_matches: list[SimpleMatchDocument]
+    cover: CoverDocument
+    essential: list[tuple[int, int]]
 
 
 @dataclass(frozen=True)
@@ -115,6 +131,8 @@ def compute(root: Root, units: Sequence[MatchUnit], reading: Reading) -> list[Re
     gram = centred_by(reading.whole(unit.statistic).gram, unit.centre)
     with no_warnings():
         found = simple_matches(gram, epsilon=unit.epsilon, profile=profile)
+        freedom = cover_freedom(gram, epsilon=unit.epsilon, profile=profile, orders=_ORDERS)
+        graph = essential(gram, epsilon=unit.epsilon, profile=profile)
     low, high = profile.similarity_interval(unit.epsilon)
     offset = offset_neurons(gram, epsilon=unit.epsilon)
     document: MatchDocument = {
@@ -136,9 +154,22 @@ def compute(root: Root, units: Sequence[MatchUnit], reading: Reading) -> list[Re
             {"neuron": simple.neuron, "x": simple.match.x.tolist(), "y": simple.match.y.tolist()}
             for simple in found
         ],
+        "cover": {
+            "orders": freedom.orders,
+            "fewest": freedom.counts[0],
+            "most": freedom.counts[1],
+            "recurring": freedom.recurring_share,
+            "sizes": [list(sizes) for sizes in freedom.sizes],
+        },
+        "essential": [(_number(gram, u), _number(gram, v)) for u, v in graph.skeleton],
     }
     content = {"document": document_array(document)}
     return [Result(unit, {"digest": content_digest(content)}, content)]
+
+
+def _number(gram: GramMatrix, neuron: Neuron) -> int:
+    side, index = neuron
+    return index if side == "x" else gram.n_x + index
 
 
 def read_matches(packs: Packs, artefact: Artefact) -> MatchDocument:

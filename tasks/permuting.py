@@ -1,23 +1,22 @@
 """Stage *permuted*: co-moments of pairs of layers, those of one side's images permuted: what chance gives.
 
 All positions of an image stay together. Only the cross part changes: own parts are those of the stage before.
+Permutations are shifts along a random order of the images, the same for all layers and pairs.
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import accumulate
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 from typing_extensions import TypedDict
 
 from spanmatch.matching.inputs import AnyArray, FloatArray
 from spanmatch.matching.match import Indices
-from spanmatch.statistics.permutations import check_exchangeable, permutation
-from spanmatch.statistics.permuted_cross import PermutedCross
+from spanmatch.statistics.permutations import check_exchangeable
+from spanmatch.statistics.shifted import ShiftedCross, Spectrum, drawn_shifts, spectrum
 from storage.arrays import GroupReader
 from storage.packs import content_digest
 from storage.root import Artefact, DamagedArtefactError, DamagedArtefactsError, Root
@@ -28,12 +27,15 @@ from tasks.statistic import Moments, Reading, content_of
 from tasks.unit import Unit
 from tasks.wanted import Checkpoint, Complete, LayerPair, Wanted, WantedLayer
 
-# Samples of one side that are taken at once; as many images as that makes, at least one.
-_SAMPLES = 4096
-# Activations that a worker holds, so that each is read once for all permutations. Where two networks' are
-# more, those of one are read in parts, and those of the other once for each part.
+# Samples that are read at once; as many images as that makes, at least one.
+_SAMPLES = 8192
+# Activations that a worker holds, so that each is read once for all permutations. Where those of two networks
+# are more, they are read again for every part of their positions that fits.
 _HELD_BYTES = 2**30
+# Of transformed activations, those of some positions at a time.
+_SPECTRA_BYTES = 2**30
 _FLOPS_PER_SECOND = 2.5e10
+_VALUES_PER_SECOND = 3e7  # of one layer: read, verified and transformed
 
 
 class PermutedRecord(TypedDict):
@@ -51,16 +53,9 @@ class PermutedName(NamedTuple):
 
 @dataclass(frozen=True)
 class StoredLayer:
-    """One layer of a network over all images: its segments, and its own moments, one part for each.
-
-    Attributes
-    ----------
-    network
-        The checkpoint's label, which its permutations are drawn by.
-    """
+    """One layer of a network over all images: its segments, and its own moments, one part for each."""
 
     layer: str
-    network: str
     segments: tuple[Artefact, ...]
     contents: tuple[str, ...]
     own: tuple[Artefact, ...]
@@ -112,7 +107,7 @@ class PermutedUnit(Unit):
             "x": self.x.contents,
             "y": self.y.contents,
             "images": self.images_digest,
-            "permutation": [self.seed, self.number, self.x.network, self.y.network],
+            "permutation": [self.seed, self.number],
         }
 
 
@@ -151,7 +146,8 @@ class _Tiles:
         self._layer = layer
         images = sum(stop - start for start, stop in wanted.segments)
         samples = images * layer.positions
-        self.seconds = samples * 2 * layer.neurons**2 / _FLOPS_PER_SECOND
+        products = samples * 6 * layer.neurons**2 / _FLOPS_PER_SECOND
+        self.seconds = (products + samples * layer.neurons / _VALUES_PER_SECOND) / wanted.permutations
         self._bytes = samples * layer.neurons * np.dtype(wanted.dtype).itemsize
         found = ((one, _stored(wanted, done, layer, one)) for one in wanted.checkpoints)
         self.sides = {one: stored for one, stored in found if stored is not None}
@@ -179,7 +175,6 @@ def _stored(wanted: Wanted, done: Complete, layer: WantedLayer, one: Checkpoint)
     own = [done["comoments"][own] for _, own in names]
     return StoredLayer(
         layer.name,
-        one.label,
         tuple(each.artefact for each in segments),
         tuple(each.record["content"] for each in segments),
         tuple(each.artefact for each in own),
@@ -201,28 +196,16 @@ def compute(root: Root, units: Sequence[PermutedUnit], reading: Reading) -> list
     by_pair: dict[tuple[StoredLayer, StoredLayer], list[PermutedUnit]] = defaultdict(list)
     for unit in units:
         by_pair[unit.x, unit.y].append(unit)
-    activations = _opened(root, {side for pair in by_pair for side in pair})
-    held = list(dict.fromkeys(y for _, y in by_pair))
-    one = activations[held[0]]
-    parts = -(-sum(activations[y].nbytes for y in held) // _HELD_BYTES)
-    size = -(-one.images // parts)
-    for y in held:
-        activations[y].hold(0, size)
-    means = {layer: _mean(reading, layer) for layer in activations}
-    orders = _Orders(one.ids, _strata(one))
-    sums = {
-        (x, y): PermutedCross(means[x], means[y], [orders.partners(unit) for unit in several])
-        for (x, y), several in by_pair.items()
-    }
-    step = max(1, _SAMPLES // one.positions)
-    for first in range(0, one.images, size):
-        for y in held:
-            activations[y].hold(first, min(first + size, one.images))
-        for start in range(0, one.images, step):
-            stop = min(start + step, one.images)
-            read = {x: activations[x].read(start, stop) for x in {x for x, _ in by_pair}}
-            for (x, y), cross in sums.items():
-                cross.update(read[x], start, activations[y].held, first)
+    layers = _opened(root, dict.fromkeys(side for pair in by_pair for side in pair))
+    means = {layer: reading.own(layer.own).comoments.mean_x for layer in layers}
+    sums = {pair: ShiftedCross(means[pair[0]], means[pair[1]], len(by_pair[pair])) for pair in by_pair}
+    one = next(iter(layers.values()))
+    exchanged = _Exchanged(one, units)
+    for positions, spectra in _spectra(layers, means, exchanged):
+        for (x, y), several in by_pair.items():
+            for kind, shifts in enumerate(exchanged.shifts(several)):
+                if positions[kind]:
+                    sums[x, y].update(spectra[x][kind], spectra[y][kind], shifts)
     results: list[Result] = []
     for pair, several in by_pair.items():
         for unit, moments in zip(several, sums[pair].finished(), strict=True):
@@ -231,7 +214,40 @@ def compute(root: Root, units: Sequence[PermutedUnit], reading: Reading) -> list
     return results
 
 
-def _opened(root: Root, layers: Collection[StoredLayer]) -> dict[StoredLayer, "_Activations"]:
+def _spectra(
+    layers: Mapping[StoredLayer, "_Activations"],
+    means: Mapping[StoredLayer, FloatArray],
+    exchanged: "_Exchanged",
+) -> Iterator[tuple[list[int], dict[StoredLayer, list[Spectrum]]]]:
+    """Yield some positions of all layers at a time, transformed, for each kind of images.
+
+    With them, how many of these positions count for that kind.
+    """
+    one = next(iter(layers.values()))
+    held = sum(layer.nbytes for layer in layers.values()) // one.positions
+    transformed = sum(layer.images * 8 * (layer.neurons + 1) for layer in layers.values())
+    at_once = max(1, min(one.positions, _HELD_BYTES // held))
+    in_turn = max(1, min(at_once, _SPECTRA_BYTES // transformed))
+    for first in range(0, one.positions, at_once):
+        last = min(first + at_once, one.positions)
+        activations = {layer: stored.read(first, last) for layer, stored in layers.items()}
+        for start in range(first, last, in_turn):
+            places = [
+                each[(start <= each) & (each < min(start + in_turn, last))] for each in exchanged.counts
+            ]
+            yield (
+                [each.size for each in places],
+                {
+                    layer: [
+                        spectrum(values[order][:, each - first], means[layer])
+                        for order, each in zip(exchanged.orders, places, strict=True)
+                    ]
+                    for layer, values in activations.items()
+                },
+            )
+
+
+def _opened(root: Root, layers: Iterable[StoredLayer]) -> dict[StoredLayer, "_Activations"]:
     opened: dict[StoredLayer, _Activations] = {}
     damages: list[DamagedArtefactError] = []
     for layer in layers:
@@ -245,92 +261,76 @@ def _opened(root: Root, layers: Collection[StoredLayer]) -> dict[StoredLayer, "_
 
 
 class _Activations:
-    """The activations of one layer of a network, of all segments; a range of images is held in memory."""
+    """The activations of one layer of a network, of all segments."""
 
     def __init__(self, root: Root, layer: StoredLayer) -> None:
         self._name = layer.layer
-        readers: list[GroupReader] = []
+        self._readers: list[GroupReader] = []
         damages: list[DamagedArtefactError] = []
         for segment in layer.segments:
             try:
-                readers.append(GroupReader(root, segment))
+                self._readers.append(GroupReader(root, segment))
             except DamagedArtefactError as damage:
                 damages.append(damage)
         if damages:
             raise DamagedArtefactsError(damages)
-        self._readers = readers
-        counts = [reader.shape(self._name)[0] for reader in readers]
-        self._ends = list(accumulate(counts))
-        self.images, (_, self.positions, neurons) = self._ends[-1], readers[0].shape(self._name)
-        self.ids: list[str] = [name for reader in readers for name in reader.attributes["image_ids"]]
-        self.nbytes = self.images * self.positions * neurons * readers[0].itemsize(self._name)
-        self._range = 0, 0
-        self.held: AnyArray = np.empty((0, self.positions, neurons))
+        shapes = [reader.shape(self._name) for reader in self._readers]
+        self.images = sum(images for images, _, _ in shapes)
+        _, self.positions, self.neurons = shapes[0]
+        self._dtype = self._readers[0].dtype(self._name)
+        self.ids: list[str] = [name for reader in self._readers for name in reader.attributes["image_ids"]]
+        self.nbytes = self.images * self.positions * self.neurons * self._dtype.itemsize
+        self._latest: tuple[tuple[int, int], AnyArray] | None = None
 
-    def hold(self, start: int, stop: int) -> None:
-        """Hold these images, and no others."""
-        if self._range != (start, stop):
-            self.held, self._range = self._read(start, stop), (start, stop)
-
-    def read(self, start: int, stop: int) -> AnyArray:
-        """Return these images, (images, positions, neurons)."""
-        first, last = self._range
-        if first <= start and stop <= last:
-            return self.held[start - first : stop - first]
-        return self._read(start, stop)
-
-    def _read(self, start: int, stop: int) -> AnyArray:
-        parts = []
-        for reader, end in zip(self._readers, self._ends, strict=True):
-            begin = end - reader.shape(self._name)[0]
-            if start < end and begin < stop:
-                part = max(start, begin) - begin, min(stop, end) - begin
-                parts.append(reader.read_rows(self._name, *part))
-        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+    def read(self, first: int, last: int) -> AnyArray:
+        """Return some positions of all images, (images, positions, neurons); the latest stay in memory."""
+        if self._latest is None or self._latest[0] != (first, last):
+            self._latest = None
+            values = np.empty((self.images, last - first, self.neurons), self._dtype)
+            step = max(1, _SAMPLES // self.positions)
+            place = 0
+            for reader in self._readers:
+                images = reader.shape(self._name)[0]
+                for start in range(0, images, step):
+                    some = reader.read_rows(self._name, start, min(start + step, images))
+                    values[place : place + len(some)] = some[:, first:last]
+                    place += len(some)
+            self._latest = (first, last), values
+        return self._latest[1]
 
 
-def _mean(reading: Reading, layer: StoredLayer) -> FloatArray:
-    return reading.own(layer.own).comoments.mean_x
+class _Exchanged:
+    """Which images are exchanged among each other: those whose positions that count are the same.
 
+    Attributes
+    ----------
+    orders
+        For each kind of images their order.
+    counts
+        For each kind of images, the positions that count.
+    """
 
-def _strata(layer: _Activations) -> NDArray[np.int64] | None:
-    """Number the images by which of their positions count; None where all do."""
-    step = max(1, _SAMPLES // layer.positions)
-    parts = [
-        ~np.isnan(layer.read(start, min(start + step, layer.images))[:, :, 0])
-        for start in range(0, layer.images, step)
-    ]
-    counts = np.concatenate(parts)
-    if counts.all():
-        return None
-    strata: NDArray[np.int64] = np.unique(counts, axis=0, return_inverse=True)[1].reshape(-1)
-    check_exchangeable(strata)
-    return strata
+    def __init__(self, layer: _Activations, units: Sequence[PermutedUnit]) -> None:
+        within = max(1, min(layer.positions, _HELD_BYTES * layer.positions // max(1, 2 * layer.nbytes)))
+        parts = [
+            ~np.isnan(layer.read(first, min(first + within, layer.positions))[:, :, 0])
+            for first in range(0, layer.positions, within)
+        ]
+        counts = np.concatenate(parts, axis=1)
+        strata = None
+        if not counts.all():
+            strata = np.unique(counts, axis=0, return_inverse=True)[1].reshape(-1)
+            check_exchangeable(strata)
+        self._numbers = sorted({unit.number for unit in units})
+        self._drawn = drawn_shifts(layer.ids, self._numbers, seed=units[0].seed, within=strata)
+        self.orders = [kind.order for kind in self._drawn]
+        self.counts = [np.flatnonzero(counts[order[0]]) for order in self.orders]
 
-
-class _Orders:
-    """The orders in which networks' images are taken, each drawn once."""
-
-    def __init__(self, ids: Sequence[str], strata: NDArray[np.int64] | None) -> None:
-        self._ids = ids
-        self._strata = strata
-        self._drawn: dict[tuple[int, int, str], Indices] = {}
-
-    def partners(self, unit: PermutedUnit) -> Indices:
-        """Return which image of y each image of x is paired with."""
-        x, y = unit.x.network, unit.y.network
-        first, second = self._order(unit, x), self._order(unit, f"{y} again" if x == y else y)
-        partners = np.empty_like(first)
-        partners[first] = second
-        return partners
-
-    def _order(self, unit: PermutedUnit, label: str) -> Indices:
-        drawn = unit.seed, unit.number, label
-        if drawn not in self._drawn:
-            self._drawn[drawn] = permutation(
-                self._ids, seed=unit.seed, number=unit.number, label=label, within=self._strata
-            )
-        return self._drawn[drawn]
+    def shifts(self, units: Sequence[PermutedUnit]) -> Iterator[Indices]:
+        """Yield for each kind of images how far those of the units are shifted."""
+        chosen = np.searchsorted(self._numbers, [unit.number for unit in units])
+        for kind in self._drawn:
+            yield kind.shifts[chosen]
 
 
 STAGE = Stage(

@@ -57,11 +57,11 @@ def write_results(results: StudyResults, root: Root) -> None:
     """Write the tables, critical epsilons, networks and ledger, each whole."""
     files.write_table(root, files.SIMILARITY, [asdict(row) for row in results.similarity])
     files.write_table(root, files.MEASURES, [asdict(row) for row in results.measures])
-    for name, rows in ((files.GROWTH, results.growth), (files.COVERS, results.covers)):
-        if rows:
-            files.write_table(root, name, [asdict(row) for row in rows])
-        else:
-            root.place.remove(name)  # of an earlier run that asked for it
+    if results.growth:
+        files.write_table(root, files.GROWTH, [asdict(row) for row in results.growth])
+    else:
+        root.place.remove(files.GROWTH)  # of an earlier run that asked for it
+    files.write_lines(root, files.COVERS, (asdict(row) for row in results.covers))
     files.write_lines(root, files.ESSENTIAL, (asdict(row) for row in results.essential))
     files.write_lines(root, files.SIMPLE_MATCHES, (asdict(row) for row in results.simple_matches))
     for centre, name in CRITICAL_EPSILONS.items():

@@ -43,6 +43,15 @@ def test_the_quick_reduction_benchmark_reads_each_chunk_once_and_multiplies_no_m
     assert [row[1:4] for row in rows] == [["2", "2 of 2", "1.00"], ["3", "3 of 3", "1.00"]]
 
 
+def test_the_quick_benchmark_of_nulls_and_errors_prints_a_ratio_for_each():
+    done = in_repository("-m", "benchmarks.nulls_and_errors", "--quick", "--runs", "1")
+    assert done.returncode == 0, done.stderr
+    table = [line for line in done.stdout.splitlines() if line.startswith("|")][2:]
+    assert {line.count("|") for line in table} == {6}
+    for what in ("reduce, by 10 folds", "permute, 20 times", "jackknife", "measures", "essential neurons"):
+        assert any(what in line for line in table), what
+
+
 def test_the_quick_planning_benchmark_finds_all_that_was_planned():
     done = in_repository("-m", "benchmarks.planning", "--quick")
     assert done.returncode == 0, done.stderr

@@ -288,8 +288,14 @@ def test_small_canonical_correlations_are_found_to_the_last_digits():
     x = directions[:, :5]
     y = x * expected + directions[:, 5:] * np.sqrt(1 - expected**2)
     mixed = x @ np.random.default_rng(1).standard_normal((5, 5)), y @ np.triu(np.ones((5, 5)))
-    found = np.sort(evidence_of(*mixed).canonical.correlations)[::-1]
-    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-12)
+    evidence = evidence_of(*mixed)
+    found = evidence.canonical
+    np.testing.assert_allclose(np.sort(found.correlations)[::-1], expected, rtol=0, atol=1e-12)
+    cross = evidence.span_y.coordinates(evidence.along_x.T)
+    np.testing.assert_allclose(found.partners, cross @ found.directions, rtol=0, atol=1e-14)
+    np.testing.assert_allclose(
+        found.partners.T @ found.partners, np.diag(found.correlations**2), rtol=0, atol=1e-15
+    )
 
 
 def test_the_debiased_estimate_is_the_mean_over_all_quadruples_of_samples():

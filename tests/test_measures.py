@@ -273,7 +273,7 @@ def test_every_measure_is_documented():
         assert f"https://arxiv.org/abs/{number}" in row
 
 
-STUDY = {"name": "a", "dataset": "digits", "architecture": "vgg9-digits", "images": 10, "epsilons": [0.5]}
+STUDY = {"name": "a", "dataset": "digits", "architecture": "vgg9-digits", "images": 100, "epsilons": [0.5]}
 
 
 @pytest.mark.parametrize("named", ["linear_cka", ["maximum-match", "linear_cka"]])

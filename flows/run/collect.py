@@ -81,6 +81,8 @@ def collect(prepared: Prepared, finished: Finished, ledger: Mapping[str, Mapping
         ),
         measures=tuple(measure_rows(wanted, measures)),
         growth=tuple(growth_rows(wanted, measures)),
+        covers=tuple(_cover_row(name, document) for name, document in matches.items()),
+        essential=tuple(_essential_row(name, document) for name, document in matches.items()),
         ledger=ledger,
         left_out=prepared.resolved.left_out,
     )
@@ -179,8 +181,8 @@ def read_results(root: Root, study: str) -> StudyResults:
         ),
         measures=tuple(_read_measures(root)),
         growth=tuple(_read_table_if_there(root, files.GROWTH, list[GrowthRow])),
-        covers=tuple(_read_table_if_there(root, files.COVERS, list[CoverRow])),
-        essential=tuple(_read_essential(root)),
+        covers=tuple(_read_lines_if_there(root, files.COVERS, list[CoverRow])),
+        essential=tuple(_read_lines_if_there(root, files.ESSENTIAL, list[EssentialRow])),
         ledger=_read_ledger(root),
         left_out=_read_left_out(root),
     )
@@ -279,11 +281,10 @@ def _of_texts(root: Root, name: str, kind: type[Rows], table: Sequence[Mapping[s
     return _rows(root, name, kind, values)
 
 
-def _read_essential(root: Root) -> list[EssentialRow]:
-    if files.ESSENTIAL not in root.place.names(""):
-        return []
-    lines = files.read_lines(root, files.ESSENTIAL)
-    return _rows(root, files.ESSENTIAL, list[EssentialRow], lines)
+def _read_lines_if_there(root: Root, name: str, kind: type[Rows]) -> Rows:
+    """Read lines of values; versions that had none wrote no such file."""
+    there = name in root.place.names("")
+    return _rows(root, name, kind, files.read_lines(root, name) if there else [])
 
 
 def _read_left_out(root: Root) -> dict[str, str]:
@@ -373,6 +374,34 @@ def _similarity_row(name: MatchName, document: MatchDocument) -> SimilarityRow:
         uncertain=document["uncertain"],
         low=document["low"],
         high=document["high"],
+    )
+
+
+def _cover_row(name: MatchName, document: MatchDocument) -> CoverRow:
+    cover = document["cover"]
+    return CoverRow(
+        layer=name.pair.layer_x,
+        checkpoint_x=name.pair.compared.x.label,
+        checkpoint_y=name.pair.compared.y.label,
+        centre=name.centre,
+        epsilon=name.epsilon,
+        orders=cover["orders"],
+        fewest=cover["fewest"],
+        most=cover["most"],
+        recurring=cover["recurring"],
+        sizes=tuple(map(tuple, cover["sizes"])),
+    )
+
+
+def _essential_row(name: MatchName, document: MatchDocument) -> EssentialRow:
+    return EssentialRow(
+        layer=name.pair.layer_x,
+        checkpoint_x=name.pair.compared.x.label,
+        checkpoint_y=name.pair.compared.y.label,
+        centre=name.centre,
+        epsilon=name.epsilon,
+        neurons_x=document["neurons_x"],
+        edges=tuple((u, v) for u, v in document["essential"]),
     )
 
 

@@ -235,7 +235,7 @@ class Study(Strict):
     @model_validator(mode="after")
     def _folds_hold_images(self) -> "Study":
         if self.images != "all":
-            require_folds(self.folds, self.images)
+            require_enough(self, self.images)
         return self
 
     @model_validator(mode="after")
@@ -303,18 +303,23 @@ class Study(Strict):
         return validated(values, source="the options")
 
 
-def require_folds(folds: int, images: int) -> None:
-    """See that so many folds are none, or at least two of at least one image.
+def require_enough(study: Study, images: int) -> None:
+    """See that images are enough for a study's folds and permutations.
 
     Raises
     ------
     ValueError
         If not.
     """
-    if folds == 1 or folds > images:
+    if study.folds == 1 or study.folds > images:
         raise InputValueError(
-            f"`folds` must be 0, for none, or from 2 to the number of images, {images}, got {folds}; 10 is "
-            "usual"
+            f"`folds` must be 0, for none, or from 2 to the number of images, {images}, got {study.folds}; "
+            "10 is usual"
+        )
+    if study.null.permutations and study.null.permutations >= images:
+        raise InputValueError(
+            f"`null.permutations` must be below the number of images, {images}, got "
+            f"{study.null.permutations}; use more images, or 0 for no null"
         )
 
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
         EssentialGraph as EssentialGraph,
         essential as essential,
     )
+    from spanmatch.matching.freedom import CoverFreedom as CoverFreedom, cover_freedom as cover_freedom
     from spanmatch.matching.gram import GramMatrix as GramMatrix
     from spanmatch.matching.match import Match as Match, SimpleMatch as SimpleMatch
     from spanmatch.matching.maximum import maximum_match as maximum_match
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
         relative_residuals as relative_residuals,
         residual_bounds as residual_bounds,
     )
+    from spanmatch.matching.row_moments import RowMoments as RowMoments
     from spanmatch.matching.simple import decompose as decompose, simple_matches as simple_matches
 else:
     __getattr__, __dir__, __all__ = lazy(
@@ -34,6 +36,7 @@ else:
             "spanmatch.matching.checks": "TooFewSamplesWarning",
             "spanmatch.matching.enumeration": "MinimalMatches minimal_matches",
             "spanmatch.matching.essential_graph": "EssentialGraph essential",
+            "spanmatch.matching.freedom": "CoverFreedom cover_freedom",
             "spanmatch.matching.gram": "GramMatrix",
             "spanmatch.matching.match": "Match SimpleMatch",
             "spanmatch.matching.maximum": "maximum_match",
@@ -42,6 +45,7 @@ else:
             "spanmatch.matching.offsets": "OffsetWarning offset_neurons",
             "spanmatch.matching.profile": "MatchProfile match_profile",
             "spanmatch.matching.residuals": "is_match relative_residuals residual_bounds",
+            "spanmatch.matching.row_moments": "RowMoments",
             "spanmatch.matching.simple": "decompose simple_matches",
         },
     )

@@ -137,9 +137,3 @@ def below(squared: FloatArray, error: FloatArray, shift: FloatArray, hidden: Flo
     inside = clear - (error + hidden / CLEAR) / np.maximum(clear, CLEAR)
     bounds: FloatArray = np.maximum(np.where(hidden > 0, np.minimum(here, inside), clear), 0)
     return bounds
-
-
-def cut(residuals: FloatArray) -> FloatArray:
-    """Set those that cannot be told from zero to zero."""
-    kept: FloatArray = np.where(residuals <= SMALLEST_EPSILON, 0.0, residuals)
-    return kept

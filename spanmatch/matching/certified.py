@@ -37,12 +37,14 @@ class CertifiedSpan(Span):
     _per_entry: float  # that of the arithmetic included
     _slack: float  # the largest singular value that a rank cut may have taken away so far
     _noted: bool  # whether the span as it is is in `_slack`
+    _trace: float  # that of the inverse, when it was noted
 
     def __init__(
         self, gram: FloatArray, members: NDArray[np.bool_], targets: NDArray[np.bool_], per_entry: float
     ) -> None:
         super().__init__(gram, members, targets)
         self._per_entry = per_entry + arithmetic_error(len(gram))
+        self._drift_factor = arithmetic_error(len(gram)) / EPS
         self._slack = 0.0
         self._noted = False
 
@@ -69,17 +71,23 @@ class CertifiedSpan(Span):
         _, _, error, shift = self._uncertainty(targets)
         return above(self.squared[targets], error, shift)
 
-    def highest(self) -> float:
-        """Return the largest of all `upper_bounds`, at O(rank) for each looked at: mostly two."""
-        self._note_cut()
-        targets = np.flatnonzero(self._target)
+    def highest(self, least: float, enough: float) -> float:
+        """Return the largest of `least` and all `upper_bounds`, at O(rank) for each looked at: mostly two.
+
+        Where that is at least `enough`, any number from there on.
+        """
+        targets = self._target.nonzero()[0]
+        squared = self.squared[targets]
+        if targets.size and math.sqrt(min(float(squared.max()), 1.0)) >= enough:
+            return enough  # no bound from above is below the residual itself
         # |w|₂² is at most the trace of the inverse, |w|₁² that times the rank: enough to put them in order.
-        length = np.full(targets.size, math.sqrt(self._inverse_trace()))
+        self.note_cut()
+        length = np.full(targets.size, math.sqrt(self._trace))
         error = squared_error(math.sqrt(self._rank) * length, self._per_entry) + self._drift_error(targets)
-        bounds = above(self.squared[targets], error, self._slack * length)
+        bounds = above(squared, error, self._slack * length)
         order = np.argsort(-bounds)
-        found, start, count = 0.0, 0, 2
-        while start < targets.size and bounds[order[start]] > found:
+        found, start, count = least, 0, 2
+        while start < targets.size and found < bounds[order[start]] and found < enough:
             chosen = targets[order[start : start + count]]
             found = max(found, float(self.upper_bounds(chosen).max()))
             start, count = start + count, 2 * count
@@ -87,13 +95,13 @@ class CertifiedSpan(Span):
 
     def _uncertainty(self, targets: Indices) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
         """Return regression weights, |w|₁, errors of `squared`, and what a rank cut may add to residuals."""
-        self._note_cut()
+        self.note_cut()
         weights = self._weights(targets)
         total = np.abs(weights).sum(axis=0)
         error = squared_error(total, self._per_entry) + self._drift_error(targets)
         return weights, total, error, self._slack * np.sqrt((weights**2).sum(axis=0))
 
-    def _note_cut(self) -> None:
+    def note_cut(self) -> None:
         """Note how long a direction a rank cut may have taken away from the span as it is."""
         if self._noted:
             return
@@ -102,7 +110,8 @@ class CertifiedSpan(Span):
             weight = np.abs(self._weights(redundant)).sum(axis=0)
             squared = self.squared[redundant] + self._drift_error(redundant)
             beyond = left_out(squared, self._rank, weight, self._per_entry)
-        self._slack = max(self._slack, slack(self._inverse_trace(), beyond))
+        self._trace = self._inverse_trace()
+        self._slack = max(self._slack, slack(self._trace, beyond))
         self._noted = True
 
     def _inverse_trace(self) -> float:
@@ -111,5 +120,5 @@ class CertifiedSpan(Span):
         return float(np.maximum(diagonal, 1).sum())
 
     def _drift_error(self, labels: Indices) -> FloatArray:
-        bounds: FloatArray = arithmetic_error(len(self._gram)) / EPS * self._drift[labels]
+        bounds: FloatArray = self._drift_factor * self._drift[labels]
         return bounds

@@ -81,6 +81,25 @@ class EssentialGraph:
         parts = sorted(places.values(), key=lambda part: (-len(part), part))
         return tuple(self._match(np.isin(np.arange(self.matched.size), part)) for part in parts)
 
+    @property
+    def skeleton(self) -> tuple[tuple[Neuron, Neuron], ...]:
+        """Edges of which no one can be left out: u is essential for v exactly where they lead from u to v.
+
+        A cycle through each component of several neurons, and between components, from first neuron to first
+        neuron, what no path over a third makes superfluous. Costs O(n³) products for n components.
+        """
+        neurons, index = self.matched.neurons(), {neuron: i for i, neuron in enumerate(self.matched)}
+        parts = sorted([index[neuron] for neuron in component] for component in self.components)
+        cycles = [
+            pair for part in parts if len(part) > 1 for pair in zip(part, [*part[1:], part[0]], strict=True)
+        ]
+        firsts = np.array([part[0] for part in parts], dtype=np.int64)
+        falls = self.falls[np.ix_(firsts, firsts)] & ~np.eye(firsts.size, dtype=np.bool_)
+        steps = falls.astype(np.float32)
+        direct = falls & ~(steps @ steps > 0)
+        between = [(int(firsts[u]), int(firsts[v])) for u, v in np.argwhere(direct)]
+        return tuple((neurons[u], neurons[v]) for u, v in sorted([*cycles, *between]))
+
     def __repr__(self) -> str:
         several = [component.size for component in self.components if component.size > 1]
         return (

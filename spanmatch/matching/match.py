@@ -88,7 +88,7 @@ class Match:
 
 @dataclass(frozen=True)
 class SimpleMatch:
-    """A simple match (Def. 4) and the neuron for which it was found.
+    """A simple match (Def. 4) and a neuron that it is minimal for.
 
     Attributes
     ----------

@@ -124,7 +124,9 @@ def shrink(state: MatchState, keep: int, order: Iterable[int], epsilon: float) -
     return state
 
 
-def minimal_around(scaled: ScaledGram, label: int, inside: Indices | None, epsilon: float) -> Indices:
+def minimal_around(
+    scaled: ScaledGram, label: int, inside: Indices | None, epsilon: float, order: Indices | None = None
+) -> Indices:
     """Find one minimal match of a neuron, starting from a small match grown around it.
 
     Parameters
@@ -137,6 +139,8 @@ def minimal_around(scaled: ScaledGram, label: int, inside: Indices | None, epsil
         Labels of an ε-match that contains `label`, ascending: the search stays inside it. None for all.
     epsilon : float
         Largest relative residual that may stay.
+    order : ndarray of int, optional
+        All labels, in the order in which they are tried for removal; as they were needed when left out.
 
     Returns
     -------
@@ -148,7 +152,10 @@ def minimal_around(scaled: ScaledGram, label: int, inside: Indices | None, epsil
     grown = np.array(grow(within, int(np.searchsorted(among, label)), epsilon))
     labels = np.sort(grown)
     first_needed_first = np.searchsorted(labels, grown).tolist()
-    state = shrink(MatchState(within.restrict(labels)), first_needed_first[0], first_needed_first, epsilon)
+    tried = first_needed_first
+    if order is not None:
+        tried = np.argsort(np.argsort(order)[among[labels]]).tolist()
+    state = shrink(MatchState(within.restrict(labels)), first_needed_first[0], tried, epsilon)
     minimal: Indices = among[labels[state.labels()]]
     return minimal
 

@@ -193,7 +193,7 @@ def match_profile(gram: GramMatrix, *, dead: Dead = "exclude") -> MatchProfile:
     while state.alive.any():
         level, leaving = state.farthest(level)
         low = min(low, state.lowest(leaving))
-        high = min(high, state.highest())
+        high = min(high, state.highest(high))
         critical[state.scaled.neurons[leaving]] = level, low, high
         state.remove(leaving)
     critical.flags.writeable = False

@@ -36,8 +36,10 @@ def simple_matches(
     Returns
     -------
     tuple of SimpleMatch
-        Distinct minimal matches, at least one for each neuron of the maximum match, each with the first
-        neuron (x ascending, then y ascending) for which it was found. For epsilon > 0 there may be others.
+        Distinct minimal matches, at least one for each neuron of the maximum match, each with a neuron that
+        it is minimal for, by these neurons (x ascending, then y ascending). Neurons are served in an order
+        that the activations give: renumbering them renumbers the answer. It is one cover out of many:
+        `cover_freedom` says how far others differ, `essential` what they have in common.
 
     Raises
     ------
@@ -66,7 +68,7 @@ def simple_matches(
     warn_of_offsets(gram, bound)
     scaled = scale(gram)
     labels = maximum_labels(scaled, bound, profile)
-    found = _cover(scaled.restrict(labels), bound)
+    found = cover(scaled.restrict(labels), bound)
     return found if dead == "exclude" else _with_dead(found, gram.dead)
 
 
@@ -90,8 +92,8 @@ def decompose(
     Returns
     -------
     tuple of SimpleMatch
-        Distinct minimal matches inside `match`, at least one for each of its neurons, each with the first
-        neuron (x ascending, then y ascending) for which it was found. ``decompose(gram,
+        Distinct minimal matches inside `match`, at least one for each of its neurons, each with a neuron that
+        it is minimal for, in the order of these neurons. ``decompose(gram,
         maximum_match(gram, epsilon=epsilon), epsilon=epsilon)`` is ``simple_matches(gram, epsilon=epsilon)``.
 
     Raises
@@ -124,7 +126,7 @@ def decompose(
             "that is_match accepts"
         )
     scaled = scale(gram)
-    found = _cover(scaled.restrict(scaled.labels(match)), bound)
+    found = cover(scaled.restrict(scaled.labels(match)), bound)
     return _with_dead(found, match & gram.dead)
 
 
@@ -133,19 +135,39 @@ def _with_dead(found: tuple[SimpleMatch, ...], dead: Match) -> tuple[SimpleMatch
     return tuple(sorted((*found, *singles), key=lambda simple: simple.neuron))
 
 
-def _cover(scaled: ScaledGram, epsilon: float) -> tuple[SimpleMatch, ...]:
+def cover(scaled: ScaledGram, epsilon: float, order: Indices | None = None) -> tuple[SimpleMatch, ...]:
+    """Find simple matches that together are a given ε-match.
+
+    Parameters
+    ----------
+    scaled : ScaledGram
+        The ε-match as a whole.
+    epsilon : float
+        Largest relative residual that may stay.
+    order : ndarray of int, optional
+        All labels, in the order in which they are served and tried for removal. When left out, they are
+        served ascending, and tried as they were needed around the one that is served.
+
+    Returns
+    -------
+    tuple of SimpleMatch
+        By their neurons, x ascending and then y ascending. Each has the last label of x, or else of y, that
+        it is minimal for and that no match before was: the neuron that correlates most with the others.
+    """
     found: dict[Match, SimpleMatch] = {}
     inside: dict[int, Indices] = {}  # the smallest match known to contain a label that is not yet served
     served: set[int] = set()
-    for label in range(scaled.size):
+    for label in range(scaled.size) if order is None else order.tolist():
         if label in served:
             continue
-        labels = minimal_around(scaled, label, inside.get(label), epsilon)
+        labels = minimal_around(scaled, label, inside.get(label), epsilon, order)
         match = scaled.match(labels)
-        found.setdefault(match, SimpleMatch(scaled.neuron(label), match))
         # Every smaller match inside a minimal match of `label` lacks `label`, so it lies in `rest`.
         rest = _maximum_within(scaled, labels[labels != label], epsilon)
-        served.update(np.setdiff1d(labels, rest).tolist())
+        minimal_for = set(np.setdiff1d(labels, rest).tolist()) - served
+        served |= minimal_for
+        foremost = max(minimal_for, key=lambda member: (member < scaled.n_x, member))
+        found.setdefault(match, SimpleMatch(scaled.neuron(foremost), match))
         for member in rest.tolist():
             if member not in inside or rest.size < inside[member].size:
                 inside[member] = rest

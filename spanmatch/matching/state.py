@@ -1,9 +1,11 @@
 """Both sides at once: neurons leave, and each side's residuals follow the other side's span."""
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
-from spanmatch.matching.certificate import cut, entry_error
+from spanmatch.matching.certificate import SMALLEST_EPSILON, entry_error
 from spanmatch.matching.certified import CertifiedSpan
 from spanmatch.matching.inputs import FloatArray
 from spanmatch.matching.match import Indices
@@ -44,18 +46,25 @@ class MatchState:
         """Return the relative residual of every label; -1 for those no longer in play."""
         return self._relative(self._squared())
 
-    def highest(self) -> float:
+    def highest(self, enough: float = math.inf) -> float:
         """Return an upper bound of all true relative residuals in play, whatever a rank cut took away so far.
 
-        As in `residuals`, what cannot be told from zero is zero. Costs O(n), and now and then O(n²).
+        As in `residuals`, what cannot be told from zero is zero. Where the bound is at least `enough`, any
+        number from there on. Costs O(n), and now and then O(n²).
         """
-        return float(cut(np.maximum(self._span_x.highest(), self._span_y.highest())))
+        found = 0.0
+        for span in (self._span_x, self._span_y):
+            span.note_cut()
+            found = max(found, span.highest(found, enough))
+        return found if found > SMALLEST_EPSILON else 0.0
 
     def lowest(self, labels: Indices) -> float:
         """Return a lower bound of the true relative residuals of these neurons, in any subset in play."""
         in_x = labels < self.scaled.n_x
-        of_x, of_y = self._span_y.lower_bounds(labels[in_x]), self._span_x.lower_bounds(labels[~in_x])
-        return float(cut(np.concatenate((of_x, of_y)).min()))
+        sides = (self._span_y, labels[in_x]), (self._span_x, labels[~in_x])
+        bounds = [span.lower_bounds(targets).min() for span, targets in sides if targets.size]
+        found = float(min(bounds))
+        return found if found > SMALLEST_EPSILON else 0.0
 
     def residuals_without(self, labels: Indices) -> FloatArray | None:
         """Return `residuals` as they would be without these neurons, or None when only removing them tells.

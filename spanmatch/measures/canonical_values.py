@@ -22,7 +22,7 @@ def held_out_correlations(train: Evidence, test: Evidence) -> FloatArray:
     one, other = found.directions[:, some], found.partners[:, some]
     x, y = (one, other) if found.of_x else (other, one)
     weights = train.span_x.weights(x, len(of.xx)), train.span_y.weights(y, len(of.yy))
-    values[some] = correlations_along(*weights, test.covariances.in_units_of(of))
+    values[some] = correlations_along(*weights, test.covariances)
     return values
 
 

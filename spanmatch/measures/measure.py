@@ -9,6 +9,7 @@ from typing import Literal, TypeAlias
 
 from spanmatch.errors import InputTypeError, InputValueError, UndefinedMeasureError
 from spanmatch.matching.gram import GramMatrix
+from spanmatch.matching.inputs import FloatArray
 from spanmatch.matching.profile import MatchProfile
 from spanmatch.matching.row_moments import RowMoments
 from spanmatch.measures.assignment import Partners, partners
@@ -85,9 +86,14 @@ class Evidence:
         return span(self.covariances.yy)
 
     @cached_property
+    def along_x(self) -> FloatArray:
+        """Coordinates of the y neurons in the span of x, (rank, n_y)."""
+        return self.span_x.coordinates(self.covariances.xy)
+
+    @cached_property
     def canonical(self) -> Canonical:
         """Canonical correlations of the two layers."""
-        return canonical(self.span_x, self.span_y, self.covariances.xy)
+        return canonical(self.span_x, self.span_y, self.along_x)
 
     @cached_property
     def partners(self) -> Partners:

@@ -5,6 +5,7 @@ import math
 import numpy as np
 
 from spanmatch.measures.measure import Evidence, Measure
+from spanmatch.measures.spans import nuclear_norm
 
 
 def similarity(evidence: Evidence, _: float | None) -> float:
@@ -13,8 +14,7 @@ def similarity(evidence: Evidence, _: float | None) -> float:
     Costs O((n_x + n_y)³) flops.
     """
     of = evidence.covariances
-    shared = float(np.linalg.svd(of.xy, compute_uv=False).sum())
-    return min(shared / math.sqrt(of.xx.trace() * of.yy.trace()), 1.0)
+    return min(nuclear_norm(of.xy) / math.sqrt(of.xx.trace() * of.yy.trace()), 1.0)
 
 
 def held_out(train: Evidence, test: Evidence, _: float | None) -> float:

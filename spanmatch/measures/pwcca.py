@@ -46,7 +46,7 @@ def projections(evidence: Evidence) -> FloatArray:
             f"such as {ordered[np.argmax(close)]:.3g}: their directions, and so their weights, are arbitrary"
         )
     span, own = (evidence.span_x, of.xx) if found.of_x else (evidence.span_y, of.yy)
-    weights: FloatArray = np.abs(found.directions.T @ span.coordinates(own)).sum(axis=1)
+    weights: FloatArray = np.abs(found.directions.T @ span.own_coordinates(own)).sum(axis=1)
     return weights
 
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from spanmatch.matching.certificate import EPS
 from spanmatch.matching.inputs import FloatArray
 from spanmatch.matching.match import Indices
 from spanmatch.matching.scaled import independent, solve_lower
@@ -11,6 +12,8 @@ from spanmatch.matching.scaled import independent, solve_lower
 # Squared canonical correlations below this are computed again, from what they correlate in: an eigenvalue
 # errs by a rounding of the largest, and its root by more the smaller it is.
 SMALL = 1e-8
+# What a sum of roots of eigenvalues may err by, relatively; eigenvalues do by a rounding of the largest.
+LOST = 1e-12
 # Correlations up to this are none: the direction that they belong to is that of rounding errors.
 NONE = 1e-9
 
@@ -41,6 +44,11 @@ class Span:
     def coordinates(self, products: FloatArray) -> FloatArray:
         """Return inner products of the basis with vectors, (rank, m), from those of the neurons, (n, m)."""
         return solve_lower(self.lower, products[self.neurons] / self.deviations[:, None])
+
+    def own_coordinates(self, own: FloatArray) -> FloatArray:
+        """Return inner products of the basis with the neurons themselves, (rank, n), in any order."""
+        rest = np.delete(np.arange(len(own)), self.neurons)
+        return np.hstack((self.lower.T * self.deviations, self.coordinates(own[:, rest])))
 
     def weights(self, directions: FloatArray, n: int) -> FloatArray:
         """Return coefficients of the neurons, (n, m), that give vectors of these coordinates, (rank, m)."""
@@ -84,14 +92,14 @@ class Canonical:
     of_x: bool
 
 
-def canonical(x: Span, y: Span, xy: FloatArray) -> Canonical:
-    """Return the canonical correlations, from the centred co-moments of all neurons, (n_x, n_y).
+def canonical(x: Span, y: Span, along_x: FloatArray) -> Canonical:
+    """Return the canonical correlations, from the coordinates of all y neurons in the span of x, (rank, n_y).
 
     Notes
     -----
     Costs a symmetric eigendecomposition, of the size of the smaller span, and some products.
     """
-    cross = y.coordinates(x.coordinates(xy).T).T
+    cross = y.coordinates(along_x.T).T
     if of_x := x.rank <= y.rank:
         cross = cross.T
     _, directions = np.linalg.eigh(cross.T @ cross)
@@ -104,3 +112,16 @@ def canonical(x: Span, y: Span, xy: FloatArray) -> Canonical:
         partners[:, small] = (left * values[:, None]).T
         correlations[small] = values
     return Canonical(np.minimum(correlations, 1.0), directions, partners, of_x)
+
+
+def nuclear_norm(matrix: FloatArray) -> float:
+    """Return the sum of the singular values of a matrix.
+
+    They are roots of eigenvalues, in half the time, unless so many are so small that the sum loses digits.
+    """
+    squares = np.linalg.eigvalsh(matrix.T @ matrix if len(matrix) >= len(matrix.T) else matrix @ matrix.T)
+    if squares[0] > 0:
+        values = np.sqrt(squares)
+        if EPS * squares[-1] * np.sum(1 / values) <= LOST * np.sum(values):
+            return float(np.sum(values))
+    return float(np.linalg.svd(matrix, compute_uv=False).sum())

@@ -5,6 +5,7 @@ import numpy as np
 from spanmatch.matching.inputs import FloatArray
 from spanmatch.measures.canonical_values import correlations_along
 from spanmatch.measures.measure import Evidence, Measure
+from spanmatch.measures.spans import nuclear_norm
 
 KEPT = 0.99
 # Variances closer than this, relatively, are equal, for all that rounding tells of their directions.
@@ -17,8 +18,8 @@ def mean_correlation(evidence: Evidence, _: float | None) -> float:
     Costs O((n_x + n_y)³) flops.
     """
     of = evidence.covariances
-    cross = principal(of.xx).T @ of.xy @ principal(of.yy)
-    return float(np.minimum(np.linalg.svd(cross, compute_uv=False), 1.0).mean())
+    cross: FloatArray = principal(of.xx).T @ of.xy @ principal(of.yy)
+    return min(nuclear_norm(cross) / min(len(cross), len(cross.T)), 1.0)
 
 
 def held_out(train: Evidence, test: Evidence, _: float | None) -> float:
@@ -26,7 +27,7 @@ def held_out(train: Evidence, test: Evidence, _: float | None) -> float:
     of = train.covariances
     x, y = principal(of.xx), principal(of.yy)
     left, _values, right = np.linalg.svd(x.T @ of.xy @ y, full_matrices=False)
-    return float(correlations_along(x @ left, y @ right.T, test.covariances.in_units_of(of)).mean())
+    return float(correlations_along(x @ left, y @ right.T, test.covariances).mean())
 
 
 def principal(own: FloatArray) -> FloatArray:

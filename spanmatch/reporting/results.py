@@ -128,6 +128,8 @@ class CoverRow:
     most: int
     recurring: float | None
     """Share of all simple matches found that every order finds; None where nothing matches."""
+    sizes: tuple[tuple[int, ...], ...] = ()
+    """For each order the sizes |x| + |y| of its simple matches, ascending."""
 
 
 @dataclass(frozen=True)
@@ -144,7 +146,8 @@ class EssentialRow:
     epsilon: float
     neurons_x: int
     edges: tuple[tuple[int, int], ...]
-    """(u, v): u is essential for v: v leaves the maximum match as soon as u alone is taken out."""
+    """u is essential for v, so that v leaves the maximum match as soon as u alone is taken out, exactly where
+    edges (u, v) lead from u to v: of edges that follow from others, none is kept."""
 
 
 @dataclass(frozen=True)
