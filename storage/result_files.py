@@ -42,9 +42,13 @@ def read_table(root: Root, name: str) -> list[dict[str, str]]:
     """Read a CSV file that `write_table` wrote, every value as text."""
     text = _read_text(root, name)
     try:
-        return list(csv.DictReader(io.StringIO(text), restkey="beyond the header"))
+        rows = list(csv.DictReader(io.StringIO(text), restkey="beyond the header"))
     except csv.Error as error:
         raise unreadable(root, name, error) from None
+    for number, row in enumerate(rows, 1):
+        if missing := [column for column, value in row.items() if value is None]:
+            raise unreadable(root, name, f"row {number} has no cell in column {missing[0]!r}")
+    return rows
 
 
 def write_lines(root: Root, name: str, values: Iterable[Any]) -> None:

@@ -89,7 +89,7 @@ def _default_of_tokens_first(_folder: Path) -> None:
 
 def _names_are_whole(_folder: Path) -> None:
     study = Study(
-        name="a", dataset="digits", architecture="a:b", seeds=[0, 1], images=9, epsilons=[0.3], root="r"
+        name="a", dataset="digits", architecture="a:b", seeds=[0, 1], images=10, epsilons=[0.3], root="r"
     )
     network = nn.Sequential()
     name = "a_module_with_a_name_that_is_longer_than_a_screen_of_eighty_columns_is_wide_and_yet_a_name"

@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 import pytest
 import zarr
-from conftest import measured
 from faults import Fault
 from pipeline import QUICK, carried_out, in_this_process, quick
 from rich.console import Console
@@ -184,6 +183,9 @@ def twice(folder: Path) -> None:
         patch.setattr(work, "_LEAST_SECONDS", 0.0)  # a job for each group
 
         def repeat(root: Root, stage: Stage, cut: list[Job]) -> None:
+            if not cut:
+                assert stage.name == "permuted", "the study asks for no null"
+                return
             steps, first, name = sum(job.steps for job in cut), cut[0], stage.name
             for _ in range(2):  # the second time as after a repair
                 counter.planned(name, steps, len(cut))
@@ -205,7 +207,7 @@ def twice(folder: Path) -> None:
         "comoments": (1, 4),
         "profiles": (1, 2),
         "matches": (1, 2),
-        "measures": (1, measured(2, 1)),
+        "measures": (1, 2),
     }
 
 

@@ -25,8 +25,11 @@ from flows.study.resolved import Resolved
 from spanmatch.errors import InputValueError
 from spanmatch.reporting import (
     ComparisonRow,
+    CoverRow,
     CriticalEpsilons,
     EpochRow,
+    EssentialRow,
+    GrowthRow,
     MeasureRow,
     NetworkRow,
     SimilarityRow,
@@ -110,7 +113,24 @@ ROWS = StudyResults(
     ledger={"networks": {"computed": 0, "reused": 2}},
     training=(EpochRow("a", 1, 0.1, 1.0, 1.0, 0.5),),
     left_out={"fc": "why"},
-    measures=(MeasureRow("relu", "relu", "a-final", "b-final", "linear-cka", None, 0.5, 50),),
+    measures=(
+        MeasureRow(
+            *("relu", "relu", "a-final", "b-final", "linear-cka", None, 0.5, 50),
+            null_mean=0.1,
+            threshold=0.2,
+            p=0.04,
+            p_family=0.05,
+            calibrated=0.375,
+            permutations=24,
+            level=0.05,
+            error=0.1,
+            held_out=-0.1,
+            folds=5,
+        ),
+    ),
+    growth=(GrowthRow("relu", "relu", "a-final", "b-final", "linear-cka", None, "mean", 25, 0.5),),
+    covers=(CoverRow("relu", "a-final", "b-final", "raw", 0.3, 5, 1, 2, 0.5),),
+    essential=(EssentialRow("relu", "a-final", "b-final", "raw", 0.3, 2, ((0, 2), (2, 0))),),
 )
 
 
@@ -123,6 +143,27 @@ def as_written(folder: Path) -> None:
     assert found.left_out == ROWS.left_out
     (folder / "left_out.json").unlink()  # as earlier versions left it
     assert read_results(root, "tiny").left_out == {}
+
+
+def of_earlier_versions(folder: Path) -> None:
+    """Tables without centre, certificate, null and error: activations were compared as they are."""
+    root = Root.prepare(folder)
+    match = MeasureRow("relu", "relu", "a-final", "b-final", "maximum-match", 0.3, 0.5, 50, centre="raw")
+    cka = MeasureRow("relu", "relu", "a-final", "b-final", "linear-cka", None, 0.5, 50, centre="mean")
+    rows = replace(ROWS, measures=(match, cka), growth=(), covers=(), essential=())
+    write_results(rows, root)
+    for name, columns in {"similarity.csv": 14, "measures.csv": 8}.items():
+        text = (folder / name).read_text()
+        (folder / name).write_text(
+            "".join(",".join(line.split(",")[:columns]) + "\n" for line in text.splitlines())
+        )
+    (folder / "essential.jsonl").unlink()
+    found = read_results(root, "tiny")
+    assert found.similarity == rows.similarity
+    assert found.measures == rows.measures
+    assert found.growth == found.covers == found.essential == ()
+    assert [pair.centre for pair in found.critical_epsilons] == ["raw"]
+    assert "relu" in report_page(found)
 
 
 def as_a_spreadsheet_writes(folder: Path) -> None:
@@ -202,7 +243,7 @@ FILES = {
     "a cell too many": ("similarity.csv", lambda text: text.rstrip() + ",7\n", "'beyond the header'"),
     "a missing column": ("similarity.csv", without("samples"), "'samples'"),
     "a cell that is no number": ("similarity.csv", swap("0.5", "half"), "'similarity'"),
-    "a row cut short": ("similarity.csv", lambda text: text.rpartition(",")[0], "'offset_y'"),
+    "a row cut short": ("similarity.csv", lambda text: text.rpartition(",")[0], "row 1 has no cell"),
     "a further key of a network": ("networks.json", swap('"loss"', '"lost"'), "'lost'"),
     "networks that are no list": ("networks.json", lambda _: "7", "list"),
     "a document cut short": ("ledger.json", lambda text: text[:-4], "line"),
@@ -211,6 +252,39 @@ FILES = {
     "a simple match of nothing": ("simple_matches.jsonl", rows_with(neuron=7), "'neuron'"),
     "another key of a simple match": ("simple_matches.jsonl", rows_with(z=[1]), "'z'"),
     "reasons that are no words": ("left_out.json", lambda _: '{"fc": 7}', "'fc'"),
+    "a centre that there is none of": ("similarity.csv", cell("centre", "median"), "'centre' must be"),
+    "more uncertain neurons than neurons": ("similarity.csv", cell("uncertain", 5), "'uncertain' must be"),
+    "a certificate above the similarity": ("similarity.csv", cell("low", 0.6), "'low' must be from 0"),
+    "a certificate below the similarity": ("similarity.csv", cell("high", 0.4), "'high' must be from"),
+    "a match of another centre": ("simple_matches.jsonl", rows_with(centre="x"), "'centre' must be one"),
+    "a value beyond the measure": ("measures.csv", cell("value", 2), "'value' must be within the measure's"),
+    "a null beyond the measure": ("measures.csv", cell("null_mean", -1), "'null_mean' must be within"),
+    "an infinite threshold": ("measures.csv", cell("threshold", "inf"), "'threshold' must be within"),
+    "a p of 2": ("measures.csv", cell("p", 2), "row 1, column 'p' must be in [0, 1]"),
+    "a p that is no number": ("measures.csv", cell("p", "nan"), "row 1, column 'p' must be in [0, 1]"),
+    "a p without permutations": ("measures.csv", cell("permutations", 0), "'p' must be in [0, 1]"),
+    "a p of a family of -1": ("measures.csv", cell("p_family", -1), "'p_family' must be in [0, 1]"),
+    "a calibrated value of 2": ("measures.csv", cell("calibrated", 2), "'calibrated' must be in [0, 1]"),
+    "a level of 5 %": ("measures.csv", cell("level", 5), "'level' must be in [0, 1], or empty, got 5.0"),
+    "an error below nothing": ("measures.csv", cell("error", -1), "'error' must be finite and at least 0"),
+    "an infinite held-out value": ("measures.csv", cell("held_out", "inf"), "'held_out' must be finite"),
+    "fewer than no permutations": ("measures.csv", cell("permutations", -1), "'permutations' must be finite"),
+    "one fold": ("measures.csv", cell("folds", 1), "'folds' must be 0, or at least 2, got 1"),
+    "another centre of a measure": ("measures.csv", cell("centre", 0), "'centre' must be one of raw, mean"),
+    "a column that measures lack": ("measures.csv", swap("held_out", "held"), "column 'held' is not one of"),
+    "growth of no images": ("growth.csv", cell("images", 0), "'images' must be finite and at least 1, got 0"),
+    "growth beyond the measure": ("growth.csv", cell("value", 2), "'value' must be within the measure's"),
+    "growth of another centre": ("growth.csv", cell("centre", "x"), "'centre' must be one of raw, mean"),
+    "growth at an ε that CKA has not": ("growth.csv", cell("parameter", 0.3), "'parameter' must be an ε"),
+    "growth twice": ("growth.csv", lambda text: text + text.splitlines()[1], "row 2 must differ from row 1"),
+    "a cover of no order": ("covers.csv", cell("orders", 0), "'orders' must be finite and at least 1, got 0"),
+    "fewest beyond most": ("covers.csv", cell("fewest", 5), "'fewest' must be between 0 and `most`, got 5"),
+    "more recurs than there is": ("covers.csv", cell("recurring", 1.5), "'recurring' must be in [0, 1]"),
+    "a cover at an ε of 3": ("covers.csv", cell("epsilon", 3), "'epsilon' must be at least 0 and below 1"),
+    "an edge from before the first": ("essential.jsonl", rows_with(edges=[[-1, 0]]), "'edges' must be pairs"),
+    "an edge of three": ("essential.jsonl", rows_with(edges=[[0, 1, 2]]), "row 1, column 'edges'"),
+    "essential neurons of no layer": ("essential.jsonl", rows_with(neurons_x=0), "'neurons_x' must be"),
+    "essential neurons of another centre": ("essential.jsonl", rows_with(centre=""), "'centre' must be one"),
     "an infinite similarity": ("similarity.csv", cell("similarity", "inf"), "'similarity' must be in [0, 1]"),
     "a similarity of 5": ("similarity.csv", cell("similarity", 5), "row 1, column 'similarity' must be"),
     "a similarity that is no number": ("similarity.csv", cell("similarity", "nan"), "got nan"),
@@ -246,6 +320,13 @@ RESULTS = [
     Fault(6, "a remembered resolved with a layer left out", "forgotten", "named again", remembered),
     Fault(
         14, "result files as they are written", "worked", "works, with those of earlier versions", as_written
+    ),
+    Fault(
+        14,
+        "tables of versions without centres, nulls and errors",
+        "maximum matches of activations as they are shown as of those less their means",
+        "read as what they are",
+        of_earlier_versions,
     ),
     Fault(
         14,

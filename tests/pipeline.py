@@ -48,11 +48,11 @@ def write(study: Study, path: Path) -> Path:
 
 
 @contextmanager
-def in_this_process() -> Iterator[Cluster]:
-    """A Dask scheduler with a worker of one thread, in threads of this process, and a client of it."""
+def in_this_process(workers: int = 1) -> Iterator[Cluster]:
+    """A Dask scheduler with workers of one thread, in threads of this process, and a client of it."""
     with (
         LocalCluster(
-            n_workers=1,
+            n_workers=workers,
             threads_per_worker=1,
             processes=False,
             host="127.0.0.1",
@@ -60,8 +60,8 @@ def in_this_process() -> Iterator[Cluster]:
             dashboard_address="127.0.0.1:0",
             scheduler_kwargs={"dashboard": False},
             silence_logs=logging.CRITICAL,
-        ) as workers,
-        Cluster(workers.scheduler_address) as cluster,
+        ) as local,
+        Cluster(local.scheduler_address) as cluster,
     ):
         yield cluster
 

@@ -144,10 +144,11 @@ def test_layers_of_other_positions_and_of_other_padding_are_refused(root: Root) 
         computed(root, [unit_of(few, layer)])
 
 
-@given(networks=st.integers(1, 40), neurons=st.integers(1, 20_000))
-def test_the_sums_of_a_tile_fit_into_memory(networks: int, neurons: int) -> None:
+@given(networks=st.integers(1, 40), neurons=st.integers(1, 20_000), folds=st.integers(0, 20))
+def test_the_sums_of_a_tile_fit_into_memory(networks: int, neurons: int, folds: int) -> None:
     sides = dict.fromkeys(range(networks))
-    tiles = reduction._Tiles("shown", sides, neurons, 1)
+    tiles = reduction._Tiles("shown", sides, neurons, 1, 0, folds)
     sizes = Counter(tiles._blocks.values())
     assert list(tiles._blocks) == list(sides)
-    assert max(sizes.values()) == 1 or (max(sizes.values()) * neurons) ** 2 * 8 <= reduction._TILE_BYTES
+    size = (max(sizes.values()) * neurons) ** 2 * 8 * max(folds, 1)
+    assert max(sizes.values()) == 1 or size <= reduction._TILE_BYTES

@@ -6,6 +6,7 @@ import json
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator
+from itertools import product
 from pathlib import Path
 from uuid import UUID
 
@@ -20,14 +21,16 @@ from flows.run.plan import Finished, walk
 from flows.run.prepared import look
 from flows.study.file import read_study
 from spanmatch import GramMatrix, Match, is_match, match_profile, simple_matches
+from spanmatch.matching.centring import CENTRES, centred_by
 from spanmatch.measures import MEASURES
 from storage.arrays import GroupReader
 from storage.records import Records
 from storage.result_files import read_critical_epsilons
 from storage.root import Root
+from tasks.publishing import CRITICAL_EPSILONS
 from tasks.statistic import Reading
 from tasks.unit import Done
-from tasks.wanted import LayerPair
+from tasks.wanted import WHOLE, LayerPair
 
 LAYERS = [
     *(f"block{block}.relu{number}" for block in (1, 2, 3) for number in (1, 2)),
@@ -75,14 +78,18 @@ def test_similarity_has_a_row_for_every_layer_pair_and_epsilon(similarity: list[
         for x, y in ((0, 1), (0, 2), (1, 2))
     }
     assert list(dict.fromkeys(row["layer"] for row in similarity)) == LAYERS
-    assert len(similarity) == 6 * len(LAYERS) * len(EPSILONS)
+    assert len(similarity) == 6 * len(LAYERS) * len(EPSILONS) * len(CENTRES)
     assert list(similarity[0]) == [
         "layer", "checkpoint_x", "checkpoint_y", "epsilon", "similarity", "matched_x", "matched_y",
         "neurons_x", "neurons_y", "dead_x", "dead_y", "samples", "offset_x", "offset_y",
+        "centre", "uncertain", "low", "high",
     ]  # fmt: skip
     for row in similarity:
         matched, neurons = (int(row[f"{what}_x"]) + int(row[f"{what}_y"]) for what in ("matched", "neurons"))
         assert float(row["similarity"]) == matched / neurons
+        assert float(row["low"]) <= float(row["similarity"]) <= float(row["high"])
+        width = float(row["high"]) - float(row["low"])
+        assert width == pytest.approx(int(row["uncertain"]) / neurons, abs=1e-12)
         assert int(row["samples"]) > max(int(row["neurons_x"]), int(row["neurons_y"]))
 
 
@@ -143,14 +150,14 @@ def test_status_tells_what_is_done_and_what_a_run_would_compute(digits_root: Pat
 
 def test_status_of_nothing_is_all_to_compute_and_writes_nothing(tmp_path: Path, env: Environment) -> None:
     printed = spanmatch("status", DIGITS, "--root", tmp_path / "root", env=env)
-    assert re.search(r"matches +│ +0 │ +480", printed)
+    assert re.search(r"matches +│ +0 │ +480", printed)  # of both centres
     assert not (tmp_path / "root").exists()
 
 
 def test_similarity_never_falls_as_epsilon_grows(similarity: list[dict[str, str]]) -> None:
     curves = defaultdict(list)
     for row in similarity:
-        curves[row["layer"], row["checkpoint_x"], row["checkpoint_y"]].append(
+        curves[row["layer"], row["checkpoint_x"], row["checkpoint_y"], row["centre"]].append(
             (float(row["epsilon"]), float(row["similarity"]))
         )
     for curve in curves.values():
@@ -161,11 +168,19 @@ def test_similarity_never_falls_as_epsilon_grows(similarity: list[dict[str, str]
 def test_the_rows_are_those_of_the_critical_epsilons(
     digits_root: Path, similarity: list[dict[str, str]]
 ) -> None:
-    pairs, arrays = read_critical_epsilons(Root.at(digits_root), LAYERS)
+    of_centre = {
+        centre: read_critical_epsilons(Root.at(digits_root), file, LAYERS)
+        for centre, file in CRITICAL_EPSILONS.items()
+    }
+    assert tuple(of_centre) == CENTRES
     for row in similarity:
+        pairs, arrays = of_centre[row["centre"]]
         place = pairs.index(f"{row['checkpoint_x']}~{row['checkpoint_y']}")
-        for side, values in zip("xy", arrays[row["layer"]], strict=True):
-            critical = values[place]
+        of_layer = arrays[row["layer"]]
+        assert of_layer.keys() == {"x", "y", "x_error", "y_error", "x_held_out", "y_held_out"}
+        for side in "xy":
+            critical = of_layer[side][place]
+            assert len(of_layer[f"{side}_error"][place]) == len(of_layer[f"{side}_held_out"][place])
             assert len(critical) == int(row[f"neurons_{side}"])
             assert np.count_nonzero(critical <= float(row["epsilon"])) == int(row[f"matched_{side}"])
             assert np.count_nonzero(np.isinf(critical)) == int(row[f"dead_{side}"])
@@ -173,20 +188,22 @@ def test_the_rows_are_those_of_the_critical_epsilons(
 
 def grams(digits_root: Path, finished: Finished) -> Iterator[tuple[LayerPair, GramMatrix]]:
     reading = Reading(Root.at(digits_root))
-    for pair, done in finished["profiles"].items():
-        yield pair, reading.gram(done.unit.statistic)
+    for (pair, centre, resample), done in finished["profiles"].items():
+        if (centre, resample) == ("raw", WHOLE):
+            yield pair, reading.whole(done.unit.statistic).gram
 
 
 @pytest.mark.filterwarnings("ignore::spanmatch.OffsetWarning")  # of untrained layers
 def test_every_simple_match_is_a_match_and_together_they_are_the_maximum_match(
     digits_root: Path, finished: Finished, simple: list[dict]
 ) -> None:
-    found: dict[tuple[str, str, str], list[dict]] = defaultdict(list)
+    found: dict[tuple[str, str, str, str], list[dict]] = defaultdict(list)
     for row in simple:
-        found[row["layer"], row["checkpoint_x"], row["checkpoint_y"]].append(row)
+        found[row["layer"], row["checkpoint_x"], row["checkpoint_y"], row["centre"]].append(row)
     checked = 0
-    for pair, gram in grams(digits_root, finished):
-        name = pair.layer_x, pair.compared.x.label, pair.compared.y.label
+    for (pair, raw), centre in product(grams(digits_root, finished), CENTRES):
+        name = pair.layer_x, pair.compared.x.label, pair.compared.y.label, centre
+        gram = centred_by(raw, centre)
         profile = match_profile(gram)
         for epsilon in EPSILONS:
             union = Match([], [])
@@ -259,7 +276,10 @@ def test_the_prefect_ui_has_a_table_and_a_report_with_its_figure(digits_root: Pa
             if run.state is not None and run.state.is_completed()
         ]
         reports, trainings = artefacts("digits-report"), artefacts("digits-networks")
-    assert 2 * len(LAYERS) * len(EPSILONS) in {len(json.loads(tables[run])) for run in completed}
+    # a row for each moment, centre, layer and ε
+    assert 2 * len(CENTRES) * len(LAYERS) * len(EPSILONS) in {
+        len(json.loads(tables[run])) for run in completed
+    }
     assert all("data:image/png;base64," in reports[run] for run in completed)
     assert {float(progress) for progress in trainings.values()} == {100.0}
 
@@ -272,6 +292,6 @@ def test_simple_matches_are_reproduced_from_the_gram_matrix(
         (row["x"], row["y"])
         for row in simple
         if (row["layer"], row["checkpoint_x"], row["epsilon"]) == (pair.layer_x, pair.compared.x.label, 0.5)
-        and row["checkpoint_y"] == pair.compared.y.label
+        and (row["checkpoint_y"], row["centre"]) == (pair.compared.y.label, "raw")
     ]
     assert stored == [(s.match.x.tolist(), s.match.y.tolist()) for s in simple_matches(gram, epsilon=0.5)]

@@ -18,6 +18,7 @@ from flows.study.kept import read_kept
 from spanmatch import MatchProfile
 from spanmatch.errors import InputValueError
 from spanmatch.matching.centring import Centre
+from spanmatch.measures import MEASURES
 from spanmatch.reporting import (
     ComparisonRow,
     CoverRow,
@@ -178,7 +179,7 @@ def read_results(root: Root, study: str) -> StudyResults:
         critical_epsilons=tuple(
             _read_critical_epsilons(root, layers, pairs, {row.centre for row in similarity})
         ),
-        measures=tuple(_read_table_if_there(root, files.MEASURES, list[MeasureRow])),
+        measures=tuple(_read_measures(root)),
         growth=tuple(_read_table_if_there(root, files.GROWTH, list[GrowthRow])),
         covers=tuple(_read_lines_if_there(root, files.COVERS, list[CoverRow])),
         essential=tuple(_read_lines_if_there(root, files.ESSENTIAL, list[EssentialRow])),
@@ -252,8 +253,26 @@ def _read_table_if_there(root: Root, name: str, kind: type[Rows]) -> Rows:
     return _read_table(root, name, kind) if name in root.place.names("") else _rows(root, name, kind, [])
 
 
+def _read_measures(root: Root) -> list[MeasureRow]:
+    """Read the table of measures; versions that did not say the centre compared activations as they are."""
+    if files.MEASURES not in root.place.names(""):
+        return []
+    table = [
+        row if "centre" in row else {**row, "centre": _former_centre(row.get("measure", ""))}
+        for row in files.read_table(root, files.MEASURES)
+    ]
+    return _of_texts(root, files.MEASURES, list[MeasureRow], table)
+
+
+def _former_centre(measure: str) -> str:
+    return "raw" if measure in MEASURES and MEASURES[measure].depends_on_centre else "mean"
+
+
 def _read_table(root: Root, name: str, kind: type[Rows]) -> Rows:
-    table = files.read_table(root, name)
+    return _of_texts(root, name, kind, files.read_table(root, name))
+
+
+def _of_texts(root: Root, name: str, kind: type[Rows], table: Sequence[Mapping[str, str]]) -> Rows:
     texts = {field.name for field in fields(get_args(kind)[0]) if field.type is str}
     values = [
         {column: value or (value if column in texts else None) for column, value in row.items()}

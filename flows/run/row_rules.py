@@ -3,11 +3,22 @@
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, TypeAlias
 
+from spanmatch.matching.centring import CENTRES
 from spanmatch.matching.checks import EPSILON_RANGE, is_epsilon
 from spanmatch.measures import MEASURES
-from spanmatch.reporting import EpochRow, MeasureRow, NetworkRow, SimilarityRow, SimpleMatchRow
+from spanmatch.reporting import (
+    CoverRow,
+    EpochRow,
+    EssentialRow,
+    GrowthRow,
+    MeasureRow,
+    NetworkRow,
+    SimilarityRow,
+    SimpleMatchRow,
+)
 
 Rule: TypeAlias = tuple[str, str, Callable[[Any], bool]]
 
@@ -22,6 +33,10 @@ class _Rules:
 
 def _share(column: str) -> Rule:
     return column, "in [0, 1]", lambda row: 0 <= getattr(row, column) <= 1
+
+
+def _share_or_empty(column: str) -> Rule:
+    return column, "in [0, 1], or empty", lambda row: _is_empty_or(getattr(row, column), 0, 1)
 
 
 def _at_least(column: str, least: int) -> Rule:
@@ -44,48 +59,122 @@ def _is_neuron(side: str, index: int) -> bool:
     return side in ("x", "y") and index >= 0
 
 
-def _has_its_parameter(row: MeasureRow) -> bool:
+def _has_its_parameter(row: MeasureRow | GrowthRow) -> bool:
     known = MEASURES.get(row.measure)
     in_range = row.parameter is None or is_epsilon(row.parameter)
     return in_range and (known is None or (known.parameter is None) == (row.parameter is None))
 
 
-def _is_in_bounds(row: MeasureRow) -> bool:
-    low, high = MEASURES[row.measure].bounds if row.measure in MEASURES else (-math.inf, math.inf)
-    return row.value is None or (math.isfinite(row.value) and low <= row.value <= high)
+def _in_bounds(column: str) -> Rule:
+    return (
+        column,
+        "within the measure's bounds, or empty",
+        lambda row: _is_empty_or(getattr(row, column), *_bounds(row.measure)),
+    )
 
 
+def _bounds(measure: str) -> tuple[float, float]:
+    return MEASURES[measure].bounds if measure in MEASURES else (-math.inf, math.inf)
+
+
+def _is_empty_or(value: float | None, low: float, high: float) -> bool:
+    return value is None or (math.isfinite(value) and low <= value <= high)
+
+
+def _of_permutations(column: str) -> Rule:
+    """Of a share that only permutations give."""
+    return (
+        column,
+        "in [0, 1], or empty, as it must be without permutations",
+        lambda row: _is_empty_or(getattr(row, column), 0, 1 if row.permutations else -1),
+    )
+
+
+_CENTRE: Rule = ("centre", f"one of {', '.join(CENTRES)}", lambda row: row.centre in CENTRES)
+_PARAMETER: Rule = (
+    "parameter",
+    f"an ε, {EPSILON_RANGE}, for a measure that has one, and empty otherwise",
+    _has_its_parameter,
+)
 _EPSILON: Rule = ("epsilon", EPSILON_RANGE, lambda row: is_epsilon(row.epsilon))
+_OF_MEASURE = ("layer_x", "layer_y", "checkpoint_x", "checkpoint_y", "measure", "parameter", "centre")
 _RULES: dict[type[object], _Rules] = {
     SimilarityRow: _Rules(
-        ("layer", "checkpoint_x", "checkpoint_y", "epsilon"),
+        ("layer", "checkpoint_x", "checkpoint_y", "centre", "epsilon"),
         (
+            _CENTRE,
             _EPSILON,
             _share("similarity"),
             _at_least("samples", 0),
             *(_at_least(f"neurons_{side}", 1) for side in "xy"),
             *(_part(f"{of}_x", "neurons_x") for of in ("matched", "dead", "offset")),
             *(_part(f"{of}_y", "neurons_y") for of in ("matched", "dead", "offset")),
+            (
+                "uncertain",
+                "between 0 and all neurons of both sides",
+                lambda row: 0 <= row.uncertain <= row.neurons_x + row.neurons_y,
+            ),
+            (
+                "low",
+                "from 0 to `similarity`, or empty",
+                lambda row: _is_empty_or(row.low, 0, row.similarity),
+            ),
+            (
+                "high",
+                "from `similarity` to 1, or empty",
+                lambda row: _is_empty_or(row.high, row.similarity, 1),
+            ),
         ),
     ),
     SimpleMatchRow: _Rules(
-        ("layer", "checkpoint_x", "checkpoint_y", "epsilon", "neuron"),
+        ("layer", "checkpoint_x", "checkpoint_y", "centre", "epsilon", "neuron"),
         (
+            _CENTRE,
             _EPSILON,
             ("neuron", "a side, x or y, and an index from 0", lambda row: _is_neuron(*row.neuron)),
             *map(_indices, "xy"),
         ),
     ),
     MeasureRow: _Rules(
-        ("layer_x", "layer_y", "checkpoint_x", "checkpoint_y", "measure", "parameter"),
+        _OF_MEASURE,
         (
+            _PARAMETER,
+            _CENTRE,
+            *map(_in_bounds, ("value", "null_mean", "threshold")),
+            *map(_of_permutations, ("p", "p_family")),
+            _share_or_empty("calibrated"),
+            _share_or_empty("level"),
+            ("error", "finite and at least 0, or empty", lambda row: _is_empty_or(row.error, 0, math.inf)),
             (
-                "parameter",
-                f"an ε, {EPSILON_RANGE}, for a measure that has one, and empty otherwise",
-                _has_its_parameter,
+                "held_out",
+                "finite, or empty",
+                lambda row: _is_empty_or(row.held_out, -math.inf, math.inf),
             ),
-            ("value", "within the measure's bounds, or empty", _is_in_bounds),
-            _at_least("samples", 0),
+            ("folds", "0, or at least 2", lambda row: row.folds == 0 or row.folds >= 2),
+            *(_at_least(column, 0) for column in ("samples", "permutations")),
+        ),
+    ),
+    GrowthRow: _Rules(
+        (*_OF_MEASURE, "images"),
+        (_PARAMETER, _CENTRE, _at_least("images", 1), _in_bounds("value")),
+    ),
+    CoverRow: _Rules(
+        ("layer", "checkpoint_x", "checkpoint_y", "centre", "epsilon"),
+        (
+            _CENTRE,
+            _EPSILON,
+            _at_least("orders", 1),
+            _part("fewest", "most"),
+            _share_or_empty("recurring"),
+        ),
+    ),
+    EssentialRow: _Rules(
+        ("layer", "checkpoint_x", "checkpoint_y", "centre", "epsilon"),
+        (
+            _CENTRE,
+            _EPSILON,
+            _at_least("neurons_x", 1),
+            ("edges", "pairs of numbers, from 0", lambda row: min(chain(*row.edges), default=0) >= 0),
         ),
     ),
     NetworkRow: _Rules(

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from flows.study.comparisons import comparisons
 from flows.study.file import read_study
-from flows.study.model import Study
+from flows.study.model import Study, require_enough
 from flows.study.resolved import Resolved, ResolvedOther
 from spanmatch import networks
 from spanmatch.errors import InputValueError
@@ -208,7 +208,12 @@ def _shared(
 
 
 def _require_images(study: Study, held_out: int | None) -> None:
-    if held_out is not None and study.images != "all" and study.images > held_out:
+    """See that there are as many images as the study asks for, and enough for its folds and permutations."""
+    if held_out is None:
+        return
+    if study.images == "all":
+        require_enough(study, held_out)
+    elif study.images > held_out:
         raise InputValueError(
             f"`images` must be at most {held_out} (the held-out images of {study.dataset!r}), "
             f"got {study.images}; take fewer, or all; `held_out: all` compares networks that are given as "
