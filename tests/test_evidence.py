@@ -30,12 +30,13 @@ from spanmatch.reporting.aggregate import group_similarities, simple_match_sizes
 from spanmatch.reporting.covers import Essentials, group_covers, group_essentials
 from spanmatch.reporting.evidence_tables import cover_tables, growth_tables, similarity_evidence
 from spanmatch.reporting.figure_registry import FIGURES, shown_figures
-from spanmatch.reporting.growth_words import group_growth, verdict
+from spanmatch.reporting.growth_words import group_growth
 from spanmatch.reporting.measure_values import shown_measures
 from spanmatch.reporting.standing import clears_null, standing_of
 from spanmatch.reporting.tables import MARK, measure_tables
 from spanmatch.reporting.theme import SURFACE
 from spanmatch.reporting.words import summary_sentences
+from spanmatch.statistics.growing import verdict
 from storage.root import Root
 
 PLAIN = make_results()
