@@ -194,7 +194,9 @@ def test_rows_have_the_estimate_and_what_measures_learn():
         "",
         "",
     )
-    found = held_out(folds, measures=[plain, fitted, never, mean], epsilons=[0.5], centre="mean")
+    found = held_out(
+        folds, measures=["debiased-cka", plain, fitted, never, mean], epsilons=[0.5], centre="mean"
+    )
     estimate = held_out_profile(folds, centre="mean")
     assert found.row("maximum-match", 0.5).held_out == estimate.similarity(0.5)
     assert found.row("maximum-match", 0.5).value == found.profile.similarity(0.5)
@@ -209,14 +211,15 @@ def test_rows_have_the_estimate_and_what_measures_learn():
     assert found.row("fitted").value == pytest.approx(
         evaluate(plain, Evidence(GramMatrix.from_activations(x, y)))
     )
-    assert (found.row("linear-cka").held_out, found.row("linear-cka").reason) == (None, "nothing is fitted")
+    row = found.row("debiased-cka")
+    assert (row.held_out, row.reason) == (None, "nothing is fitted")
     assert found.row("never").reason == "undefined in 3 of 3 folds"
     row = found.row("maximum-match", 0.5)
     assert found.sentence("maximum-match", 0.5) == (
         f"maximum match similarity at ε = 0.5 (mean) is {row.value:.3g} in the sample and {row.held_out:.3g} "
         "held out, over 3 folds."
     )
-    assert found.sentence("linear-cka").endswith("has no held-out value: nothing is fitted.")
+    assert found.sentence("debiased-cka").endswith("has no held-out value: nothing is fitted.")
 
 
 @pytest.mark.parametrize("rectified", [False, True])

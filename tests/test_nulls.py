@@ -198,7 +198,7 @@ def test_what_is_undefined_is_said():
     nothing = Measure("nothing", 1, frozenset({"comoments"}), lambda *_: np.nan, "nothing", "", "")
     found = made(measures=[nothing], epsilons=[])
     assert (found.row("nothing").p, found.row("nothing").cleared) == (None, False)
-    assert found.sentence("nothing") == "nothing (mean) is undefined: undefined."
+    assert found.sentence("nothing") == "nothing (mean) is undefined: it is not a number."
     row = null_row(Quantity(nothing), "raw", 0.5, (0.1, None) * 10, 0.05)
     assert (row.value, row.p, row.reason) == (0.5, None, "undefined in 10 of 20 permutations")
 
@@ -217,7 +217,7 @@ def test_a_warning_is_given_once_for_all_permutations():
     rng = np.random.default_rng(0)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        null(*rng.standard_normal((2, 6, 6)), epsilons=[])
+        null(*rng.standard_normal((2, 6, 6)), epsilons=[], permutations=4, level=0.2)
     assert [each.category for each in caught] == [TooFewSamplesWarning]
     assert caught[0].filename == __file__
 
@@ -232,6 +232,10 @@ A = np.random.default_rng(0).standard_normal((12, 2))
         (
             lambda: null(A, A, permutations=20, level=0.01),
             "`permutations` must be at least 99 for a p of 0.0",
+        ),
+        (
+            lambda: null(A, A),
+            "`permutations` must be below the number of images, 12, got 20; use more images",
         ),
         (lambda: null(A, A, permutations="20"), "`permutations` must be a whole number, got '20'; 20 are"),
         (lambda: null(A, A, level=2), "`level` must be between 0 and 1, got 2; 0.05 is the usual level"),

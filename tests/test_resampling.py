@@ -22,9 +22,11 @@ from spanmatch import (
     jackknife,
     jackknife_error,
     match_profile,
+    null,
     verdict,
 )
-from spanmatch.measures import Evidence, Measure, evaluate, measure_named
+from spanmatch.matching.row_moments import row_moments
+from spanmatch.measures import MEASURES, Evidence, Measure, evaluate, measure_named
 from spanmatch.statistics import each_without, first, whole, without
 
 # Drawn layers are small, and one neuron near its own mean is a tenth of them.
@@ -128,7 +130,7 @@ def test_a_sentence_says_the_value_and_its_error():
         "(standard error by the jackknife over 10 folds)."
     )
     assert found.sentence("maximum-match", 0.3).startswith("maximum match similarity at ε = 0.3 (mean) is ")
-    assert found.sentence("nothing") == "nothing (mean) is undefined: undefined."
+    assert found.sentence("nothing") == "nothing (mean) is undefined: it is not a number."
     assert found.sentence("seldom") == (
         "seldom (mean) is 0.5, of unknown error: undefined in 10 of 10 folds left out."
     )
@@ -223,3 +225,21 @@ def test_the_example_of_the_documentation_runs(capsys):
     printed = capsys.readouterr().out.splitlines()
     assert len([line for line in printed if line.endswith(".")]) == 4
     assert "clears its null" in printed[0]
+
+
+def test_every_registered_measure_has_its_error_growth_and_null():
+    x, y, groups = pair()
+    folds = fold_grams(x, y, groups=groups, folds=4)
+    every = list(MEASURES)
+    found, grown = jackknife(folds, measures=every), growth(folds, measures=every, images=[10] * 4)
+    chance = null(x, y, groups=groups, measures=every)
+    gram = GramMatrix.from_activations(x, y)
+    evidence = Evidence(gram, match_profile(gram), row_moments(x, y))
+    for measure in MEASURES.values():
+        at = 0.3 if measure.parameter else None
+        value = pytest.approx(evaluate(measure, evidence, at), rel=1e-9, abs=1e-9)
+        assert found.row(measure.name, at).value == value
+        assert found.row(measure.name, at).error is not None
+        assert grown.row(measure.name, at).values[-1] == value
+        assert chance.row(measure.name, at).value == value
+        assert chance.row(measure.name, at).p is not None

@@ -156,7 +156,7 @@ def family_wise(values: ArrayLike, nulls: ArrayLike, *, higher: bool = True) -> 
     deviation = np.where(varies, table.std(axis=1), 1.0)
     standard = np.where(varies[:, None], (table - table.mean(axis=1, keepdims=True)) / deviation[:, None], 0)
     highest = standard[:, 1:].max(axis=0)
-    beyond = np.count_nonzero(highest >= standard[:, :1], axis=1)
+    beyond = np.count_nonzero(highest >= standard[:, :1] - ROUNDING, axis=1)
     p: FloatArray = (1 + beyond) / (1 + under.shape[1])
     return p
 
