@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterator
 from math import prod
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -52,10 +53,12 @@ def batches(values: np.ndarray, size: int) -> Iterator[np.ndarray]:
         yield values[start : start + size]
 
 
-def extracted(root: Root, key: str, values: np.ndarray, batch: int, dtype: str = "float32") -> Artefact:
+def extracted(
+    root: Root, key: str, values: np.ndarray, batch: int, dtype: str = "float32", **attributes: Any
+) -> Artefact:
     """Write a layer as the extraction does."""
     with root.publish(name_of(key)) as folder:
-        writer = LayerWriter(GroupWriter(folder, {}), "layer", len(values), dtype)
+        writer = LayerWriter(GroupWriter(folder, attributes), "layer", len(values), dtype)
         with BackgroundWriter() as background:
             for part in batches(values, batch):
                 writer.append(part, background)
