@@ -171,6 +171,23 @@ def test_a_chain_falls_from_its_first_neuron_on_and_a_ring_as_a_whole():
     )
 
 
+@settings(deadline=None, max_examples=60)
+@given(pair=layers(most=6, samples=24), epsilon=EPSILONS)
+def test_the_skeleton_leads_where_edges_do_and_no_edge_of_it_can_be_left_out(pair, epsilon):
+    graph = essential(GramMatrix.from_activations(*pair), epsilon=epsilon)
+
+    def led(edges):
+        reached = {neuron: {neuron} for neuron in graph.matched}
+        for _ in graph.matched:
+            for one, other in edges:
+                reached[one] |= reached[other]
+        return {(one, other) for one, others in reached.items() for other in others if one != other}
+
+    assert led(graph.skeleton) == set(graph.edges)
+    for edge in graph.skeleton:
+        assert led([other for other in graph.skeleton if other != edge]) != set(graph.edges)
+
+
 def test_nothing_is_essential_where_there_is_a_second_way():
     twins = essential(GramMatrix.from_activations(np.eye(5)[:, [0, 0]], np.eye(5)[:, [0, 0]]), epsilon=0.3)
     assert (twins.matched.size, twins.edges, twins.n_edges) == (4, (), 0)

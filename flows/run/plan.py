@@ -36,6 +36,8 @@ def walk(wanted: Wanted, complete: Callable[[Stage, Planned], dict[Any, Done]]) 
 def wanted(study: Study, resolved: Resolved) -> Wanted:
     """Return what a study wants, in the form that stages plan from."""
     others = {name: other.study for name, other in resolved.others.items()}
+    segments = tuple(study.segments(resolved.held_out))
+    folds, permutations = study.resampling(segments[-1][1])
     return Wanted(
         networks={name: _network(network, resolved) for name, network in networks(study, others).items()},
         comparisons=tuple(comparisons(study, others)),
@@ -45,7 +47,7 @@ def wanted(study: Study, resolved: Resolved) -> Wanted:
         ),
         source=study.source(),
         held_out_digest=resolved.held_out_digest,
-        segments=tuple(study.segments(resolved.held_out)),
+        segments=segments,
         positions=study.positions,
         positions_seed=study.positions_seed,
         dtype=study.dtype,
@@ -53,8 +55,8 @@ def wanted(study: Study, resolved: Resolved) -> Wanted:
         epsilons=tuple(study.epsilons),
         measures=tuple(study.measures),
         centres=tuple(study.centre),
-        folds=study.folds,
-        permutations=study.null.permutations,
+        folds=folds,
+        permutations=permutations,
         permutation_seed=study.null.seed,
         level=study.null.level,
     )

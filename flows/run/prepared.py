@@ -1,5 +1,6 @@
 """A study that is checked, resolved and planned from once, and ready to run."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -75,7 +76,21 @@ def look(study: Study, kept: Kept | None = None) -> Prepared:
     resolved = resolve(study, root)
     if kept is not None:
         require_same_data(kept, resolved)
-    return Prepared(study, root, resolved, (_OLDER,) if root.is_older else ())
+    older = [_OLDER] if root.is_older else []
+    return Prepared(study, root, resolved, (*older, *_left_out(study, resolved)))
+
+
+def _left_out(study: Study, resolved: Resolved) -> Iterator[str]:
+    """Say of what there are too few images, where the study left a number to what is usual."""
+    images = study.segments(resolved.held_out)[-1][1]
+    folds, permutations = study.resampling(images)
+    if study.folds is None and not folds:
+        yield f"no errors and no held-out values: {images} images cannot be in folds; use more"
+    if study.null.permutations is None and not permutations:
+        yield (
+            f"no null: {images} images are too few to be permuted often enough for p ≤ {study.null.level:g}; "
+            "use more"
+        )
 
 
 def prepare(study: Study, kept: Kept | None = None) -> Prepared:

@@ -132,7 +132,8 @@ def joined(study: Study) -> tuple[Study, Kept | None]:
     for name in ("seeds", "checkpoints", "layers", "compare", "centre", "measures", "epsilons"):
         values[name] = union(getattr(study, name), getattr(kept.study, name))
     permutations = (study.null.permutations, kept.study.null.permutations)
-    values["null"] = {**values["null"], "permutations": max(permutations)}
+    asked = [number for number in permutations if number is not None]
+    values["null"] = {**values["null"], "permutations": max(asked) if len(asked) == 2 else None}
     for name in ("weights", "others"):
         values[name] = {**getattr(kept.study, name), **values[name]}
     counts = (study.images, kept.study.images)

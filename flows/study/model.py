@@ -39,9 +39,11 @@ from spanmatch.networks.catalogue import FOLDER_PREFIX
 from spanmatch.networks.datasource import DataSource, HeldOut
 from spanmatch.networks.precision import StoredDtype
 from spanmatch.networks.recipe import require_checkpoints
+from spanmatch.statistics.resampling import LEAST_FOLDS
 
 Compared = Literal["networks", "checkpoints", "others"]
 _COMPARED: tuple[Compared, ...] = get_args(Compared)
+_USUAL_FOLDS = 10
 _NAME = r"[a-z0-9]+(-[a-z0-9]+)*"
 
 
@@ -119,9 +121,10 @@ class Study(Strict):
         min_length=1,
         description="How activations are matched: raw, as they are; mean, each neuron less its mean.",
     )
-    folds: Annotated[StrictInt, Field(ge=0)] = Field(
-        10,
-        description="Folds of the images, for standard errors, held-out values and growth; 0 for none.",
+    folds: Annotated[StrictInt, Field(ge=0)] | None = Field(
+        None,
+        description="Folds of the images, for standard errors, held-out values and growth; 0 for no folds; "
+        "none for 10, or one an image where there are fewer.",
     )
     null: Permutations = Field(
         default_factory=Permutations, description="What layers share by chance: from permuted images."
@@ -286,6 +289,11 @@ class Study(Strict):
         starts = range(0, images, self.segment_images)
         return [(start, min(start + self.segment_images, images)) for start in starts]
 
+    def resampling(self, images: int) -> tuple[int, int]:
+        """Return in how many folds so many images are, and how often they are permuted."""
+        usual = 0 if images < LEAST_FOLDS else min(_USUAL_FOLDS, images)
+        return usual if self.folds is None else self.folds, self.null.usual(images)
+
     def with_options(
         self, epsilons: Sequence[float] = (), scheduler: str | None = None, root: str | None = None
     ) -> "Study":
@@ -311,7 +319,7 @@ def require_enough(study: Study, images: int) -> None:
     ValueError
         If not.
     """
-    if study.folds == 1 or study.folds > images:
+    if study.folds == 1 or (study.folds or 0) > images:
         raise InputValueError(
             f"`folds` must be 0, for none, or from 2 to the number of images, {images}, got {study.folds}; "
             "10 is usual"

@@ -19,6 +19,7 @@ from spanmatch.networks.datasource import Framing
 from spanmatch.networks.recipe import Augmentation, Recipe, Schedule
 from spanmatch.statistics.significance import least_permutations
 
+_USUAL_PERMUTATIONS = 20
 _SMALLEST_DEVIATION = 1e-3  # a quarter of the step between two bytes
 
 
@@ -86,8 +87,10 @@ class Training(Strict):
 class Permutations(Strict):
     """What a study asks of its null: how often images are permuted, at which level a value clears it."""
 
-    permutations: Annotated[StrictInt, Field(ge=0)] = Field(
-        20, description="How often one side's images are permuted, positions together; 0 for no null."
+    permutations: Annotated[StrictInt, Field(ge=0)] | None = Field(
+        None,
+        description="How often one side's images are permuted, positions together; 0 for no null; none for "
+        "20, or as many as `level` needs, where there are more images than that.",
     )
     level: Annotated[Number, Field(gt=0, lt=1)] = Field(
         0.05, description="A value clears its null when its p is at most this."
@@ -97,12 +100,19 @@ class Permutations(Strict):
     @model_validator(mode="after")
     def _resolvable(self) -> "Permutations":
         least = least_permutations(self.level)
-        if 0 < self.permutations < least:
+        if self.permutations is not None and 0 < self.permutations < least:
             raise InputValueError(
                 f"`null.permutations` must be at least {least} for level {self.level:g} (of so many, one in "
                 f"{least + 1} is the least p), got {self.permutations}; ask for more, or 0 for no null"
             )
         return self
+
+    def usual(self, images: int) -> int:
+        """Return how many permutations are made of so many images: those asked for, or the usual number."""
+        if self.permutations is not None:
+            return self.permutations
+        usual = max(_USUAL_PERMUTATIONS, least_permutations(self.level))
+        return usual if usual < images else 0
 
 
 class LayerChoice(Strict):

@@ -12,7 +12,7 @@ from scipy.sparse.csgraph import connected_components
 from spanmatch.reporting.aggregate import SimilarityKey, group_names, group_pairs, simple_match_sizes
 from spanmatch.reporting.results import CoverRow, EssentialRow, StudyResults
 
-__all__ = ["Cover", "Essentials", "group_covers", "group_essentials", "span_text"]
+__all__ = ["Cover", "Essentials", "cover_sizes", "group_covers", "group_essentials", "span_text"]
 
 
 @dataclass(frozen=True)
@@ -54,6 +54,17 @@ def group_covers(results: StudyResults) -> dict[SimilarityKey, Cover]:
     reported = {key: len(sizes) for key, sizes in simple_match_sizes(results).items()}
     return {
         key: _cover([results.covers[row] for row in rows], reported.get(key, 0))
+        for key, rows in _rows_by_group(results, results.covers).items()
+    }
+
+
+def cover_sizes(results: StudyResults) -> dict[SimilarityKey, tuple[tuple[int, ...], ...]]:
+    """Return the sizes |x| + |y| of the simple matches of each order's covers, the pairs taken together."""
+    return {
+        key: tuple(
+            tuple(size for sizes in of_order for size in sizes)
+            for of_order in zip(*(results.covers[row].sizes for row in rows), strict=False)
+        )
         for key, rows in _rows_by_group(results, results.covers).items()
     }
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.collections import PolyCollection
+from matplotlib.collections import LineCollection, PolyCollection
 from matplotlib.figure import Figure
 
 from spanmatch.reporting.aggregate import (
@@ -15,7 +15,7 @@ from spanmatch.reporting.aggregate import (
     study_centres,
     study_epsilons,
 )
-from spanmatch.reporting.covers import Cover, group_covers
+from spanmatch.reporting.covers import Cover, cover_sizes, group_covers
 from spanmatch.reporting.panels import (
     SMALL_SIZE,
     add_lines,
@@ -45,7 +45,8 @@ _CAPTION = (
 )
 _RANGE_CAPTION = (
     " They are one cover of the maximum match out of many: another order of searching finds others. Numbers "
-    "as 7–9 run from the fewest to the most over the orders that were tried."
+    "as 7–9 run from the fewest to the most over the orders that were tried; the line at the end of a bar "
+    "runs from the least share to the greatest."
 )
 
 
@@ -58,7 +59,7 @@ def simple_match_sizes_figure(results: StudyResults) -> Figure:
     simple match the figure says so.
     """
     groups, epsilons = group_names(results), study_epsilons(results)
-    sizes, covers = simple_match_sizes(results), group_covers(results)
+    sizes, covers, orders = simple_match_sizes(results), group_covers(results), cover_sizes(results)
     if not sizes:
         return message_figure("no simple matches at any tolerance")
     centres = study_centres(results)
@@ -84,6 +85,7 @@ def simple_match_sizes_figure(results: StudyResults) -> Figure:
                 for centre in centres
             }
             _draw_histograms(ax, keys, sizes, colour)
+            _draw_ranges(ax, keys, sizes, orders)
             _write_counts(ax, keys, sizes, covers, top)
             add_lines(ax, x=range(len(results.layers)))
             ax.set_ylim(least - 0.6, top + 0.6 + len(centres))
@@ -110,14 +112,38 @@ def _draw_histograms(
         left, right = (-0.5, 0.5) if len(keys) == 1 else (side - 1, side)
         boxes = []
         for place, key in enumerate(of_layers):
-            found = sizes.get(key, ())
-            numbers, counts = np.unique([_size_bin(size) for size in found], return_counts=True)
-            for number, share in zip(numbers, counts / max(len(found), _WHOLE_BAR), strict=True):
+            for number, share in _shares(sizes.get(key, ())).items():
                 x = place + _BAR_WIDTH * share * np.array([left, right]) * (1 if len(keys) == 1 else 0.5)
                 low, high = number - _BAR_HEIGHT / 2, number + _BAR_HEIGHT / 2
                 boxes.append([(x[0], low), (x[1], low), (x[1], high), (x[0], high)])
         alpha = _CENTRED_ALPHA if side else 1
         ax.add_collection(PolyCollection(boxes, facecolors=colour, linewidths=0, alpha=alpha), autolim=False)
+
+
+def _draw_ranges(
+    ax: Axes,
+    keys: Mapping[str, Sequence[SimilarityKey]],
+    sizes: Mapping[SimilarityKey, Sequence[int]],
+    orders: Mapping[SimilarityKey, Sequence[Sequence[int]]],
+) -> None:
+    """Draw a line at the end of each bar, from the least to the greatest share over the orders."""
+    lines = []
+    for side, of_layers in enumerate(keys.values()):
+        towards = -0.5 if len(keys) > 1 and side == 0 else 0.5
+        for place, key in enumerate(of_layers):
+            covers = [_shares(found) for found in (sizes.get(key, ()), *orders.get(key, ())) if found]
+            for number in sorted({number for cover in covers for number in cover}):
+                ends = [cover.get(number, 0.0) for cover in covers]
+                if min(ends) < max(ends):
+                    x = [place + towards * _BAR_WIDTH * end for end in (min(ends), max(ends))]
+                    lines.append([(x[0], number), (x[1], number)])
+    ax.add_collection(LineCollection(lines, colors=INK, linewidths=0.8), autolim=False)
+
+
+def _shares(sizes: Sequence[int]) -> dict[int, float]:
+    """Return the width of each bin's bar, relative to a full one."""
+    numbers, counts = np.unique([_size_bin(size) for size in sizes], return_counts=True)
+    return dict(zip(numbers.tolist(), (counts / max(len(sizes), _WHOLE_BAR)).tolist(), strict=True))
 
 
 def _write_counts(
