@@ -207,6 +207,7 @@ class _OfResample:
         self._reading = reading
         self._resample = resample
         self._moments: Evidence | None = None
+        self._profiles: dict[str, Evidence] = {}
         if any(not unit.profiles for unit in units):
             one = next(unit for unit in units if not unit.profiles)
             permuted = one.permuted[resample.number] if resample.kind == "null" else None
@@ -217,8 +218,11 @@ class _OfResample:
         if not unit.profiles:
             assert self._moments is not None
             return self._moments
-        profile = read_profile(self._reading.packs, unit.profiles[self._resample])
-        return Evidence(profile=profile)
+        artefact = unit.profiles[self._resample]
+        if artefact.key not in self._profiles:
+            profile = read_profile(self._reading.packs, artefact)
+            self._profiles[artefact.key] = Evidence(profile=profile)
+        return self._profiles[artefact.key]
 
 
 def _evidence(units: Iterable[MeasureUnit], samples: Samples) -> Evidence:
