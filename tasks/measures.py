@@ -6,15 +6,17 @@ Of all images, under each permutation, without each fold, over the first folds, 
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, NamedTuple
 
 from typing_extensions import TypedDict
 
 from spanmatch.matching.centring import Centre
+from spanmatch.matching.profile import MatchProfile
 from spanmatch.measures import (
     Evidence,
     Measure,
+    Need,
     evaluate,
     evaluate_held_out,
     measure_named,
@@ -27,6 +29,8 @@ from tasks.stage import Form, Result, Stage
 from tasks.statistic import Reading, Samples, Statistic
 from tasks.unit import Unit
 from tasks.wanted import WHOLE, Complete, LayerPair, Resample, Wanted
+
+_PROFILE: frozenset[Need] = frozenset({"profile"})
 
 
 class MeasureRecord(TypedDict):
@@ -137,7 +141,7 @@ def plan(wanted: Wanted, done: Complete) -> dict[MeasureName, MeasureUnit]:
                 statistic=statistic,
                 resamples=wanted.resamples,
                 profiles=profiles,
-                permuted=() if measure.needs == {"profile"} else crosses,
+                permuted=() if measure.needs == _PROFILE else crosses,
                 neurons=wanted.neurons_of(pair),
                 pair_label=shown,
             )
@@ -204,29 +208,31 @@ class _OfResample:
     """The evidence that units of one pair have of one resample, put together once."""
 
     def __init__(self, units: Sequence[MeasureUnit], resample: Resample, reading: Reading) -> None:
-        self._reading = reading
+        self._packs = reading.packs
         self._resample = resample
-        self._moments: Evidence | None = None
-        self._profiles: dict[str, Evidence] = {}
-        if any(not unit.profiles for unit in units):
-            one = next(unit for unit in units if not unit.profiles)
+        self._moments = Evidence()
+        self._profiles: dict[str, MatchProfile] = {}
+        if further := [unit for unit in units if _needs(unit) != _PROFILE]:
+            one = further[0]
             permuted = one.permuted[resample.number] if resample.kind == "null" else None
             self._moments = _evidence(units, reading.resampled(one.statistic, resample, permuted))
 
     def evidence(self, unit: MeasureUnit) -> Evidence:
         """Return what the unit's measure takes."""
         if not unit.profiles:
-            assert self._moments is not None
             return self._moments
         artefact = unit.profiles[self._resample]
         if artefact.key not in self._profiles:
-            profile = read_profile(self._reading.packs, artefact)
-            self._profiles[artefact.key] = Evidence(profile=profile)
-        return self._profiles[artefact.key]
+            self._profiles[artefact.key] = read_profile(self._packs, artefact)
+        return replace(self._moments, profile=self._profiles[artefact.key])
+
+
+def _needs(unit: MeasureUnit) -> frozenset[Need]:
+    return measure_named(unit.measure).needs
 
 
 def _evidence(units: Iterable[MeasureUnit], samples: Samples) -> Evidence:
-    needs_rows = any("row-norms" in measure_named(unit.measure).needs for unit in units)
+    needs_rows = any("row-norms" in _needs(unit) for unit in units)
     return Evidence(samples.gram, rows=samples.rows if needs_rows else None)
 
 
@@ -237,11 +243,11 @@ def _held_out(units: Sequence[MeasureUnit], reading: Reading) -> dict[str, float
     if held_out not in units[0].resamples:
         return found
     fitted: list[MeasureUnit] = []
+    of_profiles = _OfResample(units, held_out, reading)
     for unit in units:
         measure = measure_named(unit.measure)
         if unit.profiles:
-            profile = read_profile(reading.packs, unit.profiles[held_out])
-            found[unit.key] = evaluate(measure, Evidence(profile=profile), unit.parameter)
+            found[unit.key] = evaluate(measure, of_profiles.evidence(unit), unit.parameter)
         elif measure.held_out is not None:
             fitted.append(unit)
     of_folds: dict[str, list[float | None]] = defaultdict(list)

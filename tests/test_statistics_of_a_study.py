@@ -21,7 +21,7 @@ from flows.study.model import Study
 from spanmatch import GramMatrix
 from spanmatch.matching.centring import centred_by
 from spanmatch.matching.quick_profile import quick_profile
-from spanmatch.measures import Evidence, evaluate, measure_named
+from spanmatch.measures import Evidence, evaluate, measure_named, registry
 from spanmatch.reporting import MeasureRow, StudyResults
 from spanmatch.statistics import jackknife_error
 from spanmatch.statistics.holding_out import held_out_profile
@@ -373,3 +373,40 @@ def test_the_key_null_needs_no_quotes(tmp_path: Path) -> None:
     assert read_study(path).null.permutations == 7
     path.write_text(f"{text}null:\n  permutations: 0\n", encoding="utf-8")
     assert read_study(path).null.permutations == 0
+
+
+def test_a_measure_may_need_inner_products_and_the_profile(again, monkeypatch: pytest.MonkeyPatch) -> None:
+    def both(evidence: Evidence, _: float | None) -> float:
+        assert evidence.profile is not None
+        return float(evidence.profile.x.mean()) * evaluate(measure_named("debiased-cka"), evidence)
+
+    of_both = replace(
+        measure_named("mean-critical-epsilon"),
+        name="both",
+        needs=frozenset({"comoments", "profile", "row-norms"}),
+        function=both,
+        bounds=(-1.0, 1.0),
+    )
+    monkeypatch.setattr(registry, "MEASURES", registry.register([*registry.MEASURES.values(), of_both]))
+    results, computed = again(measures=["both", "debiased-cka", "mean-critical-epsilon"])
+    assert computed == {"measures": 2 + 1 + 2}
+    rows = {(row.measure, row.centre): row for row in results.measures}
+    cka = rows["debiased-cka", "mean"]
+    for centre in CENTRES:
+        row = rows["both", centre]
+        profile = next(each for each in results.critical_epsilons if each.centre == centre)
+        assert row.value == pytest.approx(profile.x.mean() * cka.value)
+        assert None not in (row.p, row.error)
+
+
+def test_few_images_have_no_null_and_it_is_said(tmp_path: Path, cluster: Cluster) -> None:
+    values = study_of(tmp_path).model_dump() | {"null": {}, "folds": None, "images": 12, "segment_images": 6}
+    study = Study.model_validate(values)
+    prepared = look(study)
+    assert (prepared.wanted.folds, prepared.wanted.permutations) == (10, 0)
+    assert prepared.notices == (
+        "no null: 12 images are too few to be permuted often enough for p ≤ 0.05; use more",
+    )
+    results, _ = carried_out(study, cluster)
+    assert {(row.p, row.folds) for row in results.measures} == {(None, 10)}
+    assert look(study.model_copy(update={"images": 21})).wanted.permutations == 20
