@@ -175,6 +175,7 @@ def edges(gram: GramMatrix, epsilon: float) -> np.ndarray:
     return whole
 
 
+@pytest.mark.draws
 @pytest.mark.parametrize("name", LAYERS)
 def test_renumbering_neurons_renumbers_the_answers(name):
     x, y, epsilon = activations(name)
@@ -198,6 +199,7 @@ def test_renumbering_neurons_renumbers_the_answers(name):
         np.testing.assert_array_equal(edges(other, epsilon), graph[np.ix_(both, both)])
 
 
+@pytest.mark.draws
 @pytest.mark.parametrize("name", LAYERS)
 @pytest.mark.parametrize("statistic", ["summed", "kept", "centred", "merged"])
 def test_so_do_all_other_searches_on_any_statistic(name, statistic):

@@ -94,6 +94,7 @@ def drawn(seed):
     return x, y, float(rng.choice([0, 0.1, 0.25, 0.5, 0.7])) if noise else float(rng.choice([0, 0.3]))
 
 
+@pytest.mark.draws
 def test_essential_neurons_are_in_every_minimal_match_by_brute_force():
     checked = edges = exact = 0
     for seed in range(420):

@@ -79,6 +79,7 @@ def plain_profile(x, y, fold, centre):
     ], closest
 
 
+@pytest.mark.draws
 @settings(deadline=None, max_examples=40)
 @given(
     seed=st.integers(0, 2**32 - 1),
@@ -222,6 +223,7 @@ def test_rows_have_the_estimate_and_what_measures_learn():
     assert found.sentence("debiased-cka").endswith("has no held-out value: nothing is fitted.")
 
 
+@pytest.mark.draws
 @pytest.mark.parametrize("rectified", [False, True])
 def test_held_out_is_nearer_to_the_population_than_in_sample(rectified):
     for ratio, errors in squared_errors([5, 6, 7], 0.3, rectified, runs=3).items():
@@ -231,6 +233,7 @@ def test_held_out_is_nearer_to_the_population_than_in_sample(rectified):
         assert (gained > 1.2).all(), (ratio, gained)
 
 
+@pytest.mark.draws
 def test_held_out_moves_less_as_images_are_added():
     # as a layer of a classifier: 64 rectified neurons a side, most of them of a few causes, 100 to 599 images
     draw = planted_pair(1, neurons=64, noise=0.25, rectified=True)

@@ -214,6 +214,7 @@ def test_every_measure_is_transcribed():
     assert TRANSCRIPTIONS.keys() | FROM_PROFILES == MEASURES.keys()
 
 
+@pytest.mark.draws
 @pytest.mark.parametrize("name", TRANSCRIPTIONS)
 def test_a_measure_is_its_definition(name):
     undefined = 0

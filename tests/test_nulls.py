@@ -133,6 +133,7 @@ def p_values(kind, runs, centre, together=True, seed=0, images=30):
     return np.array(found)
 
 
+@pytest.mark.draws
 @pytest.mark.parametrize("centre", ["raw", "mean"])
 def test_independent_layers_are_found_alike_as_often_as_the_level_says(centre):
     p = np.concatenate([p_values(kind, 50, centre) for kind in KINDS])
@@ -143,11 +144,13 @@ def test_independent_layers_are_found_alike_as_often_as_the_level_says(centre):
     assert (np.abs(p[:, 1:].mean(axis=0) - 0.525) < 0.06).all()
 
 
+@pytest.mark.draws
 def test_positions_that_are_not_kept_together_find_independent_maps_alike():
     similar = (p_values("maps", 25, "mean", together=False) <= 0.05).mean(axis=0)[1:]
     assert (similar > 0.5).all(), similar
 
 
+@pytest.mark.draws
 def test_a_shared_subspace_of_a_tenth_of_the_variance_is_found():
     for run in range(4):
         x, y = shared_subspace(np.random.default_rng(run), 1000)

@@ -143,7 +143,7 @@ def test_the_library_passes_its_tests_on_the_oldest_that_it_declares(tmp_path: P
     programs = environment("oldest", wheel(), *oldest, *tools)
     ran(
         programs / "pytest",
-        *("--noconftest", "-p", "no:cacheprovider", "--quiet", "--rootdir", REPOSITORY),
+        *("--noconftest", "-p", "no:cacheprovider", "--quiet", "-m", "not draws", "--rootdir", REPOSITORY),
         *("--config-file", REPOSITORY / "pyproject.toml", *tests),
         folder=tmp_path,
         OMP_NUM_THREADS="1",
