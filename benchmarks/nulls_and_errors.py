@@ -47,7 +47,7 @@ class Sizes(NamedTuple):
     wide: int = 512
 
 
-QUICK = Sizes(12, 4, (8,), (2,), 16)
+QUICK = Sizes(24, 4, (8,), (2,), 16)
 
 
 def write(root: Root, number: int, neurons: int, sizes: Sizes) -> SegmentLayer:

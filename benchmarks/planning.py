@@ -34,6 +34,15 @@ STUDY: dict[str, Any] = {
     "epsilons": [0.15, 0.2, 0.25, 0.3, 0.5],
 }
 QUICK: dict[str, Any] = {**STUDY, "architecture": "vgg9-digits", "seeds": [0, 1], "segment_images": 180}
+MEASURED = {
+    "value": 0.5,
+    "reason": "",
+    "samples": 360,
+    "null": [0.1] * 20,
+    "without": [0.5] * 10,
+    "first": [0.5] * 4,
+    "held_out": 0.4,
+}
 CHECKPOINT = {"digest": "0" * 64, "epoch": 0, "accuracy": 0.1, "loss": 2.3}
 RECORDS: dict[str, Callable[[Unit], dict[str, Any]]] = {
     "networks": lambda unit: {
@@ -44,9 +53,10 @@ RECORDS: dict[str, Callable[[Unit], dict[str, Any]]] = {
     },
     "segments": lambda unit: {"path": "", "digest": unit.key, "content": unit.key, "blocks": 1},
     "comoments": lambda unit: {"digest": unit.key},
+    "permuted": lambda unit: {"digest": unit.key},
     "profiles": lambda unit: {"digest": unit.key},
     "matches": lambda unit: {"digest": unit.key},
-    "measures": lambda _: {"value": 0.5, "samples": 360},
+    "measures": lambda _: MEASURED,
 }
 
 

@@ -55,7 +55,7 @@ def test_the_quick_benchmark_of_nulls_and_errors_prints_a_ratio_for_each():
 def test_the_quick_planning_benchmark_finds_all_that_was_planned():
     done = in_repository("-m", "benchmarks.planning", "--quick")
     assert done.returncode == 0, done.stderr
-    assert "| matches | 40 | 1 |" in done.stdout
+    assert "| matches | 80 | 1 |" in done.stdout
     assert "`status`: " in done.stdout
 
 

@@ -254,7 +254,8 @@ def test_what_rounding_decides_is_said_with_its_interval():
         ((0.1, 0.5, 0.56, 0.55), 0.02, "still rising"),
         ((0.5, 0.5, 0.5, 0.5), 0.0, "settled"),
         ((0.9, 0.5, None, 0.5), 0.02, "settled"),
-        ((0.9, None, 0.5, 0.5), 0.02, "undefined"),
+        ((0.9, None, 0.5, 0.5), 0.02, "still falling"),
+        ((None, None, 0.5, 0.5), 0.02, "undefined"),
         ((0.9, 0.5, 0.5, None), 0.02, "undefined"),
         ((0.9, 0.5, 0.5, 0.5), None, "undefined"),
         ((0.9, 0.5, 0.5, 0.5), float("inf"), "undefined"),
@@ -292,7 +293,7 @@ def test_an_undefined_value_says_why():
         *_, last = table.rows
         assert last[0] == "relu_fc1"
         assert "undefined" in last
-        assert table.notes == ("cca-mean is undefined in relu_fc1: rank 12 of 16 neurons.",)
+        assert table.notes == ("mean CCA is undefined in relu_fc1: rank 12 of 16 neurons.",)
         assert table.notes[0] in page_of_everything()
         assert table.notes[0] in markdown_of_everything()
     # of one pair of three

@@ -219,7 +219,7 @@ class Study(Strict):
     @classmethod
     def _measures_known(cls, measures: object) -> object:
         names = [measures] if isinstance(measures, str) else measures
-        if not isinstance(names, list):
+        if not isinstance(names, list) or not names:
             return names
         groups = {"all": list(MEASURES), "default": [one.name for one in MEASURES.values() if one.usual]}
         for name in names:

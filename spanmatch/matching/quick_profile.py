@@ -33,9 +33,11 @@ def quick_profile(gram: GramMatrix) -> tuple[FloatArray, FloatArray]:
 
     Returns
     -------
-    x, y : ndarray, (n_x,) and (n_y,)
+    x : ndarray, (n_x,)
         Smallest epsilon at which the neuron belongs to the maximum match; infinity for dead neurons. Values
         below 1e-4 are 0.
+    y : ndarray, (n_y,)
+        The same of the other side.
 
     Raises
     ------
