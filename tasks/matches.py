@@ -7,7 +7,7 @@ from typing import Any, ClassVar, NamedTuple, cast
 
 from typing_extensions import TypedDict
 
-from spanmatch import GramMatrix, cover_freedom, essential, offset_neurons, simple_matches
+from spanmatch import GramMatrix, MatchProfile, cover_freedom, essential, offset_neurons, simple_matches
 from spanmatch.matching.centring import Centre, centred_by
 from spanmatch.matching.match import Neuron
 from storage.packs import Packs, array_document, content_digest, document_array
@@ -18,7 +18,7 @@ from tasks.statistic import Reading, Statistic
 from tasks.unit import Unit
 from tasks.wanted import WHOLE, Complete, LayerPair, Wanted
 
-# Random orders in which covers are searched beside the one that the data give.
+# Random orders in which covers are searched beside the one that the data give, where a study has a null.
 _ORDERS = 2
 
 
@@ -64,7 +64,7 @@ class MatchDocument(TypedDict):
     offset_y: int
     samples: int
     simple_matches: list[SimpleMatchDocument]
-    cover: CoverDocument
+    cover: CoverDocument | None
     essential: list[tuple[int, int]]
 
 
@@ -80,6 +80,7 @@ class MatchUnit(Unit):
     centre: Centre
     epsilon: float
     neurons: int
+    orders: int = 0
 
     @property
     def seconds(self) -> float:
@@ -93,6 +94,7 @@ class MatchUnit(Unit):
             "profile": self.profile.digest,
             "centre": self.centre,
             "epsilon": self.epsilon,
+            "orders": self.orders,
         }
 
 
@@ -119,6 +121,7 @@ def plan(wanted: Wanted, done: Complete) -> dict[MatchName, MatchUnit]:
                 centre=centre,
                 epsilon=epsilon,
                 neurons=profile.unit.neurons,
+                orders=_ORDERS if wanted.permutations else 0,
             )
     return units
 
@@ -131,7 +134,7 @@ def compute(root: Root, units: Sequence[MatchUnit], reading: Reading) -> list[Re
     gram = centred_by(reading.whole(unit.statistic).gram, unit.centre)
     with no_warnings():
         found = simple_matches(gram, epsilon=unit.epsilon, profile=profile)
-        freedom = cover_freedom(gram, epsilon=unit.epsilon, profile=profile, orders=_ORDERS)
+        cover = _cover(gram, unit, profile) if unit.orders else None
         graph = essential(gram, epsilon=unit.epsilon, profile=profile)
     low, high = profile.similarity_interval(unit.epsilon)
     offset = offset_neurons(gram, epsilon=unit.epsilon)
@@ -154,17 +157,22 @@ def compute(root: Root, units: Sequence[MatchUnit], reading: Reading) -> list[Re
             {"neuron": simple.neuron, "x": simple.match.x.tolist(), "y": simple.match.y.tolist()}
             for simple in found
         ],
-        "cover": {
-            "orders": freedom.orders,
-            "fewest": freedom.counts[0],
-            "most": freedom.counts[1],
-            "recurring": freedom.recurring_share,
-            "sizes": [list(sizes) for sizes in freedom.sizes],
-        },
+        "cover": cover,
         "essential": [(_number(gram, u), _number(gram, v)) for u, v in graph.skeleton],
     }
     content = {"document": document_array(document)}
     return [Result(unit, {"digest": content_digest(content)}, content)]
+
+
+def _cover(gram: GramMatrix, unit: MatchUnit, profile: MatchProfile) -> CoverDocument:
+    freedom = cover_freedom(gram, epsilon=unit.epsilon, profile=profile, orders=unit.orders)
+    return {
+        "orders": freedom.orders,
+        "fewest": freedom.counts[0],
+        "most": freedom.counts[1],
+        "recurring": freedom.recurring_share,
+        "sizes": [list(sizes) for sizes in freedom.sizes],
+    }
 
 
 def _number(gram: GramMatrix, neuron: Neuron) -> int:

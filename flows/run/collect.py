@@ -36,7 +36,7 @@ from spanmatch.statistics import jackknife_error
 from storage import result_files as files
 from storage.packs import Packs
 from storage.root import Artefact, DamagedArtefactError, DamagedArtefactsError, Root
-from tasks.matches import MatchDocument, MatchName, read_matches
+from tasks.matches import CoverDocument, MatchDocument, MatchName, read_matches
 from tasks.measures import MeasureName
 from tasks.profiles import ProfileName, read_profile
 from tasks.publishing import CRITICAL_EPSILONS, pair_name
@@ -81,7 +81,11 @@ def collect(prepared: Prepared, finished: Finished, ledger: Mapping[str, Mapping
         ),
         measures=tuple(measure_rows(wanted, measures)),
         growth=tuple(growth_rows(wanted, measures)),
-        covers=tuple(_cover_row(name, document) for name, document in matches.items()),
+        covers=tuple(
+            _cover_row(name, cover)
+            for name, document in matches.items()
+            if (cover := document["cover"]) is not None
+        ),
         essential=tuple(_essential_row(name, document) for name, document in matches.items()),
         ledger=ledger,
         left_out=prepared.resolved.left_out,
@@ -377,8 +381,7 @@ def _similarity_row(name: MatchName, document: MatchDocument) -> SimilarityRow:
     )
 
 
-def _cover_row(name: MatchName, document: MatchDocument) -> CoverRow:
-    cover = document["cover"]
+def _cover_row(name: MatchName, cover: CoverDocument) -> CoverRow:
     return CoverRow(
         layer=name.pair.layer_x,
         checkpoint_x=name.pair.compared.x.label,
