@@ -182,7 +182,7 @@ def _stored(wanted: Wanted, done: Complete, layer: WantedLayer, one: Checkpoint)
 
 
 def compute(root: Root, units: Sequence[PermutedUnit], reading: Reading) -> list[Result]:
-    """Hold the activations of one side of each pair, and pass over those of the other.
+    """Read the activations of all layers of a tile, transform them, and sum all pairs under all permutations.
 
     Raises
     ------
@@ -200,8 +200,10 @@ def compute(root: Root, units: Sequence[PermutedUnit], reading: Reading) -> list
     means = {layer: reading.own(layer.own).comoments.mean_x for layer in layers}
     sums = {pair: ShiftedCross(means[pair[0]], means[pair[1]], len(by_pair[pair])) for pair in by_pair}
     one = next(iter(layers.values()))
-    exchanged = _Exchanged(one, units)
-    for positions, spectra in _spectra(layers, means, exchanged):
+    held = sum(layer.nbytes for layer in layers.values()) // one.positions
+    at_once = max(1, min(one.positions, _HELD_BYTES // max(1, held)))
+    exchanged = _Exchanged(one, units, at_once)
+    for positions, spectra in _spectra(layers, means, exchanged, at_once):
         for (x, y), several in by_pair.items():
             for kind, shifts in enumerate(exchanged.shifts(several)):
                 if positions[kind]:
@@ -218,15 +220,14 @@ def _spectra(
     layers: Mapping[StoredLayer, "_Activations"],
     means: Mapping[StoredLayer, FloatArray],
     exchanged: "_Exchanged",
+    at_once: int,
 ) -> Iterator[tuple[list[int], dict[StoredLayer, list[Spectrum]]]]:
     """Yield some positions of all layers at a time, transformed, for each kind of images.
 
-    With them, how many of these positions count for that kind.
+    With them, how many of these positions count for that kind. So many positions are read at once.
     """
     one = next(iter(layers.values()))
-    held = sum(layer.nbytes for layer in layers.values()) // one.positions
     transformed = sum(layer.images * 8 * (layer.neurons + 1) for layer in layers.values())
-    at_once = max(1, min(one.positions, _HELD_BYTES // held))
     in_turn = max(1, min(at_once, _SPECTRA_BYTES // transformed))
     for first in range(0, one.positions, at_once):
         last = min(first + at_once, one.positions)
@@ -310,11 +311,10 @@ class _Exchanged:
         For each kind of images, the positions that count.
     """
 
-    def __init__(self, layer: _Activations, units: Sequence[PermutedUnit]) -> None:
-        within = max(1, min(layer.positions, _HELD_BYTES * layer.positions // max(1, 2 * layer.nbytes)))
+    def __init__(self, layer: _Activations, units: Sequence[PermutedUnit], at_once: int) -> None:
         parts = [
-            ~np.isnan(layer.read(first, min(first + within, layer.positions))[:, :, 0])
-            for first in range(0, layer.positions, within)
+            ~np.isnan(layer.read(first, min(first + at_once, layer.positions))[:, :, 0])
+            for first in range(0, layer.positions, at_once)
         ]
         counts = np.concatenate(parts, axis=1)
         strata = None

@@ -166,7 +166,7 @@ class Wanted:
     def resamples(self) -> tuple[Resample, ...]:
         """Of which images there is a profile of each pair."""
         folds = self.folds
-        firsts = [count for count in map(_power_of_two, range(folds.bit_length())) if count < folds]
+        firsts = [1 << exponent for exponent in range((folds - 1).bit_length())] if folds else []
         return (
             WHOLE,
             *(Resample("null", number) for number in range(self.permutations)),
@@ -203,10 +203,6 @@ class Wanted:
     @cached_property
     def _neurons(self) -> dict[str, int]:
         return {layer.name: layer.neurons for layer in self.layers}
-
-
-def _power_of_two(exponent: int) -> int:
-    return 1 << exponent
 
 
 Complete = Mapping[str, Mapping[Any, Any]]

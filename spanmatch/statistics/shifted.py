@@ -21,7 +21,7 @@ from spanmatch.matching.row_moments import RowMoments
 # Of the products of a block of neurons at all frequencies, which stay in memory at a time.
 _BLOCK_BYTES = 2**25
 # A Fourier transform and its inverse add so many roundings for each doubling of the images, and products as
-# many as ever; not proved, but never reached (docs/theory.md).
+# many as ever. An estimate and no bound: nothing that is certified stands on a permutation.
 _OF_TRANSFORMS, _OF_PRODUCTS = 8, 400
 
 
