@@ -16,9 +16,9 @@ from rich.console import Console
 
 from flows.command.screen import Bars, show_status, show_summary
 from flows.command.status import status
-from flows.run.collect import read_results
 from flows.run.execute import _notify
 from flows.run.prepared import look
+from flows.run.read_back import read_results
 from flows.study import resolve as checks
 from flows.study.kept import keep
 from flows.study.resolved import Resolved

@@ -18,7 +18,7 @@ from conftest import TINY, spanmatch, write_study
 from faults import Fault
 from jobs import check_data_is_left_alone, check_jobs_that_are_over_are_replaced, check_work_is_left_alone
 
-from flows.run.collect import read_results
+from flows.run.read_back import read_results
 from spanmatch import (
     GramMatrix,
     MatchProfile,

@@ -21,7 +21,7 @@ from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
 from playwright.sync_api import TimeoutError as TookTooLongError
 from services import Api, prefect
 
-from flows.run.collect import read_results
+from flows.run.read_back import read_results
 from flows.study.model import Study
 from flows.study.values import Training
 from spanmatch.reporting import similarity_table, summary_rows

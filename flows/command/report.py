@@ -2,7 +2,7 @@
 
 from rich.console import Console
 
-from flows.run.collect import read_results
+from flows.run.read_back import read_results
 from flows.study.model import Study
 from storage.result_files import REPORT
 from storage.root import Root
