@@ -39,6 +39,20 @@ def in_turn(*sides: Callable[[], object], runs: int) -> list[float]:
     return [statistics.median(spent) for spent in times]
 
 
+def processor_seconds(sides: Sequence[Callable[[], object]], runs: int) -> list[tuple[float, ...]]:
+    """Return what each side took of the processor, run by run; sides alternate, with a pause before each."""
+    spent = []
+    for _ in range(runs):
+        times = []
+        for side in sides:
+            time.sleep(PAUSE_SECONDS)
+            before = time.process_time()
+            side()
+            times.append(time.process_time() - before)
+        spent.append(tuple(times))
+    return spent
+
+
 def peak_bytes(work: Callable[[], object]) -> int:
     """Return the most memory that the work held at a time beyond what was there before."""
     tracemalloc.start()

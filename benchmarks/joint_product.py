@@ -9,7 +9,6 @@ import os
 import shutil
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator, Sequence
 from itertools import combinations_with_replacement
 from pathlib import Path
@@ -20,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg.blas import dsyrk
 
-from benchmarks.clock import PAUSE_SECONDS, markdown, show_seconds
+from benchmarks.clock import markdown, processor_seconds, show_seconds
 from spanmatch.matching.comoments import CoMoments
 from spanmatch.matching.deviations import Deviations, blocks, deviations
 from storage.arrays import GroupReader, GroupWriter
@@ -105,20 +104,6 @@ def counted(work: Callable[[], object]) -> Counted:
     return Counted(len(read), len(set(read)), flops)
 
 
-def in_turn(sides: Sequence[Callable[[], object]], runs: int) -> list[tuple[float, ...]]:
-    """Return what each side took of the processor, run by run."""
-    spent = []
-    for _ in range(runs):
-        times = []
-        for side in sides:
-            time.sleep(PAUSE_SECONDS)
-            before = time.process_time()
-            side()
-            times.append(time.process_time() - before)
-        spent.append(tuple(times))
-    return spent
-
-
 def rows(root: Root, sizes: Sizes, runs: int) -> Iterator[tuple[str, ...]]:
     for neurons in sizes.neurons:
         layers = [write(root, number, neurons, sizes.images) for number in range(max(sizes.networks))]
@@ -139,7 +124,7 @@ def rows(root: Root, sizes: Sizes, runs: int) -> Iterator[tuple[str, ...]]:
 
             done = counted(ours)
             assert (done.read, done.different) == (networks * chunks, networks * chunks), done
-            spent = in_turn((ours, joint_layer, lambda joint=joint: dsyrk(1.0, joint.T)), runs)
+            spent = processor_seconds((ours, joint_layer, lambda joint=joint: dsyrk(1.0, joint.T)), runs)
             stage, layer, product = (median(times) for times in zip(*spent, strict=True))
             flops = len(joint) * joint.shape[1] * (joint.shape[1] + 1)
             growth = ""

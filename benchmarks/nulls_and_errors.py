@@ -9,7 +9,6 @@ import os
 import shutil
 import sys
 import tempfile
-import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from itertools import combinations, combinations_with_replacement
@@ -20,10 +19,18 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.clock import PAUSE_SECONDS, markdown, show_seconds
-from spanmatch import GramMatrix, essential, jackknife, match_profile
+from benchmarks.clock import markdown, processor_seconds, show_seconds
+from spanmatch import (
+    GramMatrix,
+    essential,
+    fold_grams,
+    held_out_profile,
+    jackknife,
+    match_profile,
+    permutation,
+    permuted_comoments,
+)
 from spanmatch.matching.quick_profile import quick_profile
-from spanmatch.matching.row_moments import row_moments
 from spanmatch.measures import MEASURES, Evidence, evaluate
 from storage.arrays import GroupWriter
 from storage.packs import publish_pack
@@ -44,10 +51,10 @@ class Sizes(NamedTuple):
     positions: int = 64
     neurons: tuple[int, ...] = (64, 128, 512)
     networks: tuple[int, ...] = (2, 3, 5)
-    wide: int = 512
+    wide: tuple[int, ...] = (256, 512)
 
 
-QUICK = Sizes(24, 4, (8,), (2,), 16)
+QUICK = Sizes(24, 4, (8,), (2,), (16,))
 
 
 def write(root: Root, number: int, neurons: int, sizes: Sizes) -> SegmentLayer:
@@ -87,20 +94,6 @@ def permuted_units(root: Root, layers: Sequence[SegmentLayer]) -> list[PermutedU
     ]
 
 
-def in_turn(sides: Sequence[Callable[[], object]], runs: int) -> list[tuple[float, ...]]:
-    """Return what each side took of the processor, run by run."""
-    spent = []
-    for _ in range(runs):
-        times = []
-        for side in sides:
-            time.sleep(PAUSE_SECONDS)
-            before = time.process_time()
-            side()
-            times.append(time.process_time() - before)
-        spent.append(tuple(times))
-    return spent
-
-
 def stage_rows(root: Root, sizes: Sizes, runs: int) -> Iterator[tuple[str, ...]]:
     for neurons in sizes.neurons:
         layers = [write(root, number, neurons, sizes) for number in range(max(sizes.networks))]
@@ -136,38 +129,39 @@ def entangled(neurons: int, samples: int) -> tuple[NDArray[np.float64], NDArray[
     return x, y
 
 
-def library_rows(sizes: Sizes, runs: int) -> Iterator[tuple[str, ...]]:
-    samples = 10 * sizes.wide
-    x, y = entangled(sizes.wide, samples)
-    gram, rows = GramMatrix.from_activations(x, y), row_moments(x, y)
-    folds = [GramMatrix.from_activations(x[fold::FOLDS], y[fold::FOLDS]) for fold in range(FOLDS)]
+def library_rows(neurons: int, runs: int) -> Iterator[tuple[str, ...]]:
+    samples = 10 * neurons
+    x, y = entangled(neurons, samples)
+    gram = GramMatrix.from_activations(x, y, rows=True)
+    folds = fold_grams(x, y, folds=FOLDS)
     profile = match_profile(gram)
-    evidence_needs = len(MEASURES)
+    own_x, own_y, _ = gram.comoments
+    orders = [permutation(range(samples), seed=0, number=number) for number in range(PERMUTATIONS)]
 
     def all_measures() -> None:
-        evidence = Evidence(gram, profile, rows)
+        evidence = Evidence(gram, profile)
         for measure in MEASURES.values():
             evaluate(measure, evidence, 0.5 if measure.parameter else None)
 
     sides = {
-        f"jackknife, {FOLDS} folds": lambda: jackknife(folds),
         "one profile without a certificate": lambda: quick_profile(gram),
-        f"all {evidence_needs} measures": all_measures,
+        f"jackknife, {FOLDS} folds": lambda: jackknife(folds),
+        f"held-out profile, {FOLDS} folds": lambda: held_out_profile(folds),
+        f"{PERMUTATIONS} permuted cross parts, streamed": lambda: permuted_comoments(
+            x, y, orders, own_x=own_x, own_y=own_y
+        ),
+        f"all {len(MEASURES)} measures": all_measures,
         "essential neurons, ε = 0.5": lambda: essential(gram, epsilon=0.5, profile=profile),
     }
     for name, side in sides.items():
-        yield row(
-            f"{name}: {sizes.wide} + {sizes.wide} entangled",
-            "one match profile",
-            (lambda: match_profile(gram), side),
-            runs,
-        )
+        sizes = f"{neurons} + {neurons} entangled, {samples:,} samples"
+        yield row(f"{name}: {sizes}", "one match profile", (lambda: match_profile(gram), side), runs)
 
 
 def row(
     what: str, beside: str, sides: tuple[Callable[[], object], Callable[[], object]], runs: int
 ) -> tuple[str, ...]:
-    spent = in_turn(sides, runs)
+    spent = processor_seconds(sides, runs)
     theirs, ours = (median(times) for times in zip(*spent, strict=True))
     ratio = median(ours / theirs for theirs, ours in spent)
     return what, show_seconds(ours), beside, show_seconds(theirs), f"{ratio:.2f}"
@@ -188,7 +182,8 @@ def main() -> None:
     table = []
     try:
         root = Root.prepare(folder)
-        for rows in (stage_rows(root, sizes, arguments.runs), library_rows(sizes, arguments.runs)):
+        library = (library_rows(neurons, arguments.runs) for neurons in sizes.wide)
+        for rows in (stage_rows(root, sizes, arguments.runs), *library):
             for each in rows:
                 print(*each, sep=", ", file=sys.stderr)  # minutes pass before all are there
                 table.append(each)
