@@ -233,7 +233,7 @@ def _needs(unit: MeasureUnit) -> frozenset[Need]:
 
 def _evidence(units: Iterable[MeasureUnit], samples: Samples) -> Evidence:
     needs_rows = any("row-norms" in _needs(unit) for unit in units)
-    return Evidence(samples.gram, rows=samples.rows if needs_rows else None)
+    return Evidence(samples.gram_with_rows if needs_rows else samples.gram)
 
 
 def _held_out(units: Sequence[MeasureUnit], reading: Reading) -> dict[str, float | None]:

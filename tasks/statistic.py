@@ -56,6 +56,11 @@ class Samples:
         """The Gram matrix."""
         return GramMatrix.from_comoments(*self.comoments)
 
+    @cached_property
+    def gram_with_rows(self) -> GramMatrix:
+        """The same with row moments, which few measures need."""
+        return GramMatrix.from_comoments(*self.comoments, rows=self.rows)
+
 
 @dataclass(frozen=True)
 class Statistic:

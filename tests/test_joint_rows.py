@@ -5,8 +5,9 @@ from itertools import combinations_with_replacement
 import numpy as np
 import pytest
 
+from spanmatch import GramMatrix
 from spanmatch.matching.joint_rows import JointRows
-from spanmatch.matching.row_moments import RowMoments, row_moments
+from spanmatch.matching.row_moments import RowMoments
 
 
 def layers_of(seed: int, samples: int) -> list[np.ndarray]:
@@ -47,7 +48,7 @@ def test_each_pair_has_the_sums_over_its_samples(samples):
 
 def test_they_are_those_of_row_moments():
     layers = layers_of(0, 300)
-    own_x, own_y, cross = row_moments(layers[0], layers[1])
+    own_x, own_y, cross = GramMatrix.from_activations(layers[0], layers[1], rows=True).rows
     found = summed(layers, [(0, 0), (1, 1), (0, 1)], blocks=300)
     for pair, expected in (((0, 0), own_x), ((1, 1), own_y), ((0, 1), cross)):
         np.testing.assert_allclose(found[pair].sums, expected.sums, rtol=1e-9)

@@ -14,7 +14,6 @@ from sklearn.decomposition import PCA
 from sklearn.linear_model import LinearRegression
 
 from spanmatch import GramMatrix, match_profile
-from spanmatch.matching.row_moments import row_moments
 from spanmatch.measures import MEASURES, Evidence, evaluate, undefined_reason
 
 pytestmark = [
@@ -24,8 +23,8 @@ pytestmark = [
 
 
 def evidence_of(x, y):
-    gram = GramMatrix.from_activations(x, y)
-    return Evidence(gram, match_profile(gram), row_moments(x, y))
+    gram = GramMatrix.from_activations(x, y, rows=True)
+    return Evidence(gram, match_profile(gram))
 
 
 def value_of(name, x, y):
@@ -191,11 +190,11 @@ def pairs():
     for seed in range(2000):
         x, y = generated(seed)
         if not (centred(x).any() and centred(y).any()):
-            kept.append((seed, None, Evidence(GramMatrix.from_activations(x, y), rows=row_moments(x, y))))
+            kept.append((seed, None, Evidence(GramMatrix.from_activations(x, y, rows=True))))
             continue
         known = Known(x, y)
         if known.least > 1e-4:  # a rank that rounding does not decide
-            evidence = Evidence(GramMatrix.from_activations(x, y), rows=row_moments(x, y))
+            evidence = Evidence(GramMatrix.from_activations(x, y, rows=True))
             kept.append((seed, known, evidence))
     return kept
 
@@ -336,10 +335,16 @@ def test_what_the_debiased_measure_cannot_tell_is_said():
     )
     x, y = np.random.default_rng(0).standard_normal((2, 30, 2))
     assert "too small to be told from 0" in undefined_reason(measure, evidence_of(x * 1e-75, y * 1e-75))
-    gram, rows = GramMatrix.from_activations(x, y), row_moments(x, y)
-    for others in (row_moments(x[:20], y[:20]), row_moments(2 * x, y), (rows[0], rows[0], rows[2])):
+    gram = GramMatrix.from_activations(x, y, rows=True)
+    twice = GramMatrix.from_activations(2 * x, y, rows=True)
+    for others in (twice.rows, (gram.rows[0], gram.rows[0], gram.rows[2])):
         with pytest.raises(ValueError, match=r"^`rows` must be of the samples of `gram`, about their means"):
-            evaluate(measure, Evidence(gram, rows=others))
+            evaluate(measure, Evidence(GramMatrix.from_comoments(*gram.comoments, rows=others)))
+    fewer = GramMatrix.from_activations(x[:20], y[:20], rows=True)
+    with pytest.raises(
+        ValueError, match=r"^`rows` must be of the neurons and samples of the co-moments, \(2, 2, 30\), got"
+    ):
+        GramMatrix.from_comoments(*gram.comoments, rows=fewer.rows)
 
 
 @pytest.fixture(scope="module")

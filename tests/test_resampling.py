@@ -25,7 +25,6 @@ from spanmatch import (
     null,
     verdict,
 )
-from spanmatch.matching.row_moments import row_moments
 from spanmatch.measures import MEASURES, Evidence, Measure, evaluate, measure_named
 from spanmatch.statistics import each_without, first, whole, without
 
@@ -233,8 +232,8 @@ def test_every_registered_measure_has_its_error_growth_and_null():
     every = list(MEASURES)
     found, grown = jackknife(folds, measures=every), growth(folds, measures=every, images=[10] * 4)
     chance = null(x, y, groups=groups, measures=every)
-    gram = GramMatrix.from_activations(x, y)
-    evidence = Evidence(gram, match_profile(gram), row_moments(x, y))
+    gram = GramMatrix.from_activations(x, y, rows=True)
+    evidence = Evidence(gram, match_profile(gram))
     for measure in MEASURES.values():
         at = 0.3 if measure.parameter else None
         value = pytest.approx(evaluate(measure, evidence, at), rel=1e-9, abs=1e-9)

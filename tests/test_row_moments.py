@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from spanmatch import GramMatrix
 from spanmatch.matching.comoments import CoMoments
 from spanmatch.matching.deviations import deviations
-from spanmatch.matching.row_moments import RowMoments, row_moments
+from spanmatch.matching.row_moments import RowMoments
 
 
 def exact(x, y):
@@ -81,7 +82,7 @@ def test_merged_sums_are_those_of_exact_arithmetic(seed, samples, offset, dtype,
 @given(seed=st.integers(0, 2**32 - 1), offset=st.sampled_from([0.0, 1e6]), samples=st.integers(1, 50))
 def test_sums_of_samples_whose_mean_is_known_need_no_merge(seed, offset, samples):
     x, y = drawn(seed, samples, offset, "float64")
-    own_x, own_y, both = row_moments(x, y)
+    own_x, own_y, both = GramMatrix.from_activations(x, y, rows=True).rows
     assert max(errors(own_x, x, x), errors(own_y, y, y), errors(both, x, y)) < 1e-11
     cross = comoments(x, y)
     shuffled = y[np.random.default_rng(seed).permutation(samples)]
@@ -113,7 +114,7 @@ def test_sums_of_a_layer_with_itself_are_those_of_two_equal_ones():
 
 def test_a_wide_layer_is_summed_in_slabs_of_rows():
     x, y = np.random.default_rng(0).standard_normal((2, 300, 2000))
-    _, _, rows = row_moments(x, y[:, :3])
+    _, _, rows = GramMatrix.from_activations(x, y[:, :3], rows=True).rows
     x, y = x - x.mean(axis=0), y[:, :3] - y[:, :3].mean(axis=0)
     assert rows.sums[0] == pytest.approx(((x**2).sum(axis=1) * (y**2).sum(axis=1)).sum(), rel=1e-13)
 

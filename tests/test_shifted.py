@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from spanmatch import GramMatrix
 from spanmatch.matching.comoments import CoMoments
-from spanmatch.matching.row_moments import row_moments
 from spanmatch.statistics import shifted
 from spanmatch.statistics.shifted import ShiftedCross, drawn_shifts, partners, spectrum
 
@@ -41,7 +41,7 @@ def check(x: np.ndarray, y: np.ndarray, kinds: np.ndarray | None, draws: int) ->
         unit = float(np.sqrt((less_x**2).sum() * (less_y**2).sum()))
         assert comoments.n_samples == np.count_nonzero(counts)
         close(comoments.products, less_x.T @ less_y, unit)
-        expected = row_moments(x[counts], paired[counts])[2]
+        expected = GramMatrix.from_activations(x[counts], paired[counts], rows=True).rows[2]
         longest = float(np.abs(less_x).max(initial=0.0) + np.abs(less_y).max(initial=0.0))
         close(rows.sums, expected.sums, unit * longest**2 + float(expected.sums.max()))
         close(rows.weighted_x, expected.weighted_x, unit * longest)

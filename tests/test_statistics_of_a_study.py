@@ -12,9 +12,9 @@ import pytest
 from numpy.typing import NDArray
 from pipeline import carried_out, in_this_process, quick
 
-from flows.run.collect import read_results
 from flows.run.plan import Finished, walk
 from flows.run.prepared import look
+from flows.run.read_back import read_results
 from flows.study.file import read_study
 from flows.study.kept import keep
 from flows.study.model import Study

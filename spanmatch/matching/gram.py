@@ -181,6 +181,13 @@ class GramMatrix:
                     f"`{name}` and `xy` must be of the same samples, got means that differ in neuron "
                     f"{differ[0]} of that side; update all three with each block"
                 )
+        for part, of_rows in zip((x, y, xy), rows or (), strict=rows is not None):
+            got, want = ((each.n_x, each.n_y, each.n_samples) for each in (of_rows, part))
+            if got != want:
+                raise InputValueError(
+                    f"`rows` must be of the neurons and samples of the co-moments, {want}, got {got}; pass "
+                    "what was summed with them"
+                )
         return cls(x, y, xy, rows=rows)
 
     def update(self, x: ArrayLike, y: ArrayLike) -> None:

@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike
 from spanmatch.errors import InputValueError
 from spanmatch.matching.comoments import CoMoments
 from spanmatch.matching.deviations import SLAB_BYTES, two_sum
-from spanmatch.matching.inputs import AnyArray, FloatArray, paired_activations
+from spanmatch.matching.inputs import AnyArray, FloatArray
 from spanmatch.matching.parts import float64_array, whole_number
 
 
@@ -270,29 +270,6 @@ class RowMoments:
 
     def __repr__(self) -> str:
         return f"RowMoments(n_x={self.n_x}, n_y={self.n_y}, n_samples={self.n_samples})"
-
-
-def row_moments(x: ArrayLike, y: ArrayLike) -> tuple[RowMoments, RowMoments, RowMoments]:
-    """Return the row moments of x with itself, of y with itself and between both, about the means.
-
-    Parameters
-    ----------
-    x, y : array_like, (n_samples, n_x) and (n_samples, n_y)
-        Activations of the two layers, in memory, on the same samples in the same order; any real dtype.
-
-    Raises
-    ------
-    TypeError, ValueError
-        As `GramMatrix.from_activations`, and as `RowMoments.update`.
-    """
-    x, y = paired_activations(x, y)
-    found = []
-    means = [mean_of(side) if len(side) else np.zeros((2, side.shape[1])) for side in (x, y)]
-    for one, other in ((0, 0), (1, 1), (0, 1)):
-        rows = RowMoments.about(means[one], means[other])
-        rows.update((x, y)[one], (x, y)[other])
-        found.append(rows)
-    return found[0], found[1], found[2]
 
 
 def mean_of(block: AnyArray) -> FloatArray:

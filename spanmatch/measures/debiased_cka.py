@@ -23,14 +23,14 @@ def debiased_alignment(evidence: Evidence, _: float | None) -> float:
     Costs O((n_x + n_y)²) flops.
     """
     of = evidence.covariances
-    assert evidence.row_moments is not None
+    assert evidence.rows is not None
     if of.n_samples < 4:
         raise UndefinedMeasureError(f"an unbiased estimate needs 4 samples, and there are {of.n_samples}")
     sides = (of.unit_x, float(of.xx.trace())), (of.unit_y, float(of.yy.trace()))
     own_x, own_y, shared = (
         _estimate(products, rows, of.n_samples, sides[one], sides[other])
         for products, rows, one, other in zip(
-            (of.xx, of.yy, of.xy), evidence.row_moments, (0, 1, 0), (0, 1, 1), strict=True
+            (of.xx, of.yy, of.xy), evidence.rows, (0, 1, 0), (0, 1, 1), strict=True
         )
     )
     for name, own, (_unit, trace) in (("x", own_x, sides[0]), ("y", own_y, sides[1])):
@@ -56,7 +56,7 @@ def _estimate(
         raise InputValueError(
             "`rows` must be of the samples of `gram`, about their means, got Σ|x|² and Σ|y|² "
             f"{rows.sums[1]:g} and {rows.sums[2]:g} over {rows.n_samples} samples, not {known[0]:g} and "
-            f"{known[1]:g} over {n}; pass what `row_moments` or `RowMoments.merged` gives"
+            f"{known[1]:g} over {n}; pass what was summed with its co-moments"
         )
     if known[0] * known[1] < LEAST:
         raise UndefinedMeasureError(

@@ -22,7 +22,7 @@ PASSES: Mapping[Need, str] = MappingProxyType(
     {
         "comoments": "a pass over the activations, for GramMatrix",
         "profile": "a search in the Gram matrix, match_profile(gram)",
-        "row-norms": "sums over samples of |x|²|y|², row_moments(x, y)",
+        "row-norms": "sums over samples of |x|²|y|², GramMatrix.from_activations(x, y, rows=True)",
     }
 )
 """What gives each need, in words."""
@@ -38,14 +38,10 @@ class Evidence:
         Uncentred inner products, and column sums.
     profile : MatchProfile, optional
         Critical epsilons of the same layers.
-    rows : tuple of RowMoments, optional
-        Of x with itself, of y with itself and between both, over the samples of `gram`, about their means: as
-        `row_moments` or `RowMoments.merged` gives them; those of `gram` where they are left out.
     """
 
     gram: GramMatrix | None = None
     profile: MatchProfile | None = None
-    rows: tuple[RowMoments, RowMoments, RowMoments] | None = None
 
     @property
     def gives(self) -> frozenset[Need]:
@@ -53,14 +49,14 @@ class Evidence:
         held: dict[Need, object] = {
             "comoments": self.gram,
             "profile": self.profile,
-            "row-norms": self.row_moments,
+            "row-norms": self.rows,
         }
         return frozenset(need for need, what in held.items() if what is not None)
 
     @cached_property
-    def row_moments(self) -> tuple[RowMoments, RowMoments, RowMoments] | None:
-        """Row moments, those that were given or those of the Gram matrix."""
-        return self.rows if self.rows is not None or self.gram is None else self.gram.rows
+    def rows(self) -> tuple[RowMoments, RowMoments, RowMoments] | None:
+        """Row moments of x, of y and between them, where `gram` has summed them."""
+        return None if self.gram is None else self.gram.rows
 
     @cached_property
     def centred(self) -> GramMatrix:

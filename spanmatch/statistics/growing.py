@@ -3,7 +3,7 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import Any, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 import numpy as np
 
@@ -16,11 +16,10 @@ from spanmatch.statistics.jackknifed import error_of
 from spanmatch.statistics.quantities import (
     EPSILONS,
     MATCH,
+    Rows,
     centre_of,
-    frame,
     observe,
     quantities,
-    row_of,
     warned_once,
 )
 from spanmatch.statistics.resampling import checked_folds, each_without
@@ -124,7 +123,7 @@ class GrowthCurve:
 
 
 @dataclass(frozen=True, eq=False)
-class Growth:
+class Growth(Rows[GrowthCurve]):
     """Values over more and more folds of images.
 
     Attributes
@@ -140,20 +139,6 @@ class Growth:
     images: tuple[int, ...]
     profiles: tuple[MatchProfile, ...]
     rows: tuple[GrowthCurve, ...]
-
-    def row(self, measure: str, parameter: float | None = None) -> GrowthCurve:
-        """Return the row of a measure, at an epsilon if it has one.
-
-        Raises
-        ------
-        ValueError
-            When it was not asked for.
-        """
-        return row_of(self.rows, measure, parameter)
-
-    def to_frame(self) -> Any:  # noqa: ANN401 - a DataFrame
-        """Return the rows as a data frame; needs pandas."""
-        return frame(self.rows)
 
     def sentence(self, measure: str = MATCH, parameter: float | None = None) -> str:
         """Say from where to where a value went, and whether it has settled.

@@ -3,7 +3,6 @@
 import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -17,11 +16,10 @@ from spanmatch.statistics.quantities import (
     EPSILONS,
     MATCH,
     Quantity,
+    Rows,
     centre_of,
-    frame,
     observe,
     quantities,
-    row_of,
     undefined_in,
     values_of,
     warned_once,
@@ -149,7 +147,7 @@ class HeldOutRow:
 
 
 @dataclass(frozen=True, eq=False)
-class HeldOut:
+class HeldOut(Rows[HeldOutRow]):
     """Values in the sample, and without the optimism of fits.
 
     Attributes
@@ -165,20 +163,6 @@ class HeldOut:
     profile: MatchProfile
     estimate: HeldOutProfile
     rows: tuple[HeldOutRow, ...]
-
-    def row(self, measure: str, parameter: float | None = None) -> HeldOutRow:
-        """Return the row of a measure, at an epsilon if it has one.
-
-        Raises
-        ------
-        ValueError
-            When it was not asked for.
-        """
-        return row_of(self.rows, measure, parameter)
-
-    def to_frame(self) -> Any:  # noqa: ANN401 - a DataFrame
-        """Return the rows as a data frame; needs pandas."""
-        return frame(self.rows)
 
     def sentence(self, measure: str = MATCH, parameter: float | None = None) -> str:
         """Say the value of a measure in the sample and held out.

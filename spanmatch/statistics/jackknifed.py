@@ -2,7 +2,6 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -17,12 +16,11 @@ from spanmatch.statistics.quantities import (
     EPSILONS,
     MATCH,
     Quantity,
+    Rows,
     centre_of,
     curves_together,
-    frame,
     observe,
     quantities,
-    row_of,
     undefined_in,
     warned_once,
 )
@@ -126,7 +124,7 @@ class JackknifeRow:
 
 
 @dataclass(frozen=True, eq=False)
-class Jackknife:
+class Jackknife(Rows[JackknifeRow]):
     """Values with their standard errors, of all folds of images.
 
     Attributes
@@ -165,20 +163,6 @@ class Jackknife:
         """
         epsilons, at = curves_together([self.profile, *self.without])
         return epsilons, at[0], jackknife_error(at[1:])
-
-    def row(self, measure: str, parameter: float | None = None) -> JackknifeRow:
-        """Return the row of a measure, at an epsilon if it has one.
-
-        Raises
-        ------
-        ValueError
-            When it was not asked for.
-        """
-        return row_of(self.rows, measure, parameter)
-
-    def to_frame(self) -> Any:  # noqa: ANN401 - a DataFrame
-        """Return the rows as a data frame; needs pandas."""
-        return frame(self.rows)
 
     def sentence(self, measure: str = MATCH, parameter: float | None = None) -> str:
         """Say the value of a measure with its error.

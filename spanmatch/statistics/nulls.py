@@ -20,12 +20,11 @@ from spanmatch.statistics.quantities import (
     EPSILONS,
     MATCH,
     Quantity,
+    Rows,
     centre_of,
     curves_together,
-    frame,
     observe,
     quantities,
-    row_of,
     warned_once,
 )
 from spanmatch.statistics.shifted import drawn_shifts, partners
@@ -81,7 +80,7 @@ class NullRow:
 
 
 @dataclass(frozen=True, eq=False)
-class Null:
+class Null(Rows[NullRow]):
     """Values beside the same under permutations of one side's images.
 
     Attributes
@@ -128,20 +127,6 @@ class Null:
         """
         epsilons, at = curves_together([self.profile, *self.permuted])
         return epsilons, at[0], at[1:]
-
-    def row(self, measure: str, parameter: float | None = None) -> NullRow:
-        """Return the row of a measure, at an epsilon if it has one.
-
-        Raises
-        ------
-        ValueError
-            When it was not asked for.
-        """
-        return row_of(self.rows, measure, parameter)
-
-    def to_frame(self) -> Any:  # noqa: ANN401 - a DataFrame
-        """Return the rows as a data frame; needs pandas."""
-        return frame(self.rows)
 
     def sentence(self, measure: str = MATCH, parameter: float | None = None) -> str:
         """Say whether a value is more than chance gives.

@@ -2,11 +2,11 @@
 
 import math
 import warnings
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from importlib import import_module
-from typing import Any, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar, cast
 
 import numpy as np
 
@@ -114,45 +114,52 @@ def undefined_in(values: Sequence[float | None], what: str) -> str:
     return f"undefined in {missing} of {len(values)} {what}" if missing else ""
 
 
-def row_of(rows: Sequence[Row], measure: str, parameter: float | None) -> Row:
-    """Return the row of a measure at a parameter.
+class Rows(Generic[Row]):
+    """Results with a row for each quantity."""
 
-    Raises
-    ------
-    ValueError
-        When there is none.
-    """
-    for row in rows:
-        same = row.parameter == parameter or (
-            row.parameter is not None and parameter is not None and math.isclose(row.parameter, parameter)
+    rows: tuple[Row, ...]
+
+    def row(self, measure: str, parameter: float | None = None) -> Row:
+        """Return the row of a measure, at an epsilon if it has one.
+
+        Raises
+        ------
+        ValueError
+            When it was not asked for.
+        """
+        for row in self.rows:
+            same = row.parameter == parameter or (
+                row.parameter is not None and parameter is not None and math.isclose(row.parameter, parameter)
+            )
+            if row.measure == measure and same:
+                return row
+        known = ", ".join(_named(row.measure, row.parameter) for row in self.rows)
+        raise InputValueError(
+            f"`measure` must be one that was asked for, at its `parameter`: {known}; got "
+            f"{_named(measure, parameter)}; name it in `measures`, or its epsilon in `epsilons`, and compute "
+            "again"
         )
-        if row.measure == measure and same:
-            return row
-    known = ", ".join(row.measure + ("" if row.parameter is None else f" {row.parameter:g}") for row in rows)
-    wanted = measure + ("" if parameter is None else f" {parameter:g}")
-    raise InputValueError(
-        f"`measure` must be one that was asked for, at its `parameter`: {known}; got {wanted}; name it in "
-        "`measures`, or its epsilon in `epsilons`, and compute again"
-    )
+
+    def to_frame(self) -> Any:  # noqa: ANN401 - a DataFrame, of a package that need not be there
+        """Return the rows as a data frame of pandas.
+
+        Raises
+        ------
+        MissingExtraError
+            When pandas is not installed.
+        """
+        try:
+            pandas = import_module("pandas")
+        except ModuleNotFoundError:
+            raise MissingExtraError(
+                "`to_frame` must have pandas, got none installed; pip install pandas, or read `rows`",
+                name="pandas",
+            ) from None
+        return pandas.DataFrame([asdict(cast("Any", row)) for row in self.rows])
 
 
-def frame(rows: Sequence[Any]) -> Any:  # noqa: ANN401 - a DataFrame, of a package that need not be there
-    """Return frozen dataclasses as a data frame of pandas.
-
-    Raises
-    ------
-    MissingExtraError
-        When pandas is not installed.
-    """
-    try:
-        pandas = import_module("pandas")
-    except ModuleNotFoundError:
-        raise MissingExtraError(
-            "`to_frame` must have pandas, got none installed; pip install pandas, or read `rows`",
-            name="pandas",
-        ) from None
-    table: list[Mapping[str, object]] = [asdict(row) for row in rows]
-    return pandas.DataFrame(table)
+def _named(measure: str, parameter: float | None) -> str:
+    return measure if parameter is None else f"{measure} {parameter:g}"
 
 
 @contextmanager
