@@ -187,8 +187,8 @@ def test_sentences_name_only_layers_that_clear_their_null():
 def test_similarity_that_is_a_shared_mean_is_said_to_be_one():
     text = " ".join(summary_sentences(EVERYTHING))
     assert (
-        "In group “initial”, 1 of 3 layers owes its similarity at ε = 0.5 to shared means: nothing is left "
-        "when they are subtracted."
+        "In group “initial”, of 3 layers with something in common at ε = 0.5, 1 has nothing left when means "
+        "are subtracted."
     ) in text
     assert "In group “final”, " not in text.replace("in group “final”", "")
 
@@ -200,7 +200,7 @@ def test_many_groups_are_ranked_by_layers_that_clear():
         "the most layers clear their null in group “epoch 0” (3 of 3) and the fewest in group “epoch 4” (0)"
         in text
     )
-    assert "In all groups, 2 of 15 layers owe their similarity" in text
+    assert "In all groups, of 15 layers with something in common at ε = 0.15, 2 have nothing left" in text
 
 
 def test_of_older_results_nothing_is_said_that_is_not_known():

@@ -180,7 +180,7 @@ def _extremes_of(means: Mapping[str, float]) -> str:
 
 def _extremes_that_clear(clear: Mapping[str, GroupSimilarity], layers: int) -> str:
     if not clear:
-        return "no layer clears its null: none is more similar than chance makes it."
+        return "no layer clears its null: none can be told from chance."
     most = max(clear.values(), key=lambda point: point.mean)
     least = min(clear.values(), key=lambda point: point.mean)
     mean = f"(mean maximum match similarity {most.mean:.2f}, null {most.standing.null_mean or 0:.2f})"
@@ -245,7 +245,7 @@ def _ranking_by_clear(of_groups: Mapping[str, list[GroupSimilarity]], layers: in
     clear = {group: len(_layers_that_clear(points) or {}) for group, points in of_groups.items()}
     most, least = max(clear, key=clear.__getitem__), min(clear, key=clear.__getitem__)
     if not clear[most]:
-        return "no layer of any group clears its null: none is more similar than chance makes it."
+        return "no layer of any group clears its null: none can be told from chance."
     return (
         f"the most layers clear their null in group {_quoted(most)} ({clear[most]} of {layers}) and the "
         f"fewest in group {_quoted(least)} ({clear[least]})."
@@ -253,7 +253,7 @@ def _ranking_by_clear(of_groups: Mapping[str, list[GroupSimilarity]], layers: in
 
 
 def _lost_sentences(results: StudyResults, scopes: Mapping[str, Sequence[str]]) -> list[str]:
-    """Say where similarity is that of shared means, at the epsilon at which the most layers are lost."""
+    """Say where nothing is left without means, at the epsilon at which that holds for the most layers."""
     if study_centres(results) != ("raw", "mean"):
         return []
     similarities = group_similarities(results)
@@ -268,10 +268,10 @@ def _lost_sentences(results: StudyResults, scopes: Mapping[str, Sequence[str]]) 
         epsilon = max(found, key=lambda epsilon: (found[epsilon][0], epsilon))
         lost_layers, sharing = found[epsilon]
         if lost_layers:
-            owe = "owes its" if lost_layers == 1 else "owe their"
+            which = count_of(sharing, "layer")
             sentences.append(
-                f"In {scope}, {lost_layers} of {count_of(sharing, 'layer')} {owe} similarity at ε = "
-                f"{epsilon:g} to shared means: nothing is left when they are subtracted."
+                f"In {scope}, of {which} with something in common at ε = {epsilon:g}, {lost_layers} "
+                f"{'has' if lost_layers == 1 else 'have'} nothing left when means are subtracted."
             )
     return sentences
 
