@@ -19,8 +19,8 @@ from pipeline import quick
 
 from flows.command import prune
 from flows.command.status import status
-from flows.run import collect as results
 from flows.run import plan
+from flows.run import read_back as results
 from flows.run.prepared import look
 from flows.study import kept
 from flows.study import resolve as checks

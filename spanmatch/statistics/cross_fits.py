@@ -84,7 +84,7 @@ class CrossFits:
         for fits in (self._onto_x, self._onto_y):
             at = fits.targets
             held_out[at] = fits.squared[:-1].sum(axis=0) / fits.lengths
-            in_sample[at] = fits.squared[-1]
+            in_sample[at] = fits.squared[-1] / fits.length  # 1 to the last bit where no member is left
             saturated[at] = fits.count >= self.freedom
         return np.maximum(held_out, 0), np.maximum(in_sample, 0), saturated
 
@@ -136,7 +136,7 @@ class _Fits:
         self._tested = of.tested[:, members[:, None], members]
         self._tested_targets = of.tested[:, members[:, None], targets]
         lengths = of.tested[:, targets, targets]
-        self.lengths = lengths[:-1].sum(axis=0)
+        self.lengths, self.length = lengths[:-1].sum(axis=0), lengths[-1]
         self._inverse = np.empty_like(self._tested)
         self._weights = np.empty_like(self._tested_targets)
         for fit in range(len(lengths)):
