@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from spanmatch.lazy import lazy
 
 if TYPE_CHECKING:
+    from spanmatch.comparing import Comparison as Comparison, compare as compare
     from spanmatch.errors import (
         InputIndexError as InputIndexError,
         InputTypeError as InputTypeError,
@@ -66,6 +67,7 @@ else:
     __getattr__, __dir__, __all__ = lazy(
         __name__,
         {
+            "spanmatch.comparing": "Comparison compare",
             "spanmatch.errors": (
                 "InputIndexError InputTypeError InputValueError MissingExtraError SpanmatchError"
             ),

@@ -14,6 +14,7 @@ import numpy as np
 from typing_extensions import TypedDict
 
 from spanmatch.matching.inputs import AnyArray, FloatArray
+from spanmatch.matching.joint_sums import Moments
 from spanmatch.matching.match import Indices
 from spanmatch.statistics.permutations import check_exchangeable
 from spanmatch.statistics.shifted import ShiftedCross, Spectrum, drawn_shifts, spectrum
@@ -23,7 +24,7 @@ from storage.root import Artefact, DamagedArtefactError, DamagedArtefactsError, 
 from tasks.reduction import OwnName
 from tasks.segments import SegmentName
 from tasks.stage import Form, Result, Stage
-from tasks.statistic import Moments, Reading, content_of
+from tasks.statistic import Reading, content_of
 from tasks.unit import Unit
 from tasks.wanted import Checkpoint, Complete, LayerPair, Wanted, WantedLayer
 

@@ -16,16 +16,12 @@ from numpy.typing import NDArray
 from typing_extensions import TypedDict
 
 from spanmatch.errors import SpanmatchError
-from spanmatch.matching.comoments import CoMoments
-from spanmatch.matching.deviations import blocks, deviations
-from spanmatch.matching.joint_rows import JointRows
-from spanmatch.matching.row_moments import RowMoments
-from spanmatch.matching.side_by_side import products
+from spanmatch.matching.joint_sums import JointSums
 from storage.arrays import GroupReader
 from storage.packs import content_digest
 from storage.root import Artefact, DamagedArtefactError, DamagedArtefactsError, Root
 from tasks.stage import Form, Result, Stage
-from tasks.statistic import Moments, Reading, content_of
+from tasks.statistic import Reading, content_of
 from tasks.unit import Done, Unit
 from tasks.wanted import Checkpoint, Complete, LayerPair, Wanted, WantedLayer
 
@@ -198,13 +194,17 @@ def compute(root: Root, units: Sequence[CoMomentsUnit], reading: Reading) -> lis
         If two networks leave out different positions.
     """
     layers = list(dict.fromkeys(side for unit in units for side in (unit.x, unit.y)))
-    one = units[0]
-    folds = [_Sums(layers, units) for _ in range(max(one.folds, 1))]
+    pairs = {unit.key: (layers.index(unit.x), layers.index(unit.y)) for unit in units}
+    one, folds = units[0], list[JointSums]()
     for start, images in _read_ahead(root, layers):
+        if not folds:
+            sizes = [values.shape[-1] for values in images]
+            folds = [JointSums(sizes, set(pairs.values())) for _ in range(max(one.folds, 1))]
         for number, fold in enumerate(folds):
             # the first image from here on that is in the fold
             first = (number - one.start - start) % len(folds)
-            fold.add([_samples(values[first :: len(folds)]) for values in images])
+            samples = [_samples(values[first :: len(folds)]) for values in images]
+            fold.add(_those_that_count(layers[0].layer, samples))
     if not any(fold.n_samples for fold in folds):
         raise SpanmatchError(
             f"`layers` must have positions that count, but {layers[0].layer!r} has none in any image; see to "
@@ -212,52 +212,9 @@ def compute(root: Root, units: Sequence[CoMomentsUnit], reading: Reading) -> lis
         )
     results = []
     for unit in units:
-        content = content_of([fold.moments(unit) for fold in folds])
+        content = content_of([fold.moments(pairs[unit.key]) for fold in folds])
         results.append(Result(unit, {"digest": content_digest(content)}, content))
     return results
-
-
-class _Sums:
-    """The sums of all units of a tile over the images of one fold."""
-
-    def __init__(self, layers: Sequence[SegmentLayer], units: Sequence[CoMomentsUnit]) -> None:
-        numbers = {layer: number for number, layer in enumerate(layers)}
-        self._layer = layers[0].layer
-        self._pair_of = {unit.key: (numbers[unit.x], numbers[unit.y]) for unit in units}
-        self._comoments: dict[tuple[int, int], CoMoments] = {}
-        self._rows: JointRows | None = None
-        self._neurons: list[int] = []
-        self.n_samples = 0
-
-    def add(self, layers: Sequence[NDArray[Any]]) -> None:
-        """Add samples of all layers, (n_samples, n) each, padding included."""
-        self._neurons = [samples.shape[1] for samples in layers]
-        counts = ~np.isnan(layers[0][:, 0])
-        for samples in layers[1:]:
-            _require_same_padding(self._layer, counts, ~np.isnan(samples[:, 0]))
-        for block in zip(*(blocks(_without_padding(each, counts)) for each in layers), strict=True):
-            self._add_block(block)
-
-    def _add_block(self, samples: Sequence[NDArray[Any]]) -> None:
-        """Add a block of samples of all layers: of deviations, one block is in memory."""
-        centred = [deviations(block) for block in samples]
-        for (i, j), inner in products(centred, set(self._pair_of.values())):
-            self._comoments.setdefault((i, j), CoMoments.zeros(*inner.shape))
-            self._comoments[i, j].update(centred[i], centred[j], inner)
-        if self._rows is None:
-            means = [np.stack((each.shift, each.remainder)) for each in centred]
-            self._rows = JointRows(means, self._pair_of.values())
-        self._rows.update(samples)
-        self.n_samples += len(samples[0])
-
-    def moments(self, unit: CoMomentsUnit) -> Moments:
-        """Return what was summed of a unit."""
-        pair = self._pair_of[unit.key]
-        if self._rows is None:
-            sizes = self._neurons[pair[0]], self._neurons[pair[1]]
-            return Moments(CoMoments.zeros(*sizes), RowMoments.zeros(*sizes))
-        comoments = self._comoments[pair]
-        return Moments(comoments, RowMoments.merged([(self._rows.finished()[pair], comoments)]))
 
 
 def _read_ahead(root: Root, layers: Sequence[SegmentLayer]) -> Iterator[tuple[int, list[NDArray[Any]]]]:
@@ -309,9 +266,12 @@ def _samples(chunk: NDArray[Any]) -> NDArray[Any]:
     return chunk.reshape(-1, chunk.shape[-1])
 
 
-def _without_padding(values: NDArray[Any], counts: NDArray[np.bool_]) -> NDArray[Any]:
-    """Return the samples that count: positions that do not are not a number."""
-    return values if counts.all() else values[counts]
+def _those_that_count(layer: str, sides: Sequence[NDArray[Any]]) -> list[NDArray[Any]]:
+    """Leave out padding, which is not a number, and must be the same on all sides."""
+    counts = ~np.isnan(sides[0][:, 0])
+    for samples in sides[1:]:
+        _require_same_padding(layer, counts, ~np.isnan(samples[:, 0]))
+    return list(sides) if counts.all() else [samples[counts] for samples in sides]
 
 
 def _require_same_padding(layer: str, x: NDArray[np.bool_], y: NDArray[np.bool_]) -> None:

@@ -12,17 +12,11 @@ from numpy.typing import NDArray
 
 from spanmatch import GramMatrix
 from spanmatch.matching.comoments import CoMoments
+from spanmatch.matching.joint_sums import Moments
 from spanmatch.matching.row_moments import RowMoments
 from storage.packs import Content, Packs
 from storage.root import Artefact, DamagedArtefactError, DamagedArtefactsError, Root
 from tasks.wanted import Resample
-
-
-class Moments(NamedTuple):
-    """Co-moments of two layers, or of one with itself, and row moments about the same means."""
-
-    comoments: CoMoments
-    rows: RowMoments
 
 
 class Sides(NamedTuple):

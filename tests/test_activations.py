@@ -13,15 +13,11 @@ from numpy.typing import NDArray
 from torch import nn
 from torch.nn import functional
 
-from spanmatch.networks.activations import (
-    Float16OverflowError,
-    NonFiniteActivationsError,
-    batch_ranges,
-    extract,
-)
+from spanmatch.networks.activations import batch_ranges, extract
 from spanmatch.networks.architectures import build
 from spanmatch.networks.data import Images
 from spanmatch.networks.layers import choose
+from spanmatch.networks.passes import Float16OverflowError, NonFiniteActivationsError
 from spanmatch.networks.probing import list_layers
 
 

@@ -348,9 +348,7 @@ class Packed(nn.Module):
 
 
 def test_a_network_that_keeps_something_of_a_batch_is_refused() -> None:
-    with pytest.raises(
-        ValueError, match=r"a network that gives the same for the same images.*begin each batch"
-    ):
+    with pytest.raises(ValueError, match=r"gives the same for the same samples.*begin each batch"):
         list_layers(Remembering(), (4,))
 
 

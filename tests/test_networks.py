@@ -6,12 +6,13 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from spanmatch.networks.activations import NonFiniteActivationsError, extract
+from spanmatch.networks.activations import extract
 from spanmatch.networks.architectures import build
 from spanmatch.networks.data import Dataset, load_dataset
 from spanmatch.networks.determinism import deterministic
 from spanmatch.networks.evaluation import evaluate
 from spanmatch.networks.layers import choose
+from spanmatch.networks.passes import NonFiniteActivationsError
 from spanmatch.networks.probing import list_layers
 from spanmatch.networks.recipe import Recipe
 from spanmatch.networks.training import train

@@ -46,6 +46,7 @@ LINEAR_CKA = Measure(
     "a shift and one scale turn one layer into the other, and 0 where no neuron of one correlates with any "
     "of the other.",
     reference="Kornblith et al. 2019, arXiv 1905.00414",
+    aliases=("cka",),
     usual=True,
     held_out=held_out,
 )

@@ -16,13 +16,14 @@ from spanmatch.measures.assignment import Partners, partners
 from spanmatch.measures.covariances import Covariances, covariances
 from spanmatch.measures.spans import Canonical, Span, canonical, span
 
-Need: TypeAlias = Literal["comoments", "profile", "row-norms"]
+Need: TypeAlias = Literal["comoments", "profile", "row-norms", "minibatches"]
 
 PASSES: Mapping[Need, str] = MappingProxyType(
     {
         "comoments": "a pass over the activations, for GramMatrix",
         "profile": "a search in the Gram matrix, match_profile(gram)",
         "row-norms": "sums over samples of |x|²|y|², GramMatrix.from_activations(x, y, rows=True)",
+        "minibatches": "estimates of HSIC in each batch, compare(…, minibatch_cka=True)",
     }
 )
 """What gives each need, in words."""
@@ -38,10 +39,13 @@ class Evidence:
         Uncentred inner products, and column sums.
     profile : MatchProfile, optional
         Critical epsilons of the same layers.
+    of_minibatches : float, optional
+        Minibatch CKA of whole maps, which follows from nothing else; NaN where it is undefined.
     """
 
     gram: GramMatrix | None = None
     profile: MatchProfile | None = None
+    of_minibatches: float | None = None
 
     @property
     def gives(self) -> frozenset[Need]:
@@ -50,6 +54,7 @@ class Evidence:
             "comoments": self.gram,
             "profile": self.profile,
             "row-norms": self.rows,
+            "minibatches": self.of_minibatches,
         }
         return frozenset(need for need, what in held.items() if what is not None)
 
@@ -127,6 +132,8 @@ class Measure:
     """Whether exchanging the two layers leaves the value as it is."""
     higher_is_closer: bool = True
     """Whether layers that have more in common have a higher value."""
+    aliases: tuple[str, ...] = ()
+    """Other names that people call it by."""
     usual: bool = False
     """Whether a study has it that names no measures."""
     held_out: Callable[[Evidence, Evidence, float | None], float] | None = None

@@ -70,7 +70,7 @@ def measure_named(name: str, argument: str = "measure") -> Measure:
     Parameters
     ----------
     name : str
-        A key of `MEASURES`.
+        A key of `MEASURES`, or an alias of one.
     argument : str, optional
         What a message calls the name.
 
@@ -79,6 +79,9 @@ def measure_named(name: str, argument: str = "measure") -> Measure:
     ValueError
         When there is none.
     """
+    for measure in MEASURES.values():
+        if name in measure.aliases:
+            return measure
     if name not in MEASURES:
         raise unknown_name(argument, name, MEASURES, remedy="docs/measures.md describes them")
     return MEASURES[name]

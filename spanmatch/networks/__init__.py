@@ -5,11 +5,7 @@ from typing import TYPE_CHECKING
 from spanmatch.lazy import lazy
 
 if TYPE_CHECKING:
-    from spanmatch.networks.activations import (
-        Float16OverflowError as Float16OverflowError,
-        NonFiniteActivationsError as NonFiniteActivationsError,
-        extract as extract,
-    )
+    from spanmatch.networks.activations import extract as extract
     from spanmatch.networks.architectures import build as build
     from spanmatch.networks.data.files import (
         ImageFiles as ImageFiles,
@@ -45,6 +41,10 @@ if TYPE_CHECKING:
     )
     from spanmatch.networks.outcome import Snapshot as Snapshot, Epoch as Epoch, Trained as Trained
     from spanmatch.networks.padding import check_mask as check_mask
+    from spanmatch.networks.passes import (
+        Float16OverflowError as Float16OverflowError,
+        NonFiniteActivationsError as NonFiniteActivationsError,
+    )
     from spanmatch.networks.probing import list_layers as list_layers
     from spanmatch.networks.project import (
         project_digest as project_digest,
@@ -69,7 +69,7 @@ else:
     __getattr__, __dir__, __all__ = lazy(
         __name__,
         {
-            "spanmatch.networks.activations": "Float16OverflowError NonFiniteActivationsError extract",
+            "spanmatch.networks.activations": "extract",
             "spanmatch.networks.architectures": "build",
             "spanmatch.networks.data.files": "ImageFiles UnreadableImageError",
             "spanmatch.networks.data.folders": "image_folder",
@@ -84,6 +84,7 @@ else:
             "spanmatch.networks.layers": "Chosen Layer UnusableLayerError as_if_said choose",
             "spanmatch.networks.outcome": "Snapshot Epoch Trained",
             "spanmatch.networks.padding": "check_mask",
+            "spanmatch.networks.passes": "Float16OverflowError NonFiniteActivationsError",
             "spanmatch.networks.probing": "list_layers",
             "spanmatch.networks.project": "project_digest project_modules",
             "spanmatch.networks.recipe": "Augmentation Recipe Schedule epochs_needed require_checkpoints",

@@ -1,15 +1,10 @@
 """Activations of layers, as (images, positions, neurons), a batch of images at a time."""
 
-import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 from types import MappingProxyType
-from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import nn
 
 from spanmatch.errors import InputValueError
@@ -21,44 +16,20 @@ from spanmatch.networks.layers import (
     Neurons,
     UnusableLayerError,
     as_said,
-    by_position,
     known_layer,
     usable,
 )
-from spanmatch.networks.padding import Counts, check_mask, counting, padding_problem
-from spanmatch.networks.positions import Positions, check_positions, select_positions
+from spanmatch.networks.network_inputs import Inputs
+from spanmatch.networks.padding import check_mask
+from spanmatch.networks.passes import Activations, Taking, passed
+from spanmatch.networks.positions import Positions, check_positions
 from spanmatch.networks.precision import STORED_DTYPES, StoredDtype
 from spanmatch.networks.probing import probe
-from spanmatch.networks.sites import Site
-
-Activations = NDArray[Any]
-"""Of one of the dtypes that activations are kept in."""
 
 # The fastest of 16, 32, 64 and 128 for VGG16 and ResNet18 at 32 × 32 on one thread.
 _BATCH_IMAGES = 32
 # Outputs of a batch, small beside a worker's memory.
 _BATCH_BYTES = 512 * 2**20
-
-
-class NonFiniteActivationsError(InputValueError):
-    """A layer gave NaN or infinity. ``layer`` names it."""
-
-    def __init__(self, layer: str) -> None:
-        super().__init__(layer)
-        self.layer = layer
-
-    def __str__(self) -> str:
-        return f"layer {self.layer!r} gave NaN or infinity"
-
-
-class Float16OverflowError(InputValueError):
-    """A layer's activations are finite, but too large for float16. ``layer`` names it."""
-
-    def __init__(self, layer: str, largest: float) -> None:
-        super().__init__(
-            f"`dtype` must be 'float32' for layer {layer!r}: it gave {largest:.3g}, and float16 ends at 65504"
-        )
-        self.layer = layer
 
 
 def extract(
@@ -138,46 +109,16 @@ def extract(
         forward, known = probe(network.to(where), images, where)
     chosen = {name: usable(as_said(known_layer(known, name), neurons.get(name))) for name in layers}
     check_mask(images.mask, {name: layer.positions for name, layer in chosen.items()})
-    take = _Taking(positions, position_seed, dtype)
+    take = Taking(positions, position_seed, dtype)
     size = batch_size or _batch_size(known)
     return _batches(forward, chosen, images, take, on_layer, batch_size=size, device=where)
-
-
-@dataclass(frozen=True)
-class _Taking:
-    """How a layer's output becomes an array in the host's memory."""
-
-    positions: Positions
-    position_seed: int
-    dtype: str
-
-    def __call__(self, layer: Layer, output: object, image_ids: Sequence[str], counts: Counts) -> Activations:
-        arranged = by_position(layer, output, len(image_ids))
-        assert isinstance(output, torch.Tensor)
-        counted = counting(counts, arranged.shape[1])
-        seen = output if counted is None else arranged[counted]
-        low, high = _range(seen)
-        if not (math.isfinite(low) and math.isfinite(high)):
-            raise NonFiniteActivationsError(layer.name)
-        kept = getattr(torch, self.dtype)
-        precision = torch.promote_types(kept, torch.float32)
-        values = select_positions(
-            arranged, self.positions, image_ids, self.position_seed, counted, precision=precision
-        )
-        # always a copy, since the next operation may work in place, and one in the order of memory: laying
-        # neurons out last here would take five times as long, and whoever stores them copies them anyway
-        array: Activations = values.to("cpu", kept, copy=True).numpy()
-        largest = max(-low, high)
-        if largest > float(np.finfo(array.dtype).max) and np.isinf(array).any():
-            raise Float16OverflowError(layer.name, largest)
-        return array
 
 
 def _batches(
     forward: Forward,
     layers: Mapping[str, Layer],
     images: Images,
-    take: _Taking,
+    take: Taking,
     on_layer: Callable[[str, Activations], None],
     *,
     batch_size: int,
@@ -186,53 +127,13 @@ def _batches(
     for start, stop in batch_ranges(len(images), batch_size):
         batch = images.slice(start, stop)
         with deterministic(device=device.type), faithful(), torch.no_grad():
-            taken = _passed(forward, layers, batch, take, on_layer, device)
+            # a copy: the network may work on its input in place
+            inputs = forward.cast(Inputs((torch.tensor(batch.pixels, device=device),)))
+            taken = passed(forward, layers, inputs, batch.ids, take, mask=batch.mask, on_layer=on_layer)
         for layer in layers:
             if layer not in taken:
                 raise UnusableLayerError(layer, f"nothing for images {start} to {start + len(batch) - 1}")
         yield {layer: taken[layer] for layer in layers}
-
-
-def _passed(
-    forward: Forward,
-    layers: Mapping[str, Layer],
-    batch: Images,
-    take: _Taking,
-    on_layer: Callable[[str, Activations], None],
-    device: torch.device,
-) -> dict[str, Activations]:
-    """Pass a batch through the network; return what is taken of each layer."""
-    taken: dict[str, Activations] = {}
-    held: dict[str, object] = {}  # until the network has told its layers which positions are padding
-    mask = batch.mask
-    known: Counts = {} if mask is None else {mask.shape[1]: torch.tensor(mask, device=device)}
-
-    def took(name: str, output: object, counts: Counts) -> None:
-        taken[name] = take(layers[name], output, batch.ids, counts)
-        on_layer(name, taken[name])
-
-    def keep(site: Site, output: object) -> None:
-        if site.name in layers and forward.told_of_padding:
-            held[site.name] = output.clone() if isinstance(output, torch.Tensor) else output
-        elif site.name in layers:
-            took(site.name, output, known)
-
-    # a copy: the network may work on its input in place
-    pixels = forward.cast(torch.tensor(batch.pixels, device=device))
-    told = forward(pixels, keep, until=None if forward.told_of_padding else layers)
-    for name, output in held.items():
-        if mask is None and (problem := padding_problem(layers[name].positions, told)):
-            raise UnusableLayerError(name, problem)
-        took(name, output, told.counts if mask is None else known)
-    return taken
-
-
-def _range(values: torch.Tensor) -> tuple[float, float]:
-    """Return the smallest and the largest value, NaN where there is one; zeros of nothing."""
-    if values.numel() == 0:
-        return 0.0, 0.0
-    low, high = torch.aminmax(values)
-    return float(low), float(high)
 
 
 def batch_ranges(images: int, size: int) -> list[tuple[int, int]]:

@@ -88,7 +88,7 @@ def _plain(network: nn.Module) -> nn.Module:
 
     They change names and kernels, and nothing that a network computes.
     """
-    while (inner := _wrapped(network)) is not None:
+    while (inner := wrapped(network)) is not None:
         network = inner
     if getattr(network, "_compiled_call_impl", None) is not None:
         network._compiled_call_impl = None  # Module.compile() sets it, and nothing takes it back
@@ -99,7 +99,7 @@ def _plain(network: nn.Module) -> nn.Module:
     return network
 
 
-def _wrapped(network: nn.Module) -> nn.Module | None:
+def wrapped(network: nn.Module) -> nn.Module | None:
     """Return the network that a wrapper is of."""
     parallel = (nn.DataParallel, nn.parallel.DistributedDataParallel)
     inner = network.module if isinstance(network, parallel) else getattr(network, "_orig_mod", None)

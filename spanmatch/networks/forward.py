@@ -12,6 +12,7 @@ from torch import nn
 from torch.overrides import TorchFunctionMode
 
 from spanmatch.errors import InputTypeError, InputValueError, SpanmatchError
+from spanmatch.networks.network_inputs import Inputs
 from spanmatch.networks.padding import Padding, told_of_padding
 from spanmatch.networks.sites import (
     ACTIVATION_FUNCTIONS,
@@ -21,15 +22,17 @@ from spanmatch.networks.sites import (
     hides_functions,
     is_activation,
     layer_output,
+    tensors_within,
 )
 
 
 class Forward:
     """The pass of a network, seen through hooks on every module and on torch's functions.
 
-    A module's output has the module's name. The second call of a module ``name`` is named ``name_1``, the
-    next ``name_2``; a function has the name of the module that calls it before its own. Names that are a
-    module's own are passed over, so that each means that module.
+    A module's output has the module's name; a tensor in a tuple, dictionary or dataclass that a module gives
+    has the index or key beside it, as in ``name[0]``. The second call of a module ``name`` is named
+    ``name_1``, the next ``name_2``; a function has the name of the module that calls it before its own. Names
+    that are a module's own are passed over, so that each means that module.
 
     Parameters
     ----------
@@ -61,15 +64,16 @@ class Forward:
         self.padding = Padding()
         """What is known of how the network tells its layers of padding."""
 
-    def cast(self, inputs: torch.Tensor) -> torch.Tensor:
+    def cast(self, inputs: Inputs) -> Inputs:
         """Return inputs in the precision of the network's parameters."""
         kinds = (weights.dtype for weights in self.network.parameters() if weights.is_floating_point())
-        return inputs.to(next(kinds, inputs.dtype))
+        dtype = next(kinds, None)
+        return inputs if dtype is None else inputs.cast(dtype)
 
     def __call__(
-        self, inputs: torch.Tensor, on_output: OnOutput, *, until: Collection[str] | None = None
+        self, inputs: Inputs, on_output: OnOutput, *, until: Collection[str] | None = None
     ) -> Padding:
-        """Run images through the network.
+        """Run samples through the network.
 
         Parameters
         ----------
@@ -87,7 +91,7 @@ class Forward:
         """
         calls = Calls(self, on_output, len(inputs), None if until is None else set(until))
         with calls.watched():
-            self.network(inputs)
+            inputs(self.network)
         return calls.padding
 
 
@@ -169,7 +173,12 @@ class Calls:
         if output is None:  # the module has raised, or gives nothing
             return
         name, kind = self._unique(work.path), type(module).__name__
-        self._show(Site(name, kind, module in self._activations, module), layer_output(module, output))
+        own = layer_output(module, output)
+        self._show(Site(name, kind, module in self._activations, module), own)
+        if not isinstance(output, torch.Tensor):
+            for place, tensor in tensors_within(output):
+                if tensor is not own:
+                    self._show(Site(f"{name}{place}", kind, is_activation=False, module=module), tensor)
 
     def leave_function(self, function: Callable[..., object], output: object) -> None:
         """Show the output of a function of torch, unless it is a module's own affair."""
@@ -235,8 +244,8 @@ class _Functions(TorchFunctionMode):
 
 
 @contextmanager
-def taking(shape: tuple[int, ...]) -> Iterator[None]:
-    """Say that a network does not take inputs of a shape, where what runs in the block fails for that.
+def taking(*shapes: tuple[int, ...], of: str = "images") -> Iterator[None]:
+    """Say that a network does not take inputs of these shapes, where what runs in the block fails for that.
 
     Errors that no shape can lead to are left as they are.
     """
@@ -247,12 +256,13 @@ def taking(shape: tuple[int, ...]) -> Iterator[None]:
             raise
         if "dtype" in str(error):
             raise InputTypeError(
-                "`architecture` must give a network that computes in the precision of its parameters, in "
+                "a network must be one that computes in the precision of its parameters, in "
                 f"which it is given its input, but it raised {type(error).__name__}: {error}; have it cast "
                 "nothing"
             ) from error
+        shown = " and ".join(str(tuple(shape)) for shape in shapes)
         message = (
-            f"`shape` of the images must be one that the network takes, but {tuple(shape)} raised "
+            f"`shape` of the {of} must be one that the network takes, but {shown} raised "
             f"{type(error).__name__}: {error}"
         )
         raise InputValueError(message) from error

@@ -14,6 +14,7 @@ from spanmatch.networks.axes.tracking import AxisTracking
 from spanmatch.networks.data import Images
 from spanmatch.networks.forward import Calls, Forward, faithful, taking
 from spanmatch.networks.layers import PROBE_IMAGES, Layer, layout_problem, with_arrangement
+from spanmatch.networks.network_inputs import Inputs
 from spanmatch.networks.padding import Padding, padding_problem
 from spanmatch.networks.sites import Site, bends, is_activation, is_torchs_own
 
@@ -43,9 +44,9 @@ def list_layers(network: nn.Module, of: tuple[int, ...] | Images) -> tuple[Layer
 
 
 def probe(
-    network: nn.Module, of: tuple[int, ...] | Images, device: torch.device
+    network: nn.Module, of: tuple[int, ...] | Images | Inputs, device: torch.device
 ) -> tuple[Forward, tuple[Layer, ...]]:
-    """Return a network's forward pass with the layers that it shows."""
+    """Return a network's forward pass with the layers that it shows, of images or of what else it takes."""
     inputs, masked = _inputs(of, device)
     forward = Forward(network)
     inputs = forward.cast(inputs)
@@ -67,13 +68,14 @@ def probe(
 
     calls = Calls(forward, note, PROBE_IMAGES)
     with faithful(), torch.no_grad():
-        with taking(tuple(inputs.shape[1:])):
+        with taking(*inputs.shapes, of="samples" if isinstance(of, Inputs) else "images"):
             expected = _passed(network, inputs)
-        tracking = AxisTracking(again := inputs.clone(), lambda: calls.function == "linear", operated)
+        again = inputs.changed(torch.Tensor.clone)
+        tracking = AxisTracking(again.of_samples, lambda: calls.function == "linear", operated)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
             with calls.watched(), tracking:
-                found = network(again)
+                found = again(network)
     _require_same(expected, found)
     own = {module for module, known in operations.items() if not is_torchs_own(module) and bends(known)}
     within = {inner for module in own for inner in module.modules() if inner is not module}
@@ -87,19 +89,22 @@ def probe(
     return forward, tuple(layers)
 
 
-def _inputs(of: tuple[int, ...] | Images, device: torch.device) -> tuple[torch.Tensor, bool]:
-    """Return two inputs, and whether it is said which of their positions count."""
+def _inputs(of: tuple[int, ...] | Images | Inputs, device: torch.device) -> tuple[Inputs, bool]:
+    """Return inputs of two samples, and whether it is said which of their positions count."""
     if isinstance(of, tuple):
         noise = torch.randn(PROBE_IMAGES, *of, generator=torch.Generator().manual_seed(0))
-        return noise.to(device), False
-    pixels = torch.from_numpy(of.slice(0, PROBE_IMAGES).pixels)
-    return pixels[torch.arange(PROBE_IMAGES) % len(pixels)].to(device), of.mask is not None
+        return Inputs((noise.to(device),)), False
+    masked = False
+    if isinstance(of, Images):
+        masked = of.mask is not None
+        of = Inputs((torch.from_numpy(of.slice(0, PROBE_IMAGES).pixels),))
+    return of.taken(torch.arange(PROBE_IMAGES) % len(of)).to(device), masked
 
 
-def _passed(network: nn.Module, inputs: torch.Tensor) -> object:
+def _passed(network: nn.Module, inputs: Inputs) -> object:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        return network(inputs.clone())
+        return inputs.changed(torch.Tensor.clone)(network)
 
 
 def _require_same(expected: object, found: object) -> None:
@@ -107,8 +112,8 @@ def _require_same(expected: object, found: object) -> None:
     pairs = zip_longest(tree_leaves(expected), tree_leaves(found))
     if not all(_are_alike(one, other) for one, other in pairs):
         raise InputValueError(
-            "`architecture` must give a network that gives the same for the same images, but a second pass "
-            "gave something else; have it begin each batch anew, without what it kept of the last"
+            "a network must be one that gives the same for the same samples, but a second pass gave "
+            "something else; have it begin each batch anew, without what it kept of the last"
         )
 
 

@@ -1,7 +1,7 @@
 """Places in a forward pass where outputs arise, and which of them are activation functions."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, fields, is_dataclass
 
 import torch
 from torch import nn
@@ -119,3 +119,19 @@ def layer_output(module: nn.Module, output: object) -> object:
         return output[0]
     tensors = [each for each in output if isinstance(each, torch.Tensor)]
     return tensors[0] if len(tensors) == 1 else output
+
+
+def tensors_within(output: object) -> Iterator[tuple[str, torch.Tensor]]:
+    """Give each tensor in tuples, dictionaries and dataclasses, with what leads there: ``[0][key]``."""
+    if is_dataclass(output) and not isinstance(output, Mapping | type):
+        output = {each.name: getattr(output, each.name) for each in fields(output)}
+    inner: Iterable[tuple[object, object]] = ()
+    if isinstance(output, Mapping):
+        inner = output.items()
+    elif isinstance(output, tuple | list):
+        inner = enumerate(output)
+    for key, value in inner:
+        if isinstance(value, torch.Tensor):
+            yield f"[{key}]", value
+        else:
+            yield from ((f"[{key}]{rest}", tensor) for rest, tensor in tensors_within(value))

@@ -1,6 +1,6 @@
 """The axes of all tensors of a forward pass, followed operation by operation as it runs."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -32,7 +32,7 @@ class AxisTracking(TorchDispatchMode):
     Parameters
     ----------
     images
-        The network's input: images in its first dimension, and unknown axes.
+        The network's inputs: images in the first dimension of each, and unknown axes.
     is_dense
         Tells whether the network is at work on a dense layer.
     on_operation
@@ -42,19 +42,20 @@ class AxisTracking(TorchDispatchMode):
 
     def __init__(
         self,
-        images: torch.Tensor,
+        images: Sequence[torch.Tensor],
         is_dense: Callable[[], bool],
         on_operation: Callable[[str, bool], None] = lambda _name, _pointwise: None,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self._images = len(images)
+        self._images = len(images[0])
         self._is_dense = is_dense
         self._on_operation = on_operation
         self._dims = WeakTensorKeyDictionary()
         self._weights = WeakTensorKeyDictionary()
         # of a slice: what it is a view of, and the dimension that it lacks
         self._bases = WeakTensorKeyDictionary()
-        self._dims[images] = (dim(len(images), "images"), *plain(images.shape[1:], "unknown"))
+        for each in images:
+            self._dims[each] = (dim(self._images, "images"), *plain(each.shape[1:], "unknown"))
 
     def dims(self, tensor: torch.Tensor) -> Dims | None:
         """Return what a tensor's dimensions stand for; None where it does not depend on the images."""

@@ -1,0 +1,218 @@
+"""Which layers of which networks are compared, and what that takes: planned before anything runs."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations, product
+from typing import Literal, TypeAlias
+
+from spanmatch.comparing.pairs import Column, Pair
+from spanmatch.errors import InputValueError
+from spanmatch.networks.layers import DEFAULT, Layer, Wanted, choose
+from spanmatch.networks.positions import Positions
+
+LayersWanted: TypeAlias = str | Sequence[Wanted] | Callable[[Layer], bool]
+Pairs: TypeAlias = Literal["grid", "same"] | Sequence[tuple[str, str]]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What is compared with what.
+
+    Attributes
+    ----------
+    layers
+        Of each network, in the order of its forward pass.
+    pairs
+        Two layers each.
+    groups
+        Layers that are summed together: those that some chain of pairs connects.
+    left_out
+        What was asked for in general and is not compared, each with the reason.
+    """
+
+    layers: Mapping[str, Mapping[str, Layer]]
+    pairs: tuple[Pair, ...]
+    groups: tuple[tuple[Column, ...], ...]
+    left_out: tuple[str, ...]
+
+    def layer(self, column: Column) -> Layer:
+        """Return a layer."""
+        return self.layers[column.network][column.layer]
+
+
+def choose_layers(
+    known: Mapping[str, Sequence[Layer]],
+    wanted: LayersWanted | Mapping[str, LayersWanted],
+    mask_positions: int | None,
+) -> tuple[dict[str, dict[str, Layer]], list[str]]:
+    """Return the layers of each network that are wanted, and what a pattern or function has passed over.
+
+    Parameters
+    ----------
+    known
+        All layers of each network.
+    wanted
+        For all networks, or for each by its name.
+    mask_positions
+        How many positions the mask has; None where there is none.
+
+    Raises
+    ------
+    ValueError
+        If names are unknown, nothing answers, or a layer that is named has other positions than the mask.
+    """
+    if isinstance(wanted, Mapping) and wanted.keys() != known.keys():
+        raise InputValueError(
+            f"`layers` must be the same for all networks or be given for each of: {', '.join(known)}; got "
+            f"{', '.join(map(str, wanted)) or 'none'}"
+        )
+    chosen, left_out = {}, []
+    for network, layers in known.items():
+        own = wanted[network] if isinstance(wanted, Mapping) else wanted
+        found, problems = _chosen(network, layers, own)
+        if mask_positions is not None:
+            others = {name for name, layer in found.items() if layer.positions not in (1, mask_positions)}
+            if named := others & _names(own):
+                name = min(named)
+                raise InputValueError(
+                    f"`layers` must have {mask_positions} positions, as the `mask` has, or one, got "
+                    f"{found[name].positions} of {name!r} of {network!r}; leave it out"
+                )
+            problems |= dict.fromkeys(others, "other positions than the mask")
+            found = {name: layer for name, layer in found.items() if name not in others}
+        if not found:
+            raise InputValueError(
+                f"`layers` must be there in every network, got none of {network!r}; name others"
+            )
+        chosen[network] = found
+        left_out += [f"{name!r} of {network!r}: {problem}" for name, problem in problems.items()]
+    return chosen, left_out
+
+
+def _chosen(
+    network: str, layers: Sequence[Layer], wanted: LayersWanted
+) -> tuple[dict[str, Layer], dict[str, str]]:
+    if callable(wanted):
+        found = [layer for layer in layers if wanted(layer)]
+        return (
+            {layer.name: layer for layer in found if not layer.problem},
+            {layer.name: layer.problem for layer in found if layer.problem},
+        )
+    try:
+        chosen = choose(layers, [wanted] if isinstance(wanted, str) else list(wanted))
+    except InputValueError as error:
+        error.args = (f"network {network!r}: {error}",)
+        raise
+    return {layer.name: layer for layer in chosen.layers}, dict(chosen.left_out)
+
+
+def _names(wanted: LayersWanted) -> set[str]:
+    if callable(wanted):
+        return set()
+    entries = [wanted] if isinstance(wanted, str) else wanted
+    return {entry if isinstance(entry, str) else entry[0] for entry in entries} - {DEFAULT}
+
+
+def choose_pairs(
+    layers: Mapping[str, Mapping[str, Layer]],
+    pairs: Pairs,
+    positions: Positions,
+    left_out: Sequence[str] = (),
+) -> Choice:
+    """Pair the layers of every two networks.
+
+    Parameters
+    ----------
+    layers
+        Of each network.
+    pairs
+        ``grid``: every layer of one with every layer of the other; ``same``: those of one name; or pairs of
+        names, of the network that was given first and the other.
+    positions
+        Which positions are samples: layers can be compared that have as many.
+    left_out
+        What was passed over before.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than two networks, no pair can be compared, or one that is named cannot.
+    """
+    if len(layers) < 2:
+        raise InputValueError(
+            f"`networks` must be two or more, got {len(layers)}; to compare a network with itself, give it "
+            "twice, under two names"
+        )
+    chosen: list[Pair] = []
+    apart: list[str] = []
+    for one, other in combinations(layers, 2):
+        for name_x, name_y in _names_of_pairs(layers[one], layers[other], pairs, (one, other)):
+            pair = Pair(Column(one, name_x), Column(other, name_y))
+            x, y = layers[one][name_x], layers[other][name_y]
+            if positions == "mean" or x.positions == y.positions:
+                chosen.append(pair)
+                continue
+            problem = (
+                f"{pair.x} has {x.positions} positions ({x.described}), {pair.y} has {y.positions} "
+                f"({y.described})"
+            )
+            if pairs != "grid":
+                raise InputValueError(
+                    f"`positions` must be 'mean' where layers differ in their number, but {problem}; set it, "
+                    "or leave that layer out"
+                )
+            apart.append(problem)
+    if not chosen:
+        reason = (
+            f"positions differ everywhere: {apart[0]}; set `positions` to 'mean'"
+            if apart
+            else ('no two layers have one name; use pairs="grid", or name them')
+        )
+        raise InputValueError(f"`pairs` must be of layers that can be compared, got none: {reason}")
+    if apart:
+        remedy = 'positions="mean" compares all'
+        several = f"{len(apart)} pairs of layers of different numbers of positions"
+        left_out = (*left_out, f"{several}, such as: {apart[0]}; {remedy}")
+    return Choice(layers, tuple(chosen), _groups(chosen), tuple(left_out))
+
+
+def _names_of_pairs(
+    x: Mapping[str, Layer], y: Mapping[str, Layer], pairs: Pairs, networks: tuple[str, str]
+) -> list[tuple[str, str]]:
+    if pairs == "grid":
+        return list(product(x, y))
+    if pairs == "same":
+        return [(name, name) for name in x if name in y]
+    if isinstance(pairs, str):
+        raise InputValueError(f"`pairs` must be 'grid', 'same' or a list of two names each, got {pairs!r}")
+    for pair in pairs:
+        if isinstance(pair, str) or len(pair) != 2:
+            raise InputValueError(f"`pairs` must be of two names each, got {pair!r}; write [(name, name)]")
+        for name, known, network in zip(pair, (x, y), networks, strict=True):
+            if name not in known:
+                raise InputValueError(
+                    f"`pairs` must name layers that `layers` chooses, got {name!r}, which is none of "
+                    f"{network!r}: {', '.join(known)}"
+                )
+    return [(one, other) for one, other in pairs]
+
+
+def _groups(pairs: Sequence[Pair]) -> tuple[tuple[Column, ...], ...]:
+    """Return the connected components of layers, each in the order of pairs."""
+    group_of: dict[Column, list[Column]] = {}
+    for x, y in pairs:
+        one, other = group_of.setdefault(x, [x]), group_of.setdefault(y, [y])
+        if one is not other:
+            one.extend(other)
+            for column in other:
+                group_of[column] = one
+    unique = {id(group): tuple(group) for group in group_of.values()}
+    return tuple(unique.values())
+
+
+def bytes_of_sums(choice: Choice, folds: int) -> int:
+    """Return how many bytes the statistic takes: one for each fold, and one while samples are added."""
+    size = {column: choice.layer(column).neurons for group in choice.groups for column in group}
+    numbers = sum(neurons**2 for neurons in size.values())
+    numbers += sum(size[pair.x] * size[pair.y] for pair in choice.pairs)
+    return 8 * numbers * (max(folds, 1) + 1)

@@ -1,0 +1,340 @@
+"""Compare layers of networks in one call: samples stream through them, and their statistic is summed."""
+
+import os
+import sys
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, TextIO
+
+import numpy as np
+import torch
+from torch import nn
+
+from spanmatch.comparing.choice import (
+    Choice,
+    LayersWanted,
+    Pairs,
+    bytes_of_sums,
+    choose_layers,
+    choose_pairs,
+)
+from spanmatch.comparing.group_sums import GroupSums
+from spanmatch.comparing.loading import Batch, Batches, MaskOf, Taker
+from spanmatch.comparing.minibatches import LEAST_SAMPLES, MinibatchSums, centred_gram
+from spanmatch.comparing.pairs import Column, ComparedLayer
+from spanmatch.comparing.result import Comparison
+from spanmatch.comparing.watched import Watched
+from spanmatch.errors import InputTypeError, InputValueError
+from spanmatch.matching.inputs import AnyArray, FloatArray
+from spanmatch.matching.parts import whole_number
+from spanmatch.networks.layers import Layer, by_position
+from spanmatch.networks.padding import Counts, counting
+from spanmatch.networks.passes import Activations, Taking
+from spanmatch.networks.positions import Positions, check_positions
+from spanmatch.statistics.resampling import check_folds
+
+# Of activations of all layers of all networks, so much is held at once: a batch passes in parts.
+_HELD_BYTES = 256 * 2**20
+# Samples of a part, at least: networks are slow with few.
+_LEAST_PART = 16
+
+
+def compare(
+    networks: Mapping[str, nn.Module] | Sequence[nn.Module],
+    loader: Iterable[Any] | Mapping[str, Iterable[Any]],
+    *,
+    layers: LayersWanted | Mapping[str, LayersWanted] = "default",
+    pairs: Pairs = "grid",
+    positions: Positions | None = None,
+    position_seed: int = 0,
+    inputs: Taker | Mapping[str, Taker] | None = None,
+    mask: MaskOf = None,
+    folds: int = 0,
+    keep_samples: bool = False,
+    minibatch_cka: bool = False,
+    memory: int | None = None,
+    progress: bool | None = None,
+) -> Comparison:
+    """Compare layers of two or more networks on the same samples, which stream through them.
+
+    Parameters
+    ----------
+    networks
+        Modules of torch by name, or a sequence of them, which are named 0, 1, …. Each stays on its device,
+        and is left as it was: without hooks, in training or in evaluation.
+    loader
+        What gives batches: tensors, tuples or dictionaries, samples in the first dimension. One for all
+        networks, or one for each by name, which give the same samples in the same order. Of a tuple a network
+        gets as many parts as its forward pass requires, so that labels are left out; of a dictionary what it
+        has parameters for, or else the dictionary. Ids of samples stand under ``id`` or ``ids``.
+    layers
+        ``default``: the outputs of all activation functions; names or patterns, as in a study; or a function
+        that says of a `Layer` whether it is wanted. For all networks, or for each by name.
+    pairs
+        ``grid``: every layer of one network with every layer of the other; ``same``: layers of one name; or
+        pairs of names.
+    positions
+        ``mean`` over positions, ``all`` of them as samples, or a number drawn for each sample. By default the
+        mean where pairs are a grid, whose layers have maps of different sizes, and otherwise all.
+    position_seed
+        Of the draw.
+    inputs
+        A function that returns what a network takes of a batch: a tensor, a tuple, or a dictionary of named
+        arguments. For all networks, or for each by name.
+    mask
+        Which positions count: a key of the batches, or a function of a batch, (samples, positions). By
+        default ``attention_mask`` where batches have it, or what the network tells its attention layers;
+        False for all positions.
+    folds
+        How many parts of the samples are summed apart, for errors and held-out values; 0 for none.
+    keep_samples
+        Whether to keep activations in memory, which `Comparison.null` needs.
+    minibatch_cka
+        Whether to estimate CKA between whole maps from each batch, too, as other tools do.
+    memory
+        Bytes that this may take; by default what the machine has available.
+    progress
+        Whether to show progress on standard error; by default where that is a terminal.
+
+    Returns
+    -------
+    Comparison
+        The statistic of all pairs, of which every measure at every ε follows without another pass.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not as above; if networks do not take the batches, or give no such layers; if there
+        is no room; in one sentence, with all networks as they were.
+
+    Notes
+    -----
+    Costs one forward pass of each network and, while samples are more than neurons, the products of
+    `spanmatch.GramMatrix`; nothing is written. Memory is that of the sums, or of the samples where that is
+    less, and of one batch's activations.
+    """
+    watched = _watched(networks)
+    chosen_positions = positions if positions is not None else ("mean" if pairs == "grid" else "all")
+    check_positions(chosen_positions)
+    if whole_number("folds", folds, "10 are usual") and folds < 2:
+        check_folds(folds, 2)
+    batches = Batches({name: each.network for name, each in watched.items()}, loader, inputs, mask)
+    run: _Run | None = None
+    with ExitStack() as at_work, _Progress(len(batches), progress) as shown:
+        for each in watched.values():
+            at_work.enter_context(each.evaluating())
+        for number, batch in enumerate(batches):
+            if run is None:
+                run = _Run(
+                    watched,
+                    _choice(watched, batch, layers, pairs, chosen_positions),
+                    Taking(chosen_positions, position_seed, "float32"),
+                    folds=folds,
+                    keep=keep_samples,
+                    minibatch_cka=minibatch_cka,
+                )
+                run.require_room(batch, memory)
+            run.add(batch, number)
+            shown.step(run.samples)
+    assert run is not None
+    return run.result(chosen_positions, position_seed, _notes(watched, batches, run.choice))
+
+
+def _watched(networks: Mapping[str, nn.Module] | Sequence[nn.Module]) -> dict[str, Watched]:
+    if isinstance(networks, nn.Module) or not isinstance(networks, Mapping | Sequence):
+        raise InputTypeError(
+            f"`networks` must be several, by name or in a list, got {type(networks).__name__}; pass "
+            '{"a": network, "b": other}'
+        )
+    named = networks if isinstance(networks, Mapping) else {str(n): each for n, each in enumerate(networks)}
+    return {str(name): Watched(str(name), network) for name, network in named.items()}
+
+
+def _choice(
+    watched: Mapping[str, Watched],
+    batch: Batch,
+    layers: LayersWanted | Mapping[str, LayersWanted],
+    pairs: Pairs,
+    positions: Positions,
+) -> Choice:
+    known = {
+        name: list(each.layers(inputs).values())
+        for (name, each), inputs in zip(watched.items(), batch.inputs, strict=True)
+    }
+    masked = None if batch.mask is None else batch.mask.shape[1]
+    chosen, left_out = choose_layers(known, layers, masked)
+    return choose_pairs(chosen, pairs, positions, left_out)
+
+
+class _Run:
+    """What is summed while batches stream by."""
+
+    def __init__(
+        self,
+        watched: Mapping[str, Watched],
+        choice: Choice,
+        take: Taking,
+        *,
+        folds: int,
+        keep: bool,
+        minibatch_cka: bool,
+    ) -> None:
+        self.choice = choice
+        self._watched = watched
+        self._take = take
+        self._wanted = {
+            name: [layer for layer in choice.layers[name] if self._is_compared(name, layer)]
+            for name in watched
+        }
+        self._folds = folds
+        self._keep = keep
+        neurons = {column: choice.layer(column).neurons for group in choice.groups for column in group}
+        self.sums = [GroupSums(group, neurons, choice.pairs, max(folds, 1), keep) for group in choice.groups]
+        self.minibatches = MinibatchSums(choice.pairs) if minibatch_cka else None
+        self.samples = 0
+        self._part: int | None = None
+
+    def _is_compared(self, network: str, layer: str) -> bool:
+        return any(Column(network, layer) in group for group in self.choice.groups)
+
+    def require_room(self, batch: Batch, memory: int | None) -> None:
+        """See that there is memory for what will be summed, and find how many samples pass at once."""
+        of_sample = sum(
+            4 * layer.neurons * (1 if self._take.positions == "mean" else layer.positions)
+            for name in self._wanted
+            for layer in (self.choice.layers[name][each] for each in self._wanted[name])
+        )
+        part = max(_LEAST_PART, _HELD_BYTES // max(of_sample, 1))
+        self._part = None if self.minibatches is not None else part
+        held = of_sample * min(len(batch), self._part or len(batch))
+        if self._keep:
+            held += of_sample * len(batch)
+        needed = bytes_of_sums(self.choice, self._folds) + held
+        there = memory if memory is not None else _available()
+        if there is not None and needed > there:
+            raise InputValueError(
+                f"`memory` must hold the statistic of {len(self.choice.pairs):,} pairs of layers and a "
+                f"batch's activations, {needed / 1e9:.2f} GB, got {there / 1e9:.2f} GB; compare fewer "
+                'layers, use pairs="same", positions="mean" or smaller batches'
+            )
+
+    def add(self, batch: Batch, number: int) -> None:
+        """Pass a batch through all networks, and sum."""
+        grams: dict[Column, FloatArray] = {}
+        for part in batch.parts(self._part or len(batch)):
+            taken: dict[Column, AnyArray] = {}
+            for (name, each), inputs in zip(self._watched.items(), part.inputs, strict=True):
+                take = _Beside(self._take, grams, name) if self.minibatches is not None else self._take
+                found = each.passed(self._wanted[name], inputs, part.ids, take, mask=part.mask, batch=number)
+                taken |= {Column(name, layer): values for layer, values in found.items()}
+            for group in self.sums:
+                group.add({column: taken[column] for column in group.columns}, part.start, number)
+        if self.minibatches is not None:
+            self.minibatches.add(grams)
+        self.samples += len(batch)
+
+    def result(self, positions: Positions, seed: int, notes: Sequence[str]) -> Comparison:
+        """Return what was found."""
+        if self._folds:
+            check_folds(self._folds, self.samples)
+        for group in self.sums:
+            group.require_samples()
+        layers = {
+            name: tuple(
+                ComparedLayer(each.name, each.kind, each.neurons, each.positions, each.described)
+                for each in (self.choice.layers[name][layer] for layer in wanted)
+            )
+            for name, wanted in self._wanted.items()
+        }
+        minibatch = None
+        if self.minibatches is not None and self.minibatches.batches:
+            minibatch = {pair: self.minibatches.value(pair) for pair in self.choice.pairs}
+            if self.minibatches.skipped:
+                batches = f"{self.minibatches.skipped} batches of fewer than {LEAST_SAMPLES} samples"
+                notes = [*notes, f"{batches} had no part in minibatch CKA."]
+        how = {"all": "all positions", "mean": "the mean over positions"}.get(
+            str(positions), f"{positions} positions drawn for each sample (seed {seed})"
+        )
+        return Comparison(
+            layers=layers,
+            pairs=self.choice.pairs,
+            images=self.samples,
+            positions=how,
+            folds=self._folds,
+            notes=tuple(notes),
+            sums=tuple(self.sums),
+            minibatch_cka=minibatch,
+        )
+
+
+class _Beside:
+    """Takes activations, and beside them the Gram matrix of whole outputs."""
+
+    def __init__(self, take: Taking, grams: dict[Column, FloatArray], network: str) -> None:
+        self._take, self._grams, self._network = take, grams, network
+
+    def __call__(self, layer: Layer, output: object, ids: Sequence[str], counts: Counts) -> Activations:
+        values = self._take(layer, output, ids, counts)
+        arranged = by_position(layer, output, len(ids))
+        assert isinstance(output, torch.Tensor)
+        assert layer.arrangement is not None
+        counted = counting(counts, arranged.shape[1])
+        place = layer.arrangement.images
+        if counted is not None:
+            output, place = arranged.masked_fill(~counted.unsqueeze(2), 0), 0
+        elif output.shape[place] != len(ids):
+            output, place = arranged, 0
+        if len(ids) >= LEAST_SAMPLES:
+            self._grams[Column(self._network, layer.name)] = centred_gram(output, place)
+        else:
+            self._grams[Column(self._network, layer.name)] = np.zeros((len(ids), len(ids)))
+        return values
+
+
+def _notes(watched: Mapping[str, Watched], batches: Batches, choice: Choice) -> list[str]:
+    """Say what was done without being asked for."""
+    notes = []
+    if training := [name for name, each in watched.items() if each.was_training]:
+        notes.append(f"Networks in training mode were evaluated: {', '.join(training)}.")
+    if batches.masked_by:
+        notes.append(f"Which positions count was said by {batches.masked_by}; others are left out.")
+    notes += [f"Not compared: {each}." for each in choice.left_out]
+    return notes
+
+
+class _Progress:
+    """A line on standard error that says how far it is."""
+
+    def __init__(self, batches: int, wanted: bool | None) -> None:
+        self._stream: TextIO = sys.stderr
+        self._shown = self._stream.isatty() if wanted is None else wanted
+        self._batches, self._done, self._start = batches, 0, time.monotonic()
+
+    def __enter__(self) -> "_Progress":
+        return self
+
+    def step(self, samples: int) -> None:
+        """Count a batch."""
+        self._done += 1
+        if self._shown:
+            of = f" of {self._batches}" if self._batches else ""
+            seconds = time.monotonic() - self._start
+            self._stream.write(f"\rcompare: batch {self._done}{of}, {samples:,} samples, {seconds:.0f} s")
+            self._stream.flush()
+
+    def __exit__(self, *_: object) -> None:
+        if self._shown and self._done:
+            self._stream.write("\n")
+
+
+def _available() -> int | None:
+    """Return how many bytes of memory the machine has available; None where it does not say."""
+    try:
+        for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines():
+            if line.startswith("MemAvailable:"):
+                return int(line.split()[1]) * 1024
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES")
+    except (OSError, ValueError, AttributeError):
+        return None

@@ -1,0 +1,126 @@
+"""A comparison in one file: arrays of NumPy and a description in JSON, in a zip. Nothing is pickled."""
+
+import json
+import os
+import tempfile
+import zipfile
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spanmatch.comparing.group_sums import GroupSums
+from spanmatch.comparing.pairs import Column, Pair
+from spanmatch.comparing.sums import Sums
+from spanmatch.errors import InputValueError
+from spanmatch.matching.comoments import CoMoments
+from spanmatch.matching.joint_sums import Moments
+from spanmatch.matching.row_moments import RowMoments
+
+_FORMAT = "spanmatch comparison 1"
+_ABOUT = "about"
+
+Restore = Callable[[Mapping[Column, int], Sequence[Pair]], tuple[GroupSums, ...]]
+
+
+def write(path: Path, about: Mapping[str, Any], groups: Sequence[GroupSums]) -> None:
+    """Write a description and the sums of all groups, whole or not at all."""
+    arrays: dict[str, NDArray[Any]] = {}
+    described = []
+    for number, group in enumerate(groups):
+        described.append({"columns": [list(column) for column in group.columns], "kept": group.are_kept})
+        for fold, sums in enumerate(group.folds):
+            arrays |= {f"{number}/{fold}/{name}": array for name, array in _arrays(group, fold, sums).items()}
+    text = json.dumps({"format": _FORMAT, **about, "groups": described})
+    arrays[_ABOUT] = np.frombuffer(text.encode(), dtype=np.uint8)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            np.savez(file, **arrays)  # type: ignore[arg-type]
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def read(path: Path) -> tuple[dict[str, Any], Restore]:
+    """Return the description, and what makes the sums of all groups.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be read.
+    ValueError
+        If it is no comparison.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+        about = json.loads(arrays.pop(_ABOUT).tobytes())
+        known = about.pop("format") == _FORMAT
+    except (EOFError, ValueError, KeyError, TypeError, AttributeError, zipfile.BadZipFile) as error:
+        raise InputValueError(
+            f"`path` must be a file that Comparison.save has written, got {str(path)!r} ({error}); save it "
+            "again"
+        ) from None
+
+    if not known:
+        raise InputValueError(
+            f"`path` must be a file of this version's Comparison.save, got {str(path)!r} of another; compare "
+            "again"
+        )
+
+    def restore(neurons: Mapping[Column, int], pairs: Sequence[Pair]) -> tuple[GroupSums, ...]:
+        found = []
+        for number, described in enumerate(about["groups"]):
+            columns = [Column(*each) for each in described["columns"]]
+            group = GroupSums(columns, neurons, pairs, max(about["folds"], 1), keep=described["kept"])
+            for fold, sums in enumerate(group.folds):
+                _fill(group, fold, sums, arrays, f"{number}/{fold}/", kept=described["kept"])
+            found.append(group)
+        return tuple(found)
+
+    return about, restore
+
+
+def _arrays(group: GroupSums, fold: int, sums: Sums) -> dict[str, NDArray[Any]]:
+    if group.are_kept:
+        samples = {f"samples/{number}": sums.samples(number) for number in range(len(group.columns))}
+        return {**samples, "images": group.images(fold)}
+    found: dict[str, NDArray[Any]] = {}
+    for i, j in sums.pairs:
+        comoments, rows = sums.moments((i, j))
+        found |= {
+            f"{i}.{j}/products": comoments.products,
+            f"{i}.{j}/mean_x": comoments.mean_x,
+            f"{i}.{j}/mean_y": comoments.mean_y,
+            f"{i}.{j}/counts": np.array([comoments.n_samples, comoments.roundings], dtype=np.int64),
+            f"{i}.{j}/row_sums": rows.sums,
+            f"{i}.{j}/rows_x": rows.weighted_x,
+            f"{i}.{j}/rows_y": rows.weighted_y,
+        }
+    return found
+
+
+def _fill(
+    group: GroupSums, fold: int, sums: Sums, arrays: Mapping[str, NDArray[Any]], start: str, *, kept: bool
+) -> None:
+    if kept:
+        samples = [arrays[f"{start}samples/{number}"] for number in range(len(group.columns))]
+        sums.add(samples)
+        group.set_images(fold, arrays[f"{start}images"])
+        return
+    moments = {}
+    for i, j in sums.pairs:
+        of = {name: arrays[f"{start}{i}.{j}/{name}"] for name in _NAMES}
+        samples_seen, roundings = of["counts"].tolist()
+        means = of["mean_x"], of["mean_y"]
+        comoments = CoMoments.from_parts(of["products"], *means, samples_seen, roundings)
+        rows = RowMoments.from_parts(of["row_sums"], of["rows_x"], of["rows_y"], *means, samples_seen)
+        moments[i, j] = Moments(comoments, rows)
+    sums.restore(moments)
+
+
+_NAMES = ("products", "mean_x", "mean_y", "counts", "row_sums", "rows_x", "rows_y")
