@@ -154,7 +154,7 @@ class _Search:
             elif len(self.unsettled.cores) == limit:
                 return False
             else:
-                found = minimal_around(self._state.scaled, self._keep, rest, self._epsilon)
+                found, _ = minimal_around(self._state.scaled, self._keep, rest, self._epsilon)
                 self.unsettled.cores.append(self._bits(found))
         return True
 

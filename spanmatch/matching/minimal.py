@@ -126,7 +126,7 @@ def shrink(state: MatchState, keep: int, order: Iterable[int], epsilon: float) -
 
 def minimal_around(
     scaled: ScaledGram, label: int, inside: Indices | None, epsilon: float, order: Indices | None = None
-) -> Indices:
+) -> tuple[Indices, Indices]:
     """Find one minimal match of a neuron, starting from a small match grown around it.
 
     Parameters
@@ -144,8 +144,10 @@ def minimal_around(
 
     Returns
     -------
-    ndarray of int
+    minimal : ndarray of int
         Labels of the minimal match, ascending.
+    rest : ndarray of int
+        Those of the maximum match inside it without `label`, which every smaller match inside it is in.
     """
     among = np.arange(scaled.size) if inside is None else inside
     within = scaled if inside is None else scaled.restrict(inside)
@@ -155,9 +157,12 @@ def minimal_around(
     tried = first_needed_first
     if order is not None:
         tried = np.argsort(np.argsort(order)[among[labels]]).tolist()
-    state = shrink(MatchState(within.restrict(labels)), first_needed_first[0], tried, epsilon)
-    minimal: Indices = among[labels[state.labels()]]
-    return minimal
+    keep = first_needed_first[0]
+    state = shrink(MatchState(within.restrict(labels)), keep, tried, epsilon)
+    minimal = state.labels()
+    state.remove(np.array([keep]))
+    state.settle(epsilon)
+    return among[labels[minimal]], among[labels[state.labels()]]
 
 
 def _without(state: MatchState, label: int, needed: NDArray[np.bool_], epsilon: float) -> MatchState | None:

@@ -11,7 +11,6 @@ from spanmatch.matching.offsets import warn_of_offsets
 from spanmatch.matching.profile import MatchProfile, check_profile, maximum_labels
 from spanmatch.matching.residuals import is_match
 from spanmatch.matching.scaled import ScaledGram, scale
-from spanmatch.matching.state import MatchState
 
 
 def simple_matches(
@@ -160,10 +159,8 @@ def cover(scaled: ScaledGram, epsilon: float, order: Indices | None = None) -> t
     for label in range(scaled.size) if order is None else order.tolist():
         if label in served:
             continue
-        labels = minimal_around(scaled, label, inside.get(label), epsilon, order)
+        labels, rest = minimal_around(scaled, label, inside.get(label), epsilon, order)
         match = scaled.match(labels)
-        # Every smaller match inside a minimal match of `label` lacks `label`, so it lies in `rest`.
-        rest = _maximum_within(scaled, labels[labels != label], epsilon)
         minimal_for = set(np.setdiff1d(labels, rest).tolist()) - served
         served |= minimal_for
         foremost = max(minimal_for, key=lambda member: (member < scaled.n_x, member))
@@ -172,9 +169,3 @@ def cover(scaled: ScaledGram, epsilon: float, order: Indices | None = None) -> t
             if member not in inside or rest.size < inside[member].size:
                 inside[member] = rest
     return tuple(sorted(found.values(), key=lambda simple: simple.neuron))
-
-
-def _maximum_within(scaled: ScaledGram, labels: Indices, epsilon: float) -> Indices:
-    state = MatchState(scaled.restrict(labels))
-    state.settle(epsilon)
-    return labels[state.labels()]
