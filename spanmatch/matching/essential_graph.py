@@ -177,7 +177,7 @@ def essential(gram: GramMatrix, *, epsilon: float, profile: MatchProfile | None 
 
 def _cascades(state: MatchState, epsilon: float) -> NDArray[np.bool_]:
     """Tell of each label of an ε-match (row) which ones (columns) fall when it is taken out."""
-    known, unclear = state.falls_with_each(epsilon)
+    known, unclear = state.falls_with_each(state.labels(), epsilon)
     pending = np.flatnonzero(known.any(axis=1) | unclear)
     np.fill_diagonal(known, True)  # of those that are pending, the least that falls
     done = np.ones(len(known), dtype=np.bool_)

@@ -111,17 +111,30 @@ def shrink(state: MatchState, keep: int, order: Iterable[int], epsilon: float) -
     """
     needed = np.zeros(state.scaled.size, dtype=np.bool_)
     needed[keep] = True
-    tried = {keep}
+    noted = False
     for label in order:
-        if label in tried or not state.alive[label]:
+        if needed[label] or not state.alive[label]:
             continue
-        tried.add(label)
         smaller = _without(state, label, needed, epsilon)
-        if smaller is None:
-            needed[label] = True
-        else:
-            state = smaller
+        if smaller is not None:
+            state, noted = smaller, False
+            continue
+        needed[label] = True
+        if not noted:
+            _note_needed(state, needed, epsilon)
+            noted = True
     return state
+
+
+def _note_needed(state: MatchState, needed: NDArray[np.bool_], epsilon: float) -> None:
+    """Note without whom a needed one would be too far, and so on: smaller matches need them, too."""
+    labels = np.flatnonzero(state.alive & ~needed)
+    falls, _ = state.falls_with_each(labels, epsilon)
+    found = falls[:, needed].any(axis=1)
+    while found.any():
+        needed[labels[found]] = True
+        labels, falls, new = labels[~found], falls[~found], labels[found]
+        found = falls[:, new].any(axis=1)
 
 
 def minimal_around(

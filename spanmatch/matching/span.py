@@ -102,26 +102,27 @@ class Span:
             return None
         return rise
 
-    def growth_of_each(self) -> tuple[Indices, FloatArray, NDArray[np.bool_]]:
-        """Return by how much `squared` would grow without each of the basis alone: `growth` of all at once.
+    def growth_of_each(self, labels: Indices) -> tuple[FloatArray, NDArray[np.bool_]]:
+        """Return by how much `squared` would grow without each member alone: `growth` of all at once.
 
         Returns
         -------
-        labels : ndarray of int, (rank,)
-            The members of the basis; without any other member nothing grows.
-        rise : ndarray, (rank, n)
+        rise : ndarray, (n_labels, n)
             By how much the squared residual of each label would grow.
-        unclear : ndarray of bool, (rank,)
+        unclear : ndarray of bool, (n_labels,)
             Of which members only their removal tells.
         """
-        tableau, basis = self._tableau[: self._rank], self._basis[: self._rank]
-        pivots = tableau[np.arange(self._rank), self._column_of[basis]]
-        unclear = ~(pivots >= 0.5) | (self._rank < 2)
-        rise = np.zeros((self._rank, len(self._gram)))
-        rise[:, self._columns] = (tableau / np.sqrt(np.maximum(pivots, 0.5))[:, None]) ** 2
-        staying = self._redundant
-        unclear |= (self.squared[staying] + rise[:, staying] > RESOLUTION).any(axis=1)
-        return basis, rise, unclear
+        rise = np.zeros((labels.size, len(self._gram)))
+        unclear = np.zeros(labels.size, dtype=np.bool_)
+        places = (self._row_of[labels] >= 0).nonzero()[0]  # without any other member nothing grows
+        rows = self._row_of[labels[places]]
+        pivots = self._tableau[rows, self._column_of[labels[places]]]
+        fall = self._tableau[rows] / np.sqrt(np.maximum(pivots, 0.5))[:, None]
+        rise[places[:, None], self._columns] = fall * fall
+        unclear[places] = ~(pivots >= 0.5) | (self._rank < 2)
+        if self._redundant.size:
+            unclear |= (self.squared[self._redundant] + rise[:, self._redundant] > RESOLUTION).any(axis=1)
+        return rise, unclear
 
     def remove(self, labels: Indices) -> None:
         """Remove members, at O(rank · columns) for each; those of most of the basis by factorising afresh."""

@@ -87,26 +87,31 @@ class MatchState:
         relative[labels] = -1.0
         return relative
 
-    def falls_with_each(self, epsilon: float) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-        """Tell who would be farther than `epsilon` without each label alone, by `residuals_without`.
+    def falls_with_each(self, labels: Indices, epsilon: float) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        """Tell who would be too far without each of these labels alone, by `residuals_without`.
 
-        Costs O(n²).
+        Costs O(n) for each.
 
         Returns
         -------
-        falls : ndarray of bool, (n, n)
-            Without which label (row) which others (columns) are too far.
-        unclear : ndarray of bool, (n,)
-            Of which labels only their removal tells; of these `falls` says nothing.
+        falls : ndarray of bool, (n_labels, n)
+            Without which of them (row) which others (columns) are too far.
+        unclear : ndarray of bool, (n_labels,)
+            Of which of them only their removal tells; of these `falls` says nothing.
         """
         size, split = self.scaled.size, self.scaled.n_x
-        falls, unclear = np.zeros((size, size), dtype=np.bool_), np.zeros(size, dtype=np.bool_)
-        for span, targets in ((self._span_x, slice(split, None)), (self._span_y, slice(split))):
-            members, rise, only_removal = span.growth_of_each()
-            rise += self._squared()
-            falls[members, targets] = (self._relative(rise) > epsilon)[:, targets]
-            unclear[members] = only_removal
-            falls[members[only_removal]] = False
+        squared = self._squared()
+        falls = np.zeros((labels.size, size), dtype=np.bool_)
+        unclear = np.zeros(labels.size, dtype=np.bool_)
+        in_x = int(labels.searchsorted(split))
+        for span, rows, targets in (
+            (self._span_x, slice(in_x), slice(split, None)),
+            (self._span_y, slice(in_x, None), slice(split)),
+        ):
+            rise, unclear[rows] = span.growth_of_each(labels[rows])
+            rise += squared
+            falls[rows, targets] = (self._relative(rise) > epsilon)[:, targets]
+        falls[unclear] = False
         return falls, unclear
 
     def remove(self, labels: Indices) -> None:
