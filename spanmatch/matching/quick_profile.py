@@ -56,12 +56,9 @@ def quick_profile(gram: GramMatrix) -> tuple[FloatArray, FloatArray]:
     span_y = _Span(scaled.gram, np.arange(n_x, scaled.size), np.arange(n_x), squared)
     found = np.empty(scaled.size)
     level = 1.0
-    for _ in range(scaled.size):
-        farthest = int(squared.argmax())
-        if squared[farthest] < 0:
-            break
-        level = min(level, float(squared[farthest]))
-        leaving = np.flatnonzero(squared >= level)
+    while scaled.size and (farthest := float(squared.max())) >= 0:
+        level = min(level, farthest)
+        leaving = (squared >= level).nonzero()[0]
         found[leaving] = level
         squared[leaving] = -np.inf
         split = int(leaving.searchsorted(n_x))
@@ -101,17 +98,18 @@ class _Span:
             self._squared[self._targets] = 1.0
             return
         self._row_of[self._members] = np.arange(count)
-        own = self._gram[np.ix_(self._members, self._members)]
-        own[np.diag_indices_from(own)] += RIDGE
-        cross = self._gram[np.ix_(self._members, self._targets)]
+        rows = self._gram[self._members]
+        own, cross = rows[:, self._members], rows[:, self._targets]
+        own.flat[:: count + 1] += RIDGE
         factor, failed = dpotrf(own, lower=1)
         assert not failed, "a Gram matrix with a ridge is positive definite"
-        inverse, _ = dpotri(factor, lower=1)
-        inverse = np.tril(inverse)
-        inverse += np.tril(inverse, -1).T
+        half, _ = dpotri(factor, lower=1)  # of a symmetric matrix, zero above the diagonal
         # inverse of the members' Gram matrix, and the weights of the targets
-        weights, _ = dpotrs(factor, cross, lower=1)
-        self._tableau = np.concatenate((inverse, weights), axis=1)
+        self._tableau = np.empty((count, count + self._targets.size))
+        inverse, weights = self._tableau[:, :count], self._tableau[:, count:]
+        np.add(half, half.T, out=inverse)
+        np.fill_diagonal(inverse, half.diagonal())
+        weights[:] = dpotrs(factor, cross, lower=1)[0]
         self._squared[self._targets] = 1 - np.einsum("ij,ij->j", cross, weights)
 
     def remove(self, labels: Indices) -> None:
