@@ -133,12 +133,13 @@ def statistic_of(wanted: Wanted, done: Complete, pair: LayerPair) -> Statistic |
 
 def compute(root: Root, units: Sequence[ProfileUnit], reading: Reading) -> list[Result]:  # noqa: ARG001
     """Find the critical epsilons, and of all images their certificate."""
+    one = units[0]
+    samples = reading.resampled(one.statistic, one.resample, one.permuted)
     with no_warnings():
-        return [_result(unit, _content(unit, reading)) for unit in units]
+        return [_result(unit, _content(unit, samples)) for unit in units]
 
 
-def _content(unit: ProfileUnit, reading: Reading) -> Content:
-    samples = reading.resampled(unit.statistic, unit.resample, unit.permuted)
+def _content(unit: ProfileUnit, samples: Samples) -> Content:
     if unit.resample.kind == "held-out":
         folds = [Samples((part,)).gram for part in samples.parts]
         held_out = held_out_profile(folds, centre=unit.centre)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property, reduce
 from itertools import chain
 from operator import add
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,17 +27,29 @@ class Sides(NamedTuple):
     xy: Moments
 
 
+Sums: TypeAlias = tuple[CoMoments, CoMoments, CoMoments]
+
+
 @dataclass(frozen=True)
 class Samples:
-    """The moments of a pair of layers, in parts of different samples that are added up when asked for."""
+    """The moments of a pair of layers, in parts of different samples that are added up when asked for.
+
+    Attributes
+    ----------
+    known
+        Of how many of the first parts the sums are known, and these.
+    """
 
     parts: tuple[Sides, ...]
+    known: tuple[int, Sums | None] = (0, None)
 
     @cached_property
-    def comoments(self) -> tuple[CoMoments, CoMoments, CoMoments]:
+    def comoments(self) -> Sums:
         """Of either layer with itself, and between both."""
-        x, y, xy = ([side.comoments for side in of_side] for of_side in zip(*self.parts, strict=True))
-        return reduce(add, x), reduce(add, y), reduce(add, xy)
+        count, sums = self.known
+        sums = _added(self.parts[count:], sums)
+        assert sums is not None
+        return sums
 
     @cached_property
     def rows(self) -> tuple[RowMoments, RowMoments, RowMoments]:
@@ -83,6 +95,7 @@ class Reading:
         self.packs = Packs(root)
         self._statistic: Statistic | None = None
         self._whole = Samples(())
+        self._first: tuple[int, Sums | None] = (0, None)
 
     def whole(self, statistic: Statistic) -> Samples:
         """Return the moments of a pair of layers over all segments, a part for each fold.
@@ -99,6 +112,7 @@ class Reading:
             except DamagedArtefactError as first:
                 raise DamagedArtefactsError([first, *self._damages(chain(*sides))]) from None
             self._statistic, self._whole = statistic, Samples(tuple(map(Sides, x, y, xy)))
+            self._first = (0, None)
         return self._whole
 
     def resampled(
@@ -118,10 +132,17 @@ class Reading:
             (cross,) = moments_of(self.packs.read(permuted))
             return _with_cross(whole, cross)
         if kind == "first":
-            return Samples(whole.parts[:number])
+            return Samples(whole.parts[:number], self._sums_of_first(number))
         if kind == "without":
-            return Samples((*whole.parts[:number], *whole.parts[number + 1 :]))
+            others = (*whole.parts[:number], *whole.parts[number + 1 :])
+            return Samples(others, self._sums_of_first(number))
         return whole
+
+    def _sums_of_first(self, number: int) -> tuple[int, Sums | None]:
+        """Return the sums of so many parts, from those of fewer that were the last asked for."""
+        count, sums = self._first if self._first[0] <= number else (0, None)
+        self._first = number, _added(self._whole.parts[count:number], sums)
+        return self._first
 
     def own(self, parts: Sequence[Artefact]) -> Moments:
         """Return the moments of a layer with itself, over all segments and folds.
@@ -149,6 +170,14 @@ class Reading:
                 self.packs.read(part)
             except DamagedArtefactError as damage:
                 yield damage
+
+
+def _added(parts: Iterable[Sides], sums: Sums | None) -> Sums | None:
+    """Add the co-moments of parts to sums, one after the other."""
+    for part in parts:
+        x, y, xy = (side.comoments for side in part)
+        sums = (x, y, xy) if sums is None else (sums[0] + x, sums[1] + y, sums[2] + xy)
+    return sums
 
 
 def _rows_of(parts: Sequence[Moments]) -> RowMoments:
