@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import cho_factor, cho_solve
+from scipy.linalg.lapack import dpotrf, dpotrs
 
 from spanmatch.matching.centring import Centre, centred_by
 from spanmatch.matching.dead import is_live
@@ -148,15 +148,17 @@ class _Fits:
 
     def _solve(self, fit: int, members: Indices, targets: Indices) -> None:
         """Find the weights of one fit."""
-        own = self._of.fitted[fit][np.ix_(members, members)]
-        right = self._of.fitted[fit][np.ix_(members, targets)]
+        rows = self._of.fitted[fit][members]
+        own, right = rows[:, members], rows[:, targets]
         unlearned = self._of.unlearned[fit, members]
         own[unlearned] = own[:, unlearned] = right[unlearned] = 0.0
-        own[np.diag_indices(members.size)] += RIDGE
+        own.flat[:: members.size + 1] += RIDGE
         if members.size:
-            factor = cho_factor(own, lower=True, check_finite=False)
-            self._inverse[fit] = cho_solve(factor, np.eye(members.size), check_finite=False)
-            self._weights[fit] = cho_solve(factor, right, check_finite=False)
+            # LAPACK itself: SciPy's own functions take longer to call than a small system takes to solve.
+            factor, failed = dpotrf(own, lower=1)
+            assert not failed, "a Gram matrix with a ridge is positive definite"
+            self._inverse[fit] = dpotrs(factor, np.eye(members.size), lower=1)[0]
+            self._weights[fit] = dpotrs(factor, right, lower=1)[0]
 
 
 def _fits(
