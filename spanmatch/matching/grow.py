@@ -59,7 +59,7 @@ class _GrowingSpan:
 
     def nearest(self, label: int) -> int | None:
         """Return the candidate that lowers the residual of a label most; None when none is left."""
-        candidates: Indices = np.flatnonzero(self._candidate & (self._squared > RESOLUTION))
+        candidates: Indices = (self._candidate & (self._squared > RESOLUTION)).nonzero()[0]
         if candidates.size == 0:
             return None
         gains = self._remainder(label)[candidates] ** 2 / self._squared[candidates]

@@ -78,7 +78,7 @@ class ScaledGram:
     def restrict(self, labels: Indices) -> "ScaledGram":
         """Return the scaled Gram matrix of these labels (ascending) alone, labelled anew."""
         return ScaledGram(
-            gram=self.gram[np.ix_(labels, labels)],
+            gram=self.gram[labels[:, None], labels],
             neurons=self.neurons[labels],
             n_x=int(np.searchsorted(labels, self.n_x)),
             n_all_x=self.n_all_x,

@@ -140,17 +140,17 @@ class Span:
             self._factorise()
 
     def _factorise(self) -> None:
-        members = np.flatnonzero(self._member)
-        columns = np.flatnonzero(self._member | self._target)
-        basis, lower = independent(self._gram[np.ix_(members, members)])
+        members = self._member.nonzero()[0]
+        columns = (self._member | self._target).nonzero()[0]
+        basis, lower = independent(self._gram[members[:, None], members])
         basis = members[basis]
         size = len(self._gram)
         self._set_columns(columns)
         self._basis, self._rank = basis, basis.size
         self._row_of = np.full(size, -1)
         self._row_of[basis] = np.arange(basis.size)
-        self._redundant = np.setdiff1d(members, basis, assume_unique=True)
-        right = self._gram[np.ix_(basis, columns)]
+        self._redundant = members[self._row_of[members] < 0]
+        right = self._gram[basis[:, None], columns]
         right[:, self._column_of[basis]] = np.eye(basis.size)
         half = solve_lower(lower, right)
         self.squared = np.zeros(size)
@@ -182,7 +182,7 @@ class Span:
         self._row_of[basis[rows]] = -1
         last = self._rank - rows.size
         places = rows[rows < last]
-        ends = np.flatnonzero(self._row_of[basis[last : self._rank]] >= 0) + last
+        ends = (self._row_of[basis[last : self._rank]] >= 0).nonzero()[0] + last
         self._tableau[places] = self._tableau[ends]
         self._row_drift[places] = self._row_drift[ends]
         basis[places] = basis[ends]
@@ -249,7 +249,7 @@ class Span:
             self._compact()
 
     def _compact(self) -> None:
-        needed = np.flatnonzero((self._member | self._target)[self._columns])
+        needed = (self._member | self._target)[self._columns].nonzero()[0]
         self._tableau = np.take(self._tableau[: self._rank], needed, axis=1)
         self._basis = self._basis[: self._rank].copy()
         self._row_drift = self._row_drift[: self._rank].copy()

@@ -40,7 +40,7 @@ class MatchState:
 
     def labels(self) -> Indices:
         """Return the labels in play, ascending."""
-        return np.flatnonzero(self.alive)
+        return self.alive.nonzero()[0]
 
     def residuals(self) -> FloatArray:
         """Return the relative residual of every label; -1 for those no longer in play."""
@@ -168,7 +168,7 @@ class MatchState:
             too_far = self.residuals() > epsilon
             if needed is not None and (too_far & needed).any():
                 return False
-            leaving = np.flatnonzero(too_far)
+            leaving = too_far.nonzero()[0]
             if leaving.size == 0:
                 return True
             self.remove(leaving)
