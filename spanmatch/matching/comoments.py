@@ -139,9 +139,7 @@ class CoMoments:
             )
         if self.n_samples == 0 or other.n_samples == 0:
             return (self if other.n_samples == 0 else other).copy()
-        total = self.copy()
-        total._merge(other)
-        return total
+        return self._merged(other, np.empty_like(self.products))
 
     def copy(self) -> "CoMoments":
         """Return an independent copy."""
@@ -169,16 +167,17 @@ class CoMoments:
 
     def _merge(self, other: "CoMoments") -> None:
         """Add those of other samples, whose array of products may be taken over."""
-        if self.n_samples == 0:
-            self.__dict__.update(other.__dict__)
-            return
+        merged = other if self.n_samples == 0 else self._merged(other, self.products)
+        self.__dict__.update(merged.__dict__)
+
+    def _merged(self, other: "CoMoments", products: FloatArray) -> "CoMoments":
+        """Return the sum with those of other samples, with its products in an array that may be ours."""
         total = self.n_samples + other.n_samples
         weight = math.sqrt(self.n_samples) * math.sqrt(other.n_samples / total)
         apart_x, mean_x = _moved(self.mean_x, self.n_samples, other.mean_x, other.n_samples)
         apart_y, mean_y = _moved(self.mean_y, self.n_samples, other.mean_y, other.n_samples)
-        _add_products(self.products, other.products, weight * apart_x, weight * apart_y)
-        self.mean_x, self.mean_y, self.n_samples = mean_x, mean_y, total
-        self.roundings = merged_roundings(self.roundings, other.roundings)
+        _add_products(self.products, other.products, weight * apart_x, weight * apart_y, products)
+        return CoMoments(products, mean_x, mean_y, total, merged_roundings(self.roundings, other.roundings))
 
 
 def merged_roundings(*roundings: int) -> int:
@@ -192,14 +191,14 @@ def _moved(one: FloatArray, n_one: int, other: FloatArray, n_other: int) -> tupl
     share = min(n_one, n_other) / (n_one + n_other)
     near, step = (one, apart * share) if n_one >= n_other else (other, -apart * share)
     shift, lost = two_sum(near[0], step)
-    return apart, np.stack(two_sum(shift, lost + near[1]))
+    return apart, np.array(two_sum(shift, lost + near[1]))
 
 
-def _add_products(total: FloatArray, products: FloatArray, x: FloatArray, y: FloatArray) -> None:
-    """Add products and the outer product of x and y, in place, in blocks of rows that stay in cache."""
+def _add_products(one: FloatArray, other: FloatArray, x: FloatArray, y: FloatArray, out: FloatArray) -> None:
+    """Add two arrays of products and the outer product of x and y, in blocks of rows that stay in cache."""
     rows = max(1, SLAB_BYTES // (16 * y.size))
     for start in range(0, x.size, rows):
         part = slice(start, start + rows)
         outer = np.multiply.outer(x[part], y)
-        outer += products[part]
-        total[part] += outer
+        outer += other[part]
+        np.add(one[part], outer, out=out[part])

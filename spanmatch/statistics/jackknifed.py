@@ -24,7 +24,7 @@ from spanmatch.statistics.quantities import (
     undefined_in,
     warned_once,
 )
-from spanmatch.statistics.resampling import checked_folds, each_without, whole
+from spanmatch.statistics.resampling import checked_folds, each_without
 
 
 def jackknife_error(without: ArrayLike) -> FloatArray:
@@ -224,9 +224,12 @@ def jackknife(
     Costs one profile, and one for each fold.
     """
     folds, asked = checked_folds(folds), quantities(measures, epsilons)
+    if not any("row-norms" in each.measure.needs for each in asked):
+        folds = tuple(fold.without_rows for fold in folds)
+    without = list(each_without(folds))
     with warned_once():
-        total = observe(whole(folds), centre, asked)
-        parts = [observe(others, centre, asked) for others in each_without(folds)]
+        total = observe(without[-1] + folds[-1], centre, asked)
+        parts = [observe(others, centre, asked) for others in without]
     columns = zip(*(part.values for part in parts), strict=True)
     rows = tuple(
         _row(quantity, centre, value, reason, column)
