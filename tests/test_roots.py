@@ -51,7 +51,7 @@ def put(root: Root, name: str, content: bytes | None) -> None:
 
 
 def without_packs(names: Iterable[str]) -> set[str]:
-    """Put the folder in place of each pack and its records: which units share a pack depends on the time they take."""
+    """Put its folder in place of each pack and record: which units share a pack depends on their time."""
     packed = tuple(
         f"{start}{name}/"
         for name, stage in STAGES.items()
