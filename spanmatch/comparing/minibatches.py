@@ -1,61 +1,64 @@
 """CKA of whole maps from batches of samples, as the tools for heat maps of networks estimate it.
 
 After Nguyen, Raghu and Kornblith 2021 (arXiv 2010.15327): the mean over batches of unbiased HSIC (Song et al.
-2012).
+2012). Everything is computed by torch: threads of another BLAS would wait in its way.
 """
 
 import math
 from collections.abc import Mapping, Sequence
 
-import numpy as np
 import torch
 
 from spanmatch.comparing.pairs import Column, Pair
-from spanmatch.matching.inputs import FloatArray
 
 LEAST_SAMPLES = 4
 """Of a batch: unbiased HSIC divides by n - 3."""
-# What all samples have in common costs a Gram matrix in float32 digits; beyond so many, float64 sums it.
-_LOST = 2.0**-24
-_TOLERATED = 1e-6
+# What all samples have in common costs sums of products digits: beyond so many, means are subtracted first.
+_TOLERATED = 1e-5
 
 
-def centred_gram(output: torch.Tensor, samples_first: int = 0) -> FloatArray:
-    """Return the inner products of samples, each a whole output as one vector, U-centred.
+class WholeGrams:
+    """Inner products of samples, each a whole output as one vector, U-centred (Székely and Rizzo 2014)."""
 
-    Parameters
-    ----------
-    output
-        Of a layer, samples in the dimension `samples_first`.
-    samples_first
-        Which dimension that is.
+    def __init__(self) -> None:
+        self._with_means: set[Column] = set()
+        self.of: dict[Column, torch.Tensor] = {}
+        """Of the present batch: (n, n), float64, on the host; rows sum to 0, and the diagonal is 0."""
 
-    Returns
-    -------
-    ndarray, (n, n)
-        Rows and columns sum to 0, and the diagonal is 0 (Székely and Rizzo 2014).
-    """
-    vectors = output.movedim(samples_first, 0).flatten(1)
-    vectors = vectors.float() if vectors.dtype in (torch.float16, torch.bfloat16) else vectors
-    gram = (vectors @ vectors.T).to("cpu", torch.float64).numpy()
-    centred = u_centred(gram)
-    if _LOST * np.linalg.norm(gram) > _TOLERATED * np.linalg.norm(centred):
-        vectors = vectors.double()
+    def add(self, column: Column, output: torch.Tensor, samples: int) -> None:
+        """Take the output of a layer in the present batch.
+
+        Parameters
+        ----------
+        column
+            The layer.
+        output
+            Of the network.
+        samples
+            Which of its dimensions is that of samples.
+        """
+        vectors = output.movedim(samples, 0).flatten(1)
+        vectors = vectors.float() if vectors.dtype in (torch.float16, torch.bfloat16) else vectors
+        if column not in self._with_means:
+            gram = (vectors @ vectors.T).to("cpu", torch.float64)
+            self.of[column] = u_centred(gram)
+            lost = torch.finfo(vectors.dtype).eps / 2 * float(gram.norm())
+            if lost <= _TOLERATED * float(self.of[column].norm()):
+                return
+            self._with_means.add(column)  # as in this batch, so in the next
         vectors = vectors - vectors.mean(dim=0)
-        centred = u_centred((vectors @ vectors.T).cpu().numpy())
-    return centred
+        self.of[column] = u_centred((vectors @ vectors.T).to("cpu", torch.float64))
 
 
-def u_centred(gram: FloatArray) -> FloatArray:
+def u_centred(gram: torch.Tensor) -> torch.Tensor:
     """Return an inner-product matrix, (n, n), less means of rows and columns so that HSIC is unbiased."""
     n = len(gram)
-    off = gram - np.diag(gram.diagonal())
-    rows = off.sum(axis=1) / (n - 2)
-    off -= rows
-    off -= rows[:, None]
-    off += rows.sum() / (n - 1)
-    np.fill_diagonal(off, 0)
-    return off
+    if n < LEAST_SAMPLES:
+        return torch.zeros_like(gram)
+    off = gram - gram.diagonal().diag()
+    rows = off.sum(dim=1) / (n - 2)
+    off += rows.sum() / (n - 1) - rows - rows[:, None]
+    return off.fill_diagonal_(0)
 
 
 class MinibatchSums:
@@ -75,7 +78,7 @@ class MinibatchSums:
         self.own: dict[Column, float] = {column: 0.0 for pair in pairs for column in pair}
         self.batches = self.skipped = 0
 
-    def add(self, grams: Mapping[Column, FloatArray]) -> None:
+    def add(self, grams: Mapping[Column, torch.Tensor]) -> None:
         """Add a batch: the U-centred Gram matrix of each layer."""
         n = len(next(iter(grams.values())))
         if n < LEAST_SAMPLES:
@@ -84,14 +87,14 @@ class MinibatchSums:
         self.batches += 1
         scale = 1 / (n * (n - 3))
         for column, gram in grams.items():
-            self.own[column] += scale * float(np.vdot(gram, gram))
+            self.own[column] += scale * float(gram.square().sum())
         for pairs in self._by_networks.values():
             of_x, of_y = (list(dict.fromkeys(side)) for side in zip(*pairs, strict=True))
-            x, y = (np.stack([grams[column].ravel() for column in side]) for side in (of_x, of_y))
-            inner = scale * (x @ y.T)
+            x, y = (torch.stack([grams[column].flatten() for column in side]) for side in (of_x, of_y))
+            inner = (scale * (x @ y.T)).tolist()
             places = [{column: place for place, column in enumerate(side)} for side in (of_x, of_y)]
             for pair in pairs:
-                self.crossed[pair] += float(inner[places[0][pair.x], places[1][pair.y]])
+                self.crossed[pair] += inner[places[0][pair.x]][places[1][pair.y]]
 
     def value(self, pair: Pair) -> float | None:
         """Return the estimate of a pair; None where it is undefined."""

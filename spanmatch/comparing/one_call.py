@@ -8,7 +8,6 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, TextIO
 
-import numpy as np
 import torch
 from torch import nn
 
@@ -22,12 +21,12 @@ from spanmatch.comparing.choice import (
 )
 from spanmatch.comparing.group_sums import GroupSums
 from spanmatch.comparing.loading import Batch, Batches, MaskOf, Taker
-from spanmatch.comparing.minibatches import LEAST_SAMPLES, MinibatchSums, centred_gram
+from spanmatch.comparing.minibatches import LEAST_SAMPLES, MinibatchSums, WholeGrams
 from spanmatch.comparing.pairs import Column, ComparedLayer
 from spanmatch.comparing.result import Comparison
 from spanmatch.comparing.watched import Watched
 from spanmatch.errors import InputTypeError, InputValueError
-from spanmatch.matching.inputs import AnyArray, FloatArray
+from spanmatch.matching.inputs import AnyArray
 from spanmatch.matching.parts import whole_number
 from spanmatch.networks.layers import Layer, by_position
 from spanmatch.networks.padding import Counts, counting
@@ -193,6 +192,7 @@ class _Run:
         neurons = {column: choice.layer(column).neurons for group in choice.groups for column in group}
         self.sums = [GroupSums(group, neurons, choice.pairs, max(folds, 1), keep) for group in choice.groups]
         self.minibatches = MinibatchSums(choice.pairs) if minibatch_cka else None
+        self._grams = WholeGrams()
         self.samples = 0
         self._part: int | None = None
 
@@ -222,17 +222,16 @@ class _Run:
 
     def add(self, batch: Batch, number: int) -> None:
         """Pass a batch through all networks, and sum."""
-        grams: dict[Column, FloatArray] = {}
         for part in batch.parts(self._part or len(batch)):
             taken: dict[Column, AnyArray] = {}
             for (name, each), inputs in zip(self._watched.items(), part.inputs, strict=True):
-                take = _Beside(self._take, grams, name) if self.minibatches is not None else self._take
+                take = _Beside(self._take, self._grams, name) if self.minibatches is not None else self._take
                 found = each.passed(self._wanted[name], inputs, part.ids, take, mask=part.mask, batch=number)
                 taken |= {Column(name, layer): values for layer, values in found.items()}
             for group in self.sums:
                 group.add({column: taken[column] for column in group.columns}, part.start, number)
         if self.minibatches is not None:
-            self.minibatches.add(grams)
+            self.minibatches.add(self._grams.of)
         self.samples += len(batch)
 
     def result(self, positions: Positions, seed: int, notes: Sequence[str]) -> Comparison:
@@ -272,7 +271,7 @@ class _Run:
 class _Beside:
     """Takes activations, and beside them the Gram matrix of whole outputs."""
 
-    def __init__(self, take: Taking, grams: dict[Column, FloatArray], network: str) -> None:
+    def __init__(self, take: Taking, grams: WholeGrams, network: str) -> None:
         self._take, self._grams, self._network = take, grams, network
 
     def __call__(self, layer: Layer, output: object, ids: Sequence[str], counts: Counts) -> Activations:
@@ -284,12 +283,9 @@ class _Beside:
         place = layer.arrangement.images
         if counted is not None:
             output, place = arranged.masked_fill(~counted.unsqueeze(2), 0), 0
-        elif output.shape[place] != len(ids):
+        elif output.shape[place] != len(ids):  # samples and positions are one dimension
             output, place = arranged, 0
-        if len(ids) >= LEAST_SAMPLES:
-            self._grams[Column(self._network, layer.name)] = centred_gram(output, place)
-        else:
-            self._grams[Column(self._network, layer.name)] = np.zeros((len(ids), len(ids)))
+        self._grams.add(Column(self._network, layer.name), output, place)
         return values
 
 

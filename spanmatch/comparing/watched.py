@@ -1,7 +1,8 @@
 """A network that is compared: watched while samples pass through it, and left as it was."""
 
+import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 import numpy as np
 import torch
@@ -57,8 +58,11 @@ class Watched:
     def evaluating(self) -> Iterator[None]:
         """Put the network into evaluation in the block, uncompiled, and each module back after it."""
         before = {module: module.training for module in self.network.modules()}
+        # the compiler takes seconds to load, and where it is not loaded nothing is compiled
+        loaded = "torch._dynamo" in sys.modules
+        uncompiled = torch.compiler.set_stance("force_eager") if loaded else nullcontext()
         try:
-            with torch.no_grad(), faithful(), torch.compiler.set_stance("force_eager"):
+            with torch.no_grad(), faithful(), uncompiled:
                 yield
         finally:
             for module, training in before.items():
