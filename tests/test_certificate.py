@@ -47,6 +47,7 @@ def test_residual_bounds_are_never_violated(pair, samples, data):
     assert np.all(bounds <= 1)
 
 
+@pytest.mark.draws
 @settings(deadline=None, max_examples=500)
 @given(pair=layers(), epsilon=EPSILONS)
 def test_what_is_certain_is_right(pair, epsilon):
@@ -142,8 +143,9 @@ def summed(columns, samples, chunk):
     ("chunk", "samples"),
     [
         *((1, samples) for samples in (1, 7, 60, 5_000)),
-        *((chunk, 5_000 * chunk) for chunk in (2, 8, 10)),
-        *((chunk, 1_000_000) for chunk in (200, 384, 1000, 8192, 1_000_000)),
+        *(pytest.param(chunk, 5_000 * chunk, marks=pytest.mark.draws) for chunk in (2, 8, 10)),
+        pytest.param(200, 1_000_000, marks=pytest.mark.draws),
+        *((chunk, 1_000_000) for chunk in (384, 1000, 8192, 1_000_000)),
     ],
 )
 @pytest.mark.parametrize("sign", [1, -1], ids=["constant", "alternating"])
@@ -173,7 +175,9 @@ def test_updates_and_merges_count_the_additions_that_a_product_goes_through():
     assert kept.roundings == 600  # as if one sample had come after the other
 
 
-@pytest.mark.parametrize("chunk", [4, 8, 200, 8192])
+@pytest.mark.parametrize(
+    "chunk", [*(pytest.param(each, marks=pytest.mark.draws) for each in (4, 8)), 200, 8192]
+)
 def test_a_neuron_in_the_span_is_not_certified_outside_of_it_by_equal_chunks(chunk):
     """Constant columns and signs: rounding goes one way, and the regression weights are 5e4."""
     v, w, samples = 1.9314638547413545, 1.2071911680810012, 100_000 if chunk < 10 else 1_000_000

@@ -5,6 +5,8 @@ import runpy
 from pathlib import Path
 
 import numpy as np
+import torch
+from torch import nn
 
 REPOSITORY = Path(__file__).parent.parent
 CHANCE = (
@@ -20,11 +22,16 @@ PRINTED = [
 ]
 
 
+README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+
+
+def blocks_of(text: str) -> list[str]:
+    return re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+
+
 def write_example(folder: Path) -> None:
-    """Write the blocks to example.py, beside the two arrays that they load."""
-    blocks = re.findall(
-        r"```python\n(.*?)```", (REPOSITORY / "README.md").read_text(encoding="utf-8"), re.DOTALL
-    )
+    """Write the blocks of two arrays to example.py, beside the files that they load."""
+    blocks = blocks_of(README[README.index("## Two arrays") :])
     rng = np.random.default_rng(0)
     x = rng.standard_normal((200, 3))
     np.save(folder / "x.npy", x)
@@ -39,6 +46,14 @@ def test_two_arrays_in_ten_lines(tmp_path, monkeypatch, capsys):
     assert capsys.readouterr().out.splitlines() == PRINTED
 
 
+def test_two_networks_in_three_lines(tmp_path, monkeypatch):
+    (block,) = blocks_of(README[: README.index("## Two commands")])
+    monkeypatch.chdir(tmp_path)
+    nets = [nn.Sequential(nn.Linear(4, 5), nn.ReLU()) for _ in range(2)]
+    exec(block, {"net_a": nets[0], "net_b": nets[1], "loader": [torch.randn(16, 4)] * 3})
+    assert (tmp_path / "cka.png").stat().st_size
+
+
 def test_every_page_that_the_readme_names_is_there():
-    links = re.findall(r"\]\(([^)#:]+)\)", (REPOSITORY / "README.md").read_text(encoding="utf-8"))
+    links = re.findall(r"\]\(([^)#:]+)\)", README)
     assert [link for link in links if not (REPOSITORY / link).exists()] == []

@@ -30,7 +30,7 @@ from spanmatch.matching.inputs import AnyArray
 from spanmatch.matching.parts import whole_number
 from spanmatch.networks.layers import Layer, by_position
 from spanmatch.networks.padding import Counts, counting
-from spanmatch.networks.passes import Activations, Taking
+from spanmatch.networks.passes import Activations, Take, Taking
 from spanmatch.networks.positions import Positions, check_positions
 from spanmatch.statistics.resampling import check_folds
 
@@ -129,7 +129,8 @@ def compare(
                 run = _Run(
                     watched,
                     _choice(watched, batch, layers, pairs, chosen_positions),
-                    Taking(chosen_positions, position_seed, "float32"),
+                    chosen_positions,
+                    position_seed,
                     folds=folds,
                     keep=keep_samples,
                     minibatch_cka=minibatch_cka,
@@ -174,7 +175,8 @@ class _Run:
         self,
         watched: Mapping[str, Watched],
         choice: Choice,
-        take: Taking,
+        positions: Positions,
+        position_seed: int,
         *,
         folds: int,
         keep: bool,
@@ -182,7 +184,10 @@ class _Run:
     ) -> None:
         self.choice = choice
         self._watched = watched
-        self._take = take
+        self._positions = positions
+        self._takes = {
+            name: Taking(positions, position_seed, each.precision) for name, each in watched.items()
+        }
         self._wanted = {
             name: [layer for layer in choice.layers[name] if self._is_compared(name, layer)]
             for name in watched
@@ -202,7 +207,9 @@ class _Run:
     def require_room(self, batch: Batch, memory: int | None) -> None:
         """See that there is memory for what will be summed, and find how many samples pass at once."""
         of_sample = sum(
-            4 * layer.neurons * (1 if self._take.positions == "mean" else layer.positions)
+            (8 if self._watched[name].precision == "float64" else 4)
+            * layer.neurons
+            * (1 if self._positions == "mean" else layer.positions)
             for name in self._wanted
             for layer in (self.choice.layers[name][each] for each in self._wanted[name])
         )
@@ -225,7 +232,9 @@ class _Run:
         for part in batch.parts(self._part or len(batch)):
             taken: dict[Column, AnyArray] = {}
             for (name, each), inputs in zip(self._watched.items(), part.inputs, strict=True):
-                take = _Beside(self._take, self._grams, name) if self.minibatches is not None else self._take
+                take: Take = self._takes[name]
+                if self.minibatches is not None:
+                    take = _Beside(take, self._grams, name)
                 found = each.passed(self._wanted[name], inputs, part.ids, take, mask=part.mask, batch=number)
                 taken |= {Column(name, layer): values for layer, values in found.items()}
             for group in self.sums:
@@ -271,7 +280,7 @@ class _Run:
 class _Beside:
     """Takes activations, and beside them the Gram matrix of whole outputs."""
 
-    def __init__(self, take: Taking, grams: WholeGrams, network: str) -> None:
+    def __init__(self, take: Take, grams: WholeGrams, network: str) -> None:
         self._take, self._grams, self._network = take, grams, network
 
     def __call__(self, layer: Layer, output: object, ids: Sequence[str], counts: Counts) -> Activations:

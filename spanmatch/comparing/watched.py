@@ -15,6 +15,7 @@ from spanmatch.networks.forward import Forward, faithful
 from spanmatch.networks.layers import Layer, UnusableLayerError
 from spanmatch.networks.network_inputs import Inputs
 from spanmatch.networks.passes import Activations, NonFiniteActivationsError, Take, passed
+from spanmatch.networks.precision import StoredDtype
 from spanmatch.networks.probing import probe
 
 
@@ -53,6 +54,12 @@ class Watched:
         """Where its first parameter is."""
         tensor = next(self.network.parameters(), next(self.network.buffers(), None))
         return torch.device("cpu") if tensor is None else tensor.device
+
+    @property
+    def precision(self) -> StoredDtype:
+        """In which activations are taken: double where the network computes in it, and else single."""
+        double = any(weights.dtype == torch.float64 for weights in self.network.parameters())
+        return "float64" if double else "float32"
 
     @contextmanager
     def evaluating(self) -> Iterator[None]:
