@@ -4,6 +4,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -20,6 +21,8 @@ from torchvision.models.vision_transformer import VisionTransformer
 import spanmatch
 from spanmatch import GramMatrix, OffsetWarning, TooFewSamplesWarning
 from spanmatch.comparing import Comparison
+from spanmatch.comparing.torch_sums import TorchSums
+from spanmatch.matching.joint_sums import JointSums
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::spanmatch.OffsetWarning"),
@@ -193,6 +196,36 @@ def test_samples_that_are_kept_and_sums_are_one_statistic(tmp_path):
                 )
         again.save(tmp_path / "twice.npz")
         assert Comparison.load(tmp_path / "twice.npz").rows() == again.rows()
+
+
+@settings(deadline=None, max_examples=30)
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    offset=st.sampled_from([0.0, 1.0, 1e6, 1e10]),
+    cuts=st.lists(st.integers(0, 300), max_size=3),
+    dtype=st.sampled_from([np.float32, np.float64]),
+)
+def test_sums_by_torch_are_those_by_numpy_within_their_certificates(seed, offset, cuts, dtype):
+    rng = np.random.default_rng(seed)
+    sizes = [int(size) for size in rng.integers(1, 9, 3)]
+    layers = [(rng.standard_normal((300, size)) + offset).astype(dtype) for size in sizes]
+    pairs = [(0, 0), (1, 1), (2, 2), (0, 1), (0, 2)]
+    found, expected = TorchSums(sizes, pairs), JointSums(sizes, pairs)
+    for sums in (found, expected):
+        for start, stop in pairwise([0, *sorted(cuts), 300]):
+            sums.add([layer[start:stop] for layer in layers])
+    assert found.n_samples == expected.n_samples == 300
+    for pair in pairs:
+        (one, rows), (other, other_rows) = found.moments(pair), expected.moments(pair)
+        x, y = (np.sqrt(np.diagonal(expected.moments((n, n)).comoments.products)) for n in pair)
+        allowed = (one.roundings + other.roundings) * 2.0**-53 * np.multiply.outer(x, y)
+        assert (np.abs(one.products - other.products) <= allowed).all()
+        assert pair[0] != pair[1] or np.array_equal(one.products, one.products.T)
+        np.testing.assert_allclose(one.mean_x.sum(axis=0), other.mean_x.sum(axis=0), rtol=1e-14, atol=1e-15)
+        np.testing.assert_allclose(rows.sums, other_rows.sums, rtol=1e-9)
+        np.testing.assert_allclose(
+            rows.weighted_x, other_rows.weighted_x, rtol=1e-7, atol=1e-6 * rows.sums.max()
+        )
 
 
 def test_statistics_are_those_of_the_library():

@@ -1,6 +1,6 @@
 """The statistic of a group of layers over the same samples, by folds of the images."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,9 @@ from spanmatch.comparing.sums import Sums
 from spanmatch.errors import InputValueError
 from spanmatch.matching.gram import GramMatrix
 from spanmatch.matching.inputs import AnyArray
+from spanmatch.matching.joint_sums import JointSums
 from spanmatch.matching.match import Indices
+from spanmatch.matching.side_by_side import Two
 
 
 class GroupSums:
@@ -29,6 +31,8 @@ class GroupSums:
         Image i, as they come, is in fold i modulo this number.
     keep
         Whether to keep samples.
+    joint
+        What sums.
     """
 
     def __init__(
@@ -38,12 +42,13 @@ class GroupSums:
         pairs: Sequence[Pair],
         folds: int,
         keep: bool,
+        joint: Callable[[Sequence[int], Collection[Two]], JointSums] = JointSums,
     ) -> None:
         self.columns = tuple(columns)
         self._place = {column: place for place, column in enumerate(columns)}
         sizes = [neurons[column] for column in columns]
         own = [(self._place[x], self._place[y]) for x, y in pairs if x in self._place]
-        self.folds = [Sums(sizes, own, keep=keep) for _ in range(folds)]
+        self.folds = [Sums(sizes, own, keep=keep, joint=joint) for _ in range(folds)]
         self._images: list[list[Indices]] = [[] for _ in range(folds)]
 
     def __contains__(self, pair: Pair) -> bool:

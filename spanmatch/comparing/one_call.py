@@ -24,6 +24,7 @@ from spanmatch.comparing.loading import Batch, Batches, MaskOf, Taker
 from spanmatch.comparing.minibatches import LEAST_SAMPLES, MinibatchSums, WholeGrams
 from spanmatch.comparing.pairs import Column, ComparedLayer
 from spanmatch.comparing.result import Comparison
+from spanmatch.comparing.torch_sums import TorchSums
 from spanmatch.comparing.watched import Watched
 from spanmatch.errors import InputTypeError, InputValueError
 from spanmatch.matching.inputs import AnyArray
@@ -195,7 +196,9 @@ class _Run:
         self._folds = folds
         self._keep = keep
         neurons = {column: choice.layer(column).neurons for group in choice.groups for column in group}
-        self.sums = [GroupSums(group, neurons, choice.pairs, max(folds, 1), keep) for group in choice.groups]
+        self.sums = [
+            GroupSums(group, neurons, choice.pairs, max(folds, 1), keep, TorchSums) for group in choice.groups
+        ]
         self.minibatches = MinibatchSums(choice.pairs) if minibatch_cka else None
         self._grams = WholeGrams()
         self.samples = 0
@@ -236,7 +239,7 @@ class _Run:
                 if self.minibatches is not None:
                     take = _Beside(take, self._grams, name)
                 found = each.passed(self._wanted[name], inputs, part.ids, take, mask=part.mask, batch=number)
-                taken |= {Column(name, layer): values for layer, values in found.items()}
+                taken |= {Column(name, layer): _neurons_last(values) for layer, values in found.items()}
             for group in self.sums:
                 group.add({column: taken[column] for column in group.columns}, part.start, number)
         if self.minibatches is not None:
@@ -275,6 +278,12 @@ class _Run:
             sums=tuple(self.sums),
             minibatch_cka=minibatch,
         )
+
+
+def _neurons_last(values: Activations) -> Activations:
+    """Lay out activations so that neurons are neighbours in memory, which torch does on all threads."""
+    laid_out: Activations = torch.from_numpy(values).contiguous().numpy()
+    return laid_out
 
 
 class _Beside:

@@ -1,6 +1,6 @@
 """The statistic of layers, summed while batches stream by; the samples themselves while they are few."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 import numpy as np
 
@@ -25,9 +25,19 @@ class Sums:
         Of the layers' numbers. Each layer is paired with itself, too.
     keep
         Whether to keep samples however many they are.
+    joint
+        What sums.
     """
 
-    def __init__(self, sizes: Sequence[int], pairs: Collection[Two], *, keep: bool = False) -> None:
+    def __init__(
+        self,
+        sizes: Sequence[int],
+        pairs: Collection[Two],
+        *,
+        keep: bool = False,
+        joint: Callable[[Sequence[int], Collection[Two]], JointSums] = JointSums,
+    ) -> None:
+        self._joint = joint
         self._sizes = sizes
         self.pairs: list[Two] = sorted({*pairs, *((number, number) for number in range(len(sizes)))})
         self._kept: list[list[AnyArray]] = [[] for _ in sizes]
@@ -105,7 +115,7 @@ class Sums:
 
     def _sum(self) -> None:
         if self._summed is None:
-            self._summed = JointSums(self._sizes, self.pairs)
+            self._summed = self._joint(self._sizes, self.pairs)
         self._summed.add([self.samples(number) for number in range(len(self._sizes))])
         self._kept = [[] for _ in self._sizes]
         self._bytes = 0
