@@ -1,5 +1,6 @@
 """`spanmatch.compare` gives the statistic of hooks and NumPy by hand, whatever networks take and give."""
 
+import dataclasses
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from torch import nn
+from torch.utils.data import DataLoader, TensorDataset
 from torchvision.models.convnext import CNBlockConfig, ConvNeXt
 from torchvision.models.resnet import BasicBlock, ResNet
 from torchvision.models.swin_transformer import SwinTransformer
@@ -23,6 +25,7 @@ from spanmatch import GramMatrix, OffsetWarning, TooFewSamplesWarning
 from spanmatch.comparing import Comparison
 from spanmatch.comparing.torch_sums import TorchSums
 from spanmatch.matching.joint_sums import JointSums
+from spanmatch.measures import MEASURES
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::spanmatch.OffsetWarning"),
@@ -74,6 +77,17 @@ def batches(values: torch.Tensor, size: int) -> list[tuple[torch.Tensor, torch.T
 
 IMAGES = torch.randn(40, 3, 8, 8, generator=torch.Generator().manual_seed(5))
 LARGER = torch.randn(20, 3, 32, 32, generator=torch.Generator().manual_seed(6))
+VALUES = torch.randn(8, 6, generator=torch.Generator().manual_seed(0))
+BROKEN = VALUES.clone()
+BROKEN[2, 1] = float("nan")
+
+
+def dense(width: int = 5) -> nn.Module:
+    return nn.Sequential(nn.Linear(6, width), nn.ReLU())
+
+
+def two() -> dict[str, nn.Module]:
+    return {"a": seeded(dense, 0), "b": seeded(dense, 1)}
 
 
 def by_hooks(network: nn.Module, names: list[str], values: torch.Tensor) -> dict[str, NDArray]:
@@ -315,6 +329,165 @@ def test_a_mask_can_be_named_given_by_a_function_or_left_out():
         assert found.gram("block.relu", "block.relu").n_samples == samples
 
 
+def test_each_network_has_the_mask_of_what_it_takes():
+    ids = padded(sentences())
+    image, text = seeded(convolutional, 0), seeded(Encoder, 1)
+    one = spanmatch.compare(
+        {"image": image, "text": text},
+        {"image": [IMAGES[:8]], "text": [ids]},
+        layers={"image": ["2", "5"], "text": "block.relu"},
+    )
+    both = {**ids, "images": IMAGES[:8]}
+    other = spanmatch.compare(
+        {"image": image, "text": text},
+        [both],
+        inputs={"image": lambda batch: batch["images"], "text": None},
+        layers={"image": ["2", "5"], "text": "block.relu"},
+    )
+    x = by_hooks(image, ["5"], IMAGES[:8])["5"].mean(axis=(2, 3))
+    for found in (one, other):
+        np.testing.assert_allclose(found.gram("5", "block.relu").xx, x.T @ x, rtol=1e-5)
+
+
+def test_masks_may_be_added_to_scores_and_batches_may_have_one_token():
+    networks = {"a": seeded(Encoder, 0), "b": seeded(Encoder, 1)}
+    batch = padded(sentences())
+    counted = int(batch["attention_mask"].sum())
+    for dtype in (torch.float32, torch.bfloat16):
+        added = (1 - batch["attention_mask"]).to(dtype) * -1e4
+        found = spanmatch.compare(
+            networks, [batch["input_ids"]], mask=lambda _, of=added: of, layers="block.relu", pairs="same"
+        )
+        assert found.gram("block.relu", "block.relu").n_samples == counted
+    single = {
+        "input_ids": torch.ones(3, 1, dtype=torch.long),
+        "attention_mask": torch.tensor([[1], [0], [1]]),
+    }
+    found = spanmatch.compare(
+        networks, [batch, single], inputs=lambda of: of["input_ids"], layers="block.relu", pairs="same"
+    )
+    assert found.gram("block.relu", "block.relu").n_samples == counted + 2
+
+
+class Queries(nn.Module):
+    """Five queries that look at words: a layer of fixed length."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embed = nn.Embedding(30, 6)
+        self.dense = nn.Linear(6, 7)
+
+    def forward(self, input_ids):
+        words = self.embed(input_ids)
+        return self.dense(words[:, :1].expand(-1, 5, -1) * 2).relu()
+
+
+def test_layers_that_the_mask_does_not_fit_in_a_later_batch_are_refused():
+    networks = {"a": seeded(Queries, 0), "b": seeded(Queries, 1)}
+    rows = [padded([torch.ones(length, dtype=torch.long)] * 2) for length in (5, 9)]
+    with pytest.raises(spanmatch.SpanmatchError, match="has 5 and the mask 9 in batch 1"):
+        spanmatch.compare(networks, rows)
+
+
+@pytest.mark.parametrize("entry", [("conv", "last"), {"name": "conv", "neurons": "last"}])
+def test_neurons_are_where_somebody_says_they_are(entry):
+    class Square(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv = nn.Conv1d(3, 5, 1)
+
+        def forward(self, values):
+            return self.conv(values).relu()
+
+    one, other = seeded(Square, 0), seeded(Square, 1)
+    for length in (5, 4):
+        values = torch.randn(20, 3, length, generator=torch.Generator().manual_seed(0))
+        found = spanmatch.compare([one, other], [values], layers=[entry], pairs="same")
+        x, y = (by_hooks(network, ["conv"], values)["conv"].reshape(-1, length) for network in (one, other))
+        close(found.gram("conv", "conv"), x, y)
+
+
+def test_a_loader_under_several_names_is_gone_through_once():
+    one = seeded(dense, 0)
+    shuffling = DataLoader(TensorDataset(torch.arange(48.0).reshape(8, 6)), 3, shuffle=True)
+    for loader in ((part for part in VALUES.split(3)), shuffling):
+        found = spanmatch.compare({"a": one, "b": one}, {"a": loader, "b": loader})
+        assert found.images == 8
+        np.testing.assert_array_equal(found.gram("1", "1").xx, found.gram("1", "1").yy)
+
+
+class Named(nn.Module):
+    def forward(self, x, y):
+        return (x + y).relu()
+
+
+class Any_(nn.Module):
+    def forward(self, ids, **more):
+        assert more.keys() <= {"scale"}
+        return (ids * more.get("scale", torch.ones(1))).relu()
+
+
+class Keyed(nn.Module):
+    def forward(self, *args, **kwargs):
+        assert not args
+        return kwargs["x"].relu()
+
+
+class Hugging(nn.Module):
+    def forward(self, input_ids=None, attention_mask=None, labels=None, **kwargs):
+        assert labels is None
+        assert kwargs == {}
+        return input_ids.relu()
+
+
+SUITED = {
+    "labels that a network requires": (Named, {"x": VALUES, "y": VALUES}, 2 * VALUES),
+    "further names": (Any_, {"ids": VALUES, "labels": torch.ones(8), "scale": torch.ones(1) * 3}, 3 * VALUES),
+    "names alone": (Keyed, {"x": VALUES, "label": torch.ones(8)}, VALUES),
+    "what is no tensor": (
+        Hugging,
+        {
+            "input_ids": VALUES.numpy(),
+            "text": np.array(["a"] * 8),
+            "names": ["b"] * 8,
+            "labels": torch.ones(8),
+        },
+        VALUES,
+    ),
+}
+
+
+@pytest.mark.parametrize("case", SUITED)
+def test_a_network_gets_of_a_batch_what_its_signature_names(case):
+    make, batch, expected = SUITED[case]
+    found = spanmatch.compare([make(), make()], [batch], layers="relu")
+    close(found.gram("relu", "relu"), expected.relu().numpy(), expected.relu().numpy())
+
+
+def test_parts_of_a_batch_that_no_network_gets_are_said():
+    class Optional(nn.Module):
+        def forward(self, values, mask=None):
+            return values.relu()
+
+    for batch, is_said in (((VALUES, VALUES), True), ((VALUES,), False)):
+        notes = spanmatch.compare([Optional(), Optional()], [batch]).notes
+        assert any("was given the first 1" in note for note in notes) == is_said
+    assert not spanmatch.compare(two(), [(VALUES, torch.ones(8))]).notes  # labels
+
+
+@pytest.mark.parametrize("shared", [8, 2, 16])  # as many as samples of a batch, of the probe, of a part
+def test_a_tensor_that_is_the_same_for_all_samples_stays_whole(shared):
+    class Shared(nn.Module):
+        def forward(self, values, table):
+            return (values + table.sum()).relu()
+
+    values = torch.randn(40, 6, generator=torch.Generator().manual_seed(0))
+    table = torch.ones(shared, 3)
+    found = spanmatch.compare([Shared(), Shared()], [(values, table)], layers="relu")
+    expected = (values + 3 * shared).relu().numpy()
+    close(found.gram("relu", "relu"), expected, expected)
+
+
 class Recurrent(nn.Module):
     def __init__(self) -> None:
         super().__init__()
@@ -451,6 +624,40 @@ def test_minibatch_cka_is_the_mean_of_unbiased_estimates(offset):
     np.testing.assert_allclose(found.matrix("minibatch_cka").values, expected, atol=1e-4)
 
 
+def test_a_layer_that_never_varies_has_no_minibatch_cka():
+    make = lambda: nn.Sequential(nn.Linear(6, 64), nn.Tanh())  # noqa: E731
+    one, other = seeded(make, 0), seeded(make, 1)
+    for network in (one, other):
+        nn.init.zeros_(network[0].weight)
+    for size in (7, 33, 3):
+        values = torch.randn(size, 6)
+        found = spanmatch.compare([one, other], [values], minibatch_cka=True)
+        assert np.isnan(found.matrix("minibatch-cka").values).all()
+    assert any("fewer than 4 samples" in note for note in found.notes)
+
+
+def test_a_pair_that_is_named_twice_counts_once():
+    once, twice = (
+        spanmatch.compare(two(), [VALUES], pairs=[("1", "1")] * times, minibatch_cka=True) for times in (1, 2)
+    )
+    assert once.rows(["minibatch-cka"]) == twice.rows(["minibatch-cka"])
+
+
+def test_a_measure_of_ones_own_is_not_taken_for_the_one_of_its_name():
+    found = spanmatch.compare(two(), [VALUES])
+    found.matrix("cka")
+    own = dataclasses.replace(MEASURES["linear-cka"], function=lambda _evidence, _parameter: 0.123)
+    assert found.matrix(own)["1", "1"] == 0.123
+
+
+def test_memory_does_not_grow_with_samples_that_are_summed():
+    found = spanmatch.compare(two(), [VALUES] * 100)
+    (group,) = found._sums
+    assert not group.are_kept
+    assert group.bytes < 2000
+    assert group._images == [[]]
+
+
 # networks stay as they were
 
 
@@ -512,17 +719,26 @@ class Sometimes(nn.Module):
         return self.relu(self.dense(values)) if len(values) != 3 else self.dense(values)
 
 
-def dense(width: int = 5) -> nn.Module:
-    return nn.Sequential(nn.Linear(6, width), nn.ReLU())
+class Drawing(nn.Module):
+    def forward(self, values):
+        return nn.functional.dropout(values, training=True).relu()
 
 
-VALUES = torch.randn(8, 6, generator=torch.Generator().manual_seed(0))
-BROKEN = VALUES.clone()
-BROKEN[2, 1] = float("nan")
+class Looking(nn.Module):
+    def forward(self, batch):
+        return batch["x"].relu()
 
 
-def two() -> dict[str, nn.Module]:
-    return {"a": seeded(dense, 0), "b": seeded(dense, 1)}
+class Flattening(nn.Module):
+    def forward(self, values):
+        return values.flatten(1).relu()
+
+
+class Telling(Encoder):
+    """Finds padding by itself, and tells its attention layers."""
+
+    def forward(self, input_ids):
+        return super().forward(input_ids, (input_ids != 0).long())
 
 
 BAD = {
@@ -541,6 +757,56 @@ BAD = {
             inputs=lambda batch: batch["x"],
         ),
         "equal ids",
+    ),
+    "a loader that shuffles beside another": (
+        lambda: spanmatch.compare(
+            two(), {"a": [VALUES], "b": DataLoader(TensorDataset(VALUES), 8, shuffle=True)}
+        ),
+        "shuffles beside another",
+    ),
+    "batches of nothing": (lambda: spanmatch.compare(two(), [VALUES[:0]]), "at least one batch with samples"),
+    "ids that are none": (
+        lambda: spanmatch.compare(two(), [{"input": VALUES, "id": 5}]),
+        "an id for each sample, got 5",
+    ),
+    "networks of one name": (
+        lambda: spanmatch.compare({1: dense(), "1": dense(), 2: dense()}, [VALUES]),
+        "a name each",
+    ),
+    "pairs that are none": (lambda: spanmatch.compare(two(), [VALUES], pairs=[5]), "two names each, got 5"),
+    "a layer as a wrong dictionary": (
+        lambda: spanmatch.compare(two(), [VALUES], layers=[{"layer": "1"}]),
+        '"neurons": "last"',
+    ),
+    "a network without weights": (
+        lambda: spanmatch.compare({"a": dense(), "b": dense().to("meta")}, [VALUES]),
+        "'b' on the device meta",
+    ),
+    "a network that draws at random": (
+        lambda: spanmatch.compare({"a": Drawing(), "b": Drawing()}, [VALUES]),
+        "network 'a'.* gives the same for the same samples",
+    ),
+    "a network that looks for a key": (
+        lambda: spanmatch.compare({"a": Looking(), "b": Looking()}, [{"other": VALUES}]),
+        "KeyError.*`inputs`",
+    ),
+    "neurons that grow with the length": (
+        lambda: spanmatch.compare(
+            {"a": Flattening(), "b": Flattening()}, [torch.ones(4, 3, 2), torch.ones(4, 5, 2)]
+        ),
+        "as many neurons in all batches.* 6 in the first and 10 in batch 1",
+    ),
+    "padding that one network is told of": (
+        lambda: spanmatch.compare(
+            {"a": seeded(Telling, 0), "b": seeded(Encoder, 1)},
+            [padded(sentences())["input_ids"]],
+            layers={"a": "block.relu", "b": "block.relu"},
+        ),
+        "where networks do not agree, but 'a' takes some of 9 for padding in batch 0 and 'b' does not",
+    ),
+    "samples that are kept beyond the memory": (
+        lambda: spanmatch.compare(two(), (VALUES for _ in range(400)), keep_samples=True, memory=40_000),
+        "samples that are kept",
     ),
     "an empty loader": (lambda: spanmatch.compare(two(), []), "at least one batch"),
     "a tensor for a loader": (lambda: spanmatch.compare(two(), VALUES), "pass a DataLoader"),
@@ -579,7 +845,7 @@ BAD = {
         lambda: spanmatch.compare(
             {"a": seeded(Encoder, 0), "b": seeded(Encoder, 1)},
             [torch.ones(3, 4, dtype=torch.long)],
-            mask=lambda batch: torch.zeros(3, 4),
+            mask=lambda batch: torch.zeros(3, 4, dtype=torch.long),
             layers="block.relu",
             pairs="same",
         ),

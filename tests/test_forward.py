@@ -361,7 +361,7 @@ def test_a_packed_sequence_is_no_layer(kind: type[nn.RNNBase]) -> None:
 @pytest.mark.filterwarnings("ignore:.*torch.jit:FutureWarning")
 def test_torchscript_is_refused_in_one_sentence() -> None:
     network = nn.Sequential(nn.Linear(4, 3), torch.jit.trace(nn.Linear(3, 2), torch.zeros(1, 3)))
-    with pytest.raises(TypeError, match=r"`architecture` must give a network of Python modules.*TorchScript"):
+    with pytest.raises(TypeError, match=r"a network must be one of Python modules.*TorchScript"):
         list_layers(network, (4,))
 
 

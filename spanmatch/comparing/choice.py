@@ -3,14 +3,15 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations, product
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
+from spanmatch.comparing.loading import by_name
 from spanmatch.comparing.pairs import Column, Pair
 from spanmatch.errors import InputValueError
 from spanmatch.networks.layers import DEFAULT, Layer, Wanted, choose
 from spanmatch.networks.positions import Positions
 
-LayersWanted: TypeAlias = str | Sequence[Wanted] | Callable[[Layer], bool]
+LayersWanted: TypeAlias = str | Sequence[Wanted | Mapping[str, Any]] | Callable[[Layer], bool]
 Pairs: TypeAlias = Literal["grid", "same"] | Sequence[tuple[str, str]]
 
 
@@ -43,7 +44,7 @@ class Choice:
 def choose_layers(
     known: Mapping[str, Sequence[Layer]],
     wanted: LayersWanted | Mapping[str, LayersWanted],
-    mask_positions: int | None,
+    mask_positions: Mapping[str, int | None],
 ) -> tuple[dict[str, dict[str, Layer]], list[str]]:
     """Return the layers of each network that are wanted, and what a pattern or function has passed over.
 
@@ -54,28 +55,24 @@ def choose_layers(
     wanted
         For all networks, or for each by its name.
     mask_positions
-        How many positions the mask has; None where there is none.
+        How many positions the mask of each network has; None where there is none.
 
     Raises
     ------
     ValueError
         If names are unknown, nothing answers, or a layer that is named has other positions than the mask.
     """
-    if isinstance(wanted, Mapping) and wanted.keys() != known.keys():
-        raise InputValueError(
-            f"`layers` must be the same for all networks or be given for each of: {', '.join(known)}; got "
-            f"{', '.join(map(str, wanted)) or 'none'}"
-        )
+    wanted_of: dict[str, LayersWanted] = by_name("layers", wanted, known)
     chosen, left_out = {}, []
     for network, layers in known.items():
-        own = wanted[network] if isinstance(wanted, Mapping) else wanted
+        own, masked = wanted_of[network], mask_positions[network]
         found, problems = _chosen(network, layers, own)
-        if mask_positions is not None:
-            others = {name for name, layer in found.items() if layer.positions not in (1, mask_positions)}
+        if masked is not None:
+            others = {name for name, layer in found.items() if layer.positions not in (1, masked)}
             if named := others & _names(own):
                 name = min(named)
                 raise InputValueError(
-                    f"`layers` must have {mask_positions} positions, as the `mask` has, or one, got "
+                    f"`layers` must have {masked} positions, as the `mask` has, or one, got "
                     f"{found[name].positions} of {name!r} of {network!r}; leave it out"
                 )
             problems |= dict.fromkeys(others, "other positions than the mask")
@@ -99,7 +96,7 @@ def _chosen(
             {layer.name: layer.problem for layer in found if layer.problem},
         )
     try:
-        chosen = choose(layers, [wanted] if isinstance(wanted, str) else list(wanted))
+        chosen = choose(layers, _entries(wanted))
     except InputValueError as error:
         error.args = (f"network {network!r}: {error}",)
         raise
@@ -109,8 +106,23 @@ def _chosen(
 def _names(wanted: LayersWanted) -> set[str]:
     if callable(wanted):
         return set()
-    entries = [wanted] if isinstance(wanted, str) else wanted
-    return {entry if isinstance(entry, str) else entry[0] for entry in entries} - {DEFAULT}
+    return {entry if isinstance(entry, str) else entry[0] for entry in _entries(wanted)} - {DEFAULT}
+
+
+def _entries(wanted: str | Sequence[Wanted | Mapping[str, Any]]) -> list[Wanted]:
+    """Return what is wanted as names, or names with what is neurons; a study writes these as dictionaries."""
+    entries: list[Wanted] = []
+    for entry in [wanted] if isinstance(wanted, str) else wanted:
+        if isinstance(entry, Mapping):
+            if entry.keys() != {"name", "neurons"}:
+                raise InputValueError(
+                    f"`layers` must be names, or a name with its `neurons`, got {dict(entry)!r}; write "
+                    '{"name": NAME, "neurons": "last"}'
+                )
+            entries.append((entry["name"], entry["neurons"]))
+        else:
+            entries.append(entry)
+    return entries
 
 
 def choose_pairs(
@@ -186,7 +198,7 @@ def _names_of_pairs(
     if isinstance(pairs, str):
         raise InputValueError(f"`pairs` must be 'grid', 'same' or a list of two names each, got {pairs!r}")
     for pair in pairs:
-        if isinstance(pair, str) or len(pair) != 2:
+        if not isinstance(pair, Sequence) or isinstance(pair, str) or len(pair) != 2:
             raise InputValueError(f"`pairs` must be of two names each, got {pair!r}; write [(name, name)]")
         for name, known, network in zip(pair, (x, y), networks, strict=True):
             if name not in known:
@@ -194,7 +206,7 @@ def _names_of_pairs(
                     f"`pairs` must name layers that `layers` chooses, got {name!r}, which is none of "
                     f"{network!r}: {', '.join(known)}"
                 )
-    return [(one, other) for one, other in pairs]
+    return list(dict.fromkeys((one, other) for one, other in pairs))
 
 
 def _groups(pairs: Sequence[Pair]) -> tuple[tuple[Column, ...], ...]:

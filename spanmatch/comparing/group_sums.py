@@ -77,8 +77,9 @@ class GroupSums:
         for column, each in zip(self.columns[1:], values[1:], strict=True):
             if not np.array_equal(counts, ~np.isnan(each[:, :, 0])):
                 raise InputValueError(
-                    f"`mask` must say which positions count where networks do not agree, but "
-                    f"{self.columns[0]} and {column} leave out different ones in batch {batch}; give one"
+                    f"`mask` must leave the same positions of all layers that are compared, but "
+                    f"{self.columns[0]} and {column} leave out different ones in batch {batch}; give one for "
+                    "all networks, and leave out samples of which no position counts"
                 )
         images = np.arange(len(counts))
         for fold, sums in enumerate(self.folds):
@@ -87,7 +88,10 @@ class GroupSums:
                 continue
             of_fold = counts[chosen]
             sums.add([_samples(each[chosen] if len(self.folds) > 1 else each, of_fold) for each in values])
-            self._images[fold].append(np.repeat(start + chosen, of_fold.sum(axis=1)))
+            if sums.are_kept:
+                self._images[fold].append(np.repeat(start + chosen, of_fold.sum(axis=1)))
+            else:
+                self._images[fold].clear()
 
     def require_samples(self) -> None:
         """See that there are samples.
@@ -107,6 +111,11 @@ class GroupSums:
     def n_samples(self) -> int:
         """Samples that count."""
         return sum(sums.n_samples for sums in self.folds)
+
+    @property
+    def bytes(self) -> int:
+        """What the samples take that are there."""
+        return sum(sums.bytes for sums in self.folds)
 
     @property
     def are_kept(self) -> bool:

@@ -4,23 +4,29 @@ import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
+from torch.utils.data import RandomSampler
 
 from spanmatch.errors import InputTypeError, InputValueError
 from spanmatch.networks.network_inputs import Inputs
+from spanmatch.networks.padding import counted_by
 
 Taker: TypeAlias = Callable[[Any], Any]
 """Gives what a network takes of a batch: a tensor, a tuple of arguments, or a dictionary of named ones."""
 MaskOf: TypeAlias = str | Callable[[Any], Any] | bool | None
+Mask: TypeAlias = NDArray[np.bool_] | None
 
 _LABELS = frozenset({"labels", "label", "targets", "target", "y"})
 _IDS = ("id", "ids")
 _MASKS = ("attention_mask",)
+_NUMBERS = "biufc"  # kinds of arrays that are tensors
+_ENDED = object()
+Value = TypeVar("Value")
 
 
 @dataclass(frozen=True)
@@ -33,15 +39,16 @@ class Batch:
         One for each network.
     ids
         One for each sample.
-    mask
-        (samples, positions): which positions count, of layers with as many; None where nothing says so.
+    masks
+        For each network (samples, positions): which positions count, of layers with as many; None where
+        nothing says so.
     start
         Samples before these.
     """
 
     inputs: tuple[Inputs, ...]
     ids: tuple[str, ...]
-    mask: NDArray[np.bool_] | None
+    masks: tuple[Mask, ...]
     start: int
 
     def __len__(self) -> int:
@@ -54,9 +61,9 @@ class Batch:
             return
         for start in range(0, len(self), size):
             part = slice(start, start + size)
-            mask = None if self.mask is None else self.mask[part]
+            masks = tuple(None if mask is None else mask[part] for mask in self.masks)
             inputs = tuple(each.taken(part) for each in self.inputs)
-            yield Batch(inputs, self.ids[part], mask, self.start + start)
+            yield Batch(inputs, self.ids[part], masks, self.start + start)
 
 
 class Batches:
@@ -82,19 +89,19 @@ class Batches:
         inputs: Taker | Mapping[str, Taker] | None,
         mask: MaskOf,
     ) -> None:
-        own = loader if isinstance(loader, Mapping) else dict.fromkeys(networks, loader)
-        _require_names("loader", own, networks)
+        own = by_name("loader", loader, networks)
         for name, each in own.items():
             if not isinstance(each, Iterable) or isinstance(each, torch.Tensor | np.ndarray | str):
                 raise InputTypeError(
                     f"`loader` must give batches when it is gone through, got {type(each).__name__} for "
                     f"{name!r}; pass a DataLoader, or a list of batches: [x] is one batch"
                 )
-        self._shared = not isinstance(loader, Mapping)
-        self._loaders = [loader] if self._shared else [own[name] for name in networks]
-        takers = inputs if isinstance(inputs, Mapping) else dict.fromkeys(networks, inputs)
-        _require_names("inputs", takers, networks)
-        self._takers = [takers[name] or _Suiting(network) for name, network in networks.items()]
+        # gone through once, however many networks it is for
+        self._loaders: list[Iterable[Any]] = list({id(each): each for each in own.values()}.values())
+        places = {id(each): place for place, each in enumerate(self._loaders)}
+        self._loader_of = [places[id(own[name])] for name in networks]
+        takers = by_name("inputs", inputs, networks)
+        self._takers = [takers[name] or _Suiting(name, network) for name, network in networks.items()]
         self._names = list(networks)
         self._mask = mask
         self.masked_by = ""
@@ -108,7 +115,7 @@ class Batches:
             return 0
 
     def __iter__(self) -> Iterator[Batch]:
-        """Give batch after batch.
+        """Give batch after batch; those without samples are passed over.
 
         Raises
         ------
@@ -121,58 +128,80 @@ class Batches:
         for number, given in enumerate(zip_longest(*self._loaders, fillvalue=_ENDED)):
             self._require_all(given, number)
             batch = self._batch(given, number, start)
-            start += len(batch)
-            yield batch
+            if len(batch):
+                start += len(batch)
+                yield batch
         if not start:
             raise InputValueError(
-                "`loader` must give at least one batch, got none; an iterator is gone after one use"
+                "`loader` must give at least one batch with samples, got none; an iterator is gone after one "
+                "use"
             )
 
+    @property
+    def notes(self) -> list[str]:
+        """What was done without being asked for."""
+        left_out = [each.left_out for each in self._takers if isinstance(each, _Suiting) and each.left_out]
+        if self.masked_by:
+            left_out.append(f"Which positions count was said by {self.masked_by}; others are left out.")
+        return left_out
+
     def _require_all(self, given: Sequence[object], number: int) -> None:
-        ended = [name for name, each in zip(self._names, given, strict=False) if each is _ENDED]
+        ended = [place for place, each in enumerate(given) if each is _ENDED]
         if ended:
+            name = self._names[self._loader_of.index(ended[0])]
             raise InputValueError(
-                f"`loader` must give equally many batches for all networks, but that of {ended[0]!r} ended "
+                f"`loader` must give equally many batches for all networks, but that of {name!r} ended "
                 f"after {number}; give the same samples to each"
             )
 
     def _batch(self, given: Sequence[Any], number: int, start: int) -> Batch:
-        each_given = list(given) * len(self._names) if self._shared else list(given)
-        inputs = tuple(_inputs(take(each)) for take, each in zip(self._takers, each_given, strict=True))
+        of_each = [given[place] for place in self._loader_of]
+        inputs = tuple(_inputs(take(each)) for take, each in zip(self._takers, of_each, strict=True))
         sizes = [len(each) for each in inputs]
         if len(set(sizes)) > 1:
             raise InputValueError(
                 f"`loader` must give the same samples to all networks, got {sizes} samples in batch "
                 f"{number}; use one batch size and one order"
             )
-        ids = [_ids(each, sizes[0]) for each in given]
-        known = [each for each in ids if each is not None]
+        known = [ids for each in given if (ids := _ids(each, sizes[0])) is not None]
         if any(each != known[0] for each in known):
             raise InputValueError(
                 f"`loader` must give samples of equal ids to all networks, got others in batch {number}; use "
                 "one order, without shuffling"
             )
-        numbered = tuple(str(start + place) for place in range(sizes[0]))
-        return Batch(inputs, known[0] if known else numbered, self._masked(given, sizes[0]), start)
+        self._require_one_order(len(known))
+        ids = known[0] if known else tuple(str(start + place) for place in range(sizes[0]))
+        masks = tuple(self._masked(each, part) for each, part in zip(of_each, inputs, strict=True))
+        return Batch(inputs, ids, masks, start)
 
-    def _masked(self, given: Sequence[Any], samples: int) -> NDArray[np.bool_] | None:
-        masks = [found for each in given if (found := self._mask_of(each)) is not None]
-        if not masks:
-            return None
-        mask = _array(masks[0])
-        if mask.ndim != 2 or len(mask) != samples:
+    def _require_one_order(self, with_ids: int) -> None:
+        """See that several loaders do not shuffle, unless ids show that they do it alike."""
+        if len(self._loaders) == 1 or with_ids == len(self._loaders):
+            return
+        if any(isinstance(getattr(each, "sampler", None), RandomSampler) for each in self._loaders):
             raise InputValueError(
-                f"`mask` must have the shape (samples, positions) of {samples} samples, got {mask.shape}; "
-                "give one that says of each position whether it counts"
+                "`loader` must give the same samples to all networks, got one that shuffles beside another; "
+                "pass one loader for all networks, shuffle=False, or ids of the samples under `id`"
             )
-        if any(not np.array_equal(mask, _array(other)) for other in masks[1:]):
-            raise InputValueError("`mask` must be the same for all networks, got two that differ; give one")
-        return mask.astype(np.bool_)
 
-    def _mask_of(self, given: Any) -> object:  # noqa: ANN401 - whatever a loader gives
+    def _masked(self, given: Any, inputs: Inputs) -> Mask:  # noqa: ANN401 - whatever a loader gives
+        found = self._mask_of(given, inputs)
+        if found is None:
+            return None
+        mask = torch.as_tensor(found)
+        if mask.ndim != 2 or len(mask) != len(inputs):
+            raise InputValueError(
+                f"`mask` must have the shape (samples, positions) of {len(inputs)} samples, got "
+                f"{tuple(mask.shape)}; give one that says of each position whether it counts"
+            )
+        counts: NDArray[np.bool_] = counted_by(mask).cpu().numpy()
+        return counts
+
+    def _mask_of(self, given: Any, inputs: Inputs) -> object:  # noqa: ANN401 - whatever a loader gives
         if callable(self._mask):
-            self.masked_by = "`mask`"
-            return self._mask(given)
+            found = self._mask(given)
+            self.masked_by = self.masked_by if found is None else "`mask`"
+            return found
         given = _named(given)
         if isinstance(self._mask, str):
             if not isinstance(given, Mapping) or self._mask not in given:
@@ -187,48 +216,88 @@ class Batches:
         for name in _MASKS:
             value = given.get(name)
             if isinstance(value, torch.Tensor | np.ndarray) and value.ndim == 2:
+                if not any(tuple(each.shape[:2]) == tuple(value.shape) for each in inputs.tensors):
+                    return None  # this network does not take what is masked
                 self.masked_by = f"{name!r} of the batches"
                 return value
         return None
 
 
-_ENDED = object()
-
-
 class _Suiting:
     """Takes of a batch what a network's forward pass has parameters for."""
 
-    def __init__(self, network: nn.Module) -> None:
-        self._kind = type(network).__name__
+    def __init__(self, name: str, network: nn.Module) -> None:
+        self._name = name
         try:
             parameters = list(inspect.signature(network.forward).parameters.values())
         except (TypeError, ValueError):
             parameters = []
-        by_place = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-        placed = [each for each in parameters if each.kind in by_place]
-        self._required = max(1, sum(each.default is inspect.Parameter.empty for each in placed))
-        named = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
-        self._named = {each.name for each in parameters if each.kind in named} - _LABELS
-        self._takes_any = any(each.kind is inspect.Parameter.VAR_KEYWORD for each in parameters)
+        kinds = inspect.Parameter
+        placed = [
+            each for each in parameters if each.kind in (kinds.POSITIONAL_ONLY, kinds.POSITIONAL_OR_KEYWORD)
+        ]
+        self._placed = max(1, len(placed))
+        self._required = max(1, sum(each.default is kinds.empty for each in placed))
+        self._named = {
+            each.name
+            for each in parameters
+            if each.kind in (kinds.POSITIONAL_OR_KEYWORD, kinds.KEYWORD_ONLY)
+            and not (each.name in _LABELS and each.default is not kinds.empty)
+        }
+        self._takes_any = any(each.kind is kinds.VAR_KEYWORD for each in parameters)
+        self._takes_one = bool(placed) or not self._takes_any
+        self.left_out = ""
+        """What of a batch it has left out, in words."""
 
     def __call__(self, batch: Any) -> object:  # noqa: ANN401 - whatever a loader gives
         """Return the arguments."""
         if isinstance(batch, Mapping):
             taken = {name: value for name, value in batch.items() if name in self._named}
-            if taken and self._takes_any:
-                left = _LABELS | set(_IDS)
-                taken = {name: value for name, value in batch.items() if name not in left}
+            if self._takes_any and (taken or not self._takes_one):
+                further = _LABELS | set(_IDS)
+                taken |= {
+                    name: value
+                    for name, value in batch.items()
+                    if name not in further and isinstance(_tensors(value), torch.Tensor)
+                }
             return taken or (batch,)
         if isinstance(batch, tuple | list):
             if self._required == 1 and isinstance(_named(batch), Mapping):
                 return self(batch[0])
             if len(batch) < self._required:
                 raise InputTypeError(
-                    f"`loader` must give the {self._required} inputs that {self._kind} takes, got "
-                    f"{len(batch)} in a batch; say what the network takes with `inputs`"
+                    f"`loader` must give the {self._required} inputs that network {self._name!r} takes, got "
+                    f"{len(batch)} in a batch; say what it takes with `inputs`"
+                )
+            # one more is labels, and nothing else where the network could take no more
+            if len(batch) > self._required + (self._placed == self._required):
+                self.left_out = (
+                    f"Of the {len(batch)} parts of a batch, {self._name} was given the first "
+                    f"{self._required}; `inputs` says otherwise."
                 )
             return tuple(batch[: self._required])
         return batch
+
+
+def by_name(
+    argument: str, given: Value | Mapping[str, Value], networks: Mapping[str, object]
+) -> dict[str, Value]:
+    """Return what is given for each network, by its name, where it may be one for all.
+
+    Raises
+    ------
+    ValueError
+        If it is for others.
+    """
+    if not isinstance(given, Mapping):
+        return dict.fromkeys(networks, given)
+    named = {str(name): each for name, each in given.items()}
+    if named.keys() != networks.keys():
+        raise InputValueError(
+            f"`{argument}` must be one for all networks or one for each of: {', '.join(networks)}; got "
+            f"{', '.join(named) or 'none'}"
+        )
+    return named
 
 
 def _named(given: Any) -> Any:  # noqa: ANN401 - whatever a loader gives
@@ -245,8 +314,14 @@ def _inputs(taken: object) -> Inputs:
 
 
 def _tensors(value: object) -> object:
-    """Return a value with arrays of NumPy as tensors."""
-    return torch.from_numpy(np.ascontiguousarray(value)) if isinstance(value, np.ndarray) else value
+    """Return a value with arrays of numbers as tensors, at any depth of tuples, lists and dictionaries."""
+    if isinstance(value, np.ndarray) and value.dtype.kind in _NUMBERS:
+        return torch.from_numpy(np.require(value, requirements=["C", "W"]))
+    if isinstance(value, Mapping):
+        return {name: _tensors(each) for name, each in value.items()}
+    if isinstance(value, tuple | list) and not hasattr(value, "_fields"):
+        return type(value)(_tensors(each) for each in value)
+    return value
 
 
 def _ids(given: object, samples: int) -> tuple[str, ...] | None:
@@ -256,23 +331,16 @@ def _ids(given: object, samples: int) -> tuple[str, ...] | None:
     for name in _IDS:
         if name in given:
             found = given[name]
-            ids = tuple(map(str, found.tolist() if isinstance(found, torch.Tensor | np.ndarray) else found))
+            listed = found.tolist() if isinstance(found, torch.Tensor | np.ndarray) else found
+            ids = (
+                tuple(map(str, listed))
+                if isinstance(listed, Sequence) and not isinstance(listed, str)
+                else ()
+            )
             if len(ids) != samples:
                 raise InputValueError(
-                    f"`loader` must give an id for each sample, got {len(ids)} under {name!r} for {samples}"
+                    f"`loader` must give an id for each sample, got {len(ids) or found!r} under {name!r} for "
+                    f"{samples}"
                 )
             return ids
     return None
-
-
-def _array(mask: object) -> NDArray[Any]:
-    array: NDArray[Any] = mask.cpu().numpy() if isinstance(mask, torch.Tensor) else np.asarray(mask)
-    return array
-
-
-def _require_names(argument: str, given: Mapping[str, object], networks: Mapping[str, object]) -> None:
-    if given.keys() != networks.keys():
-        raise InputValueError(
-            f"`{argument}` must be one for all networks or one for each of: {', '.join(networks)}; got "
-            f"{', '.join(map(str, given)) or 'none'}"
-        )

@@ -46,7 +46,9 @@ class WholeGrams:
             if lost <= _TOLERATED * float(self.of[column].norm()):
                 return
             self._with_means.add(column)  # as in this batch, so in the next
-        vectors = vectors - vectors.mean(dim=0)
+        length, vectors = vectors.norm(), vectors - vectors.mean(dim=0)
+        if vectors.norm() <= len(vectors) * torch.finfo(vectors.dtype).eps * length:
+            vectors = torch.zeros_like(vectors)  # constant: what is left is rounding
         self.of[column] = u_centred((vectors @ vectors.T).to("cpu", torch.float64))
 
 
@@ -99,4 +101,6 @@ class MinibatchSums:
     def value(self, pair: Pair) -> float | None:
         """Return the estimate of a pair; None where it is undefined."""
         x, y = self.own[pair.x], self.own[pair.y]
-        return None if min(x, y) <= 0 else self.crossed[pair] / math.sqrt(x) / math.sqrt(y)
+        if min(x, y) <= 0:
+            return None
+        return min(max(self.crossed[pair] / math.sqrt(x) / math.sqrt(y), -1.0), 1.0)

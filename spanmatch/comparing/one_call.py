@@ -68,7 +68,8 @@ def compare(
         What gives batches: tensors, tuples or dictionaries, samples in the first dimension. One for all
         networks, or one for each by name, which give the same samples in the same order. Of a tuple a network
         gets as many parts as its forward pass requires, so that labels are left out; of a dictionary what it
-        has parameters for, or else the dictionary. Ids of samples stand under ``id`` or ``ids``.
+        has parameters for, or else the dictionary. Ids of samples stand under ``id`` or ``ids``. A loader
+        that stands under several names is gone through once.
     layers
         ``default``: the outputs of all activation functions; names or patterns, as in a study; or a function
         that says of a `Layer` whether it is wanted. For all networks, or for each by name.
@@ -85,8 +86,8 @@ def compare(
         arguments. For all networks, or for each by name.
     mask
         Which positions count: a key of the batches, or a function of a batch, (samples, positions). By
-        default ``attention_mask`` where batches have it, or what the network tells its attention layers;
-        False for all positions.
+        default ``attention_mask`` where batches have it and the network takes what it is of, and else what
+        the network tells its attention layers; False for the latter alone.
     folds
         How many parts of the samples are summed apart, for errors and held-out values; 0 for none.
     keep_samples
@@ -129,6 +130,7 @@ def compare(
             if run is None:
                 run = _Run(
                     watched,
+                    batch,
                     _choice(watched, batch, layers, pairs, chosen_positions),
                     chosen_positions,
                     position_seed,
@@ -136,11 +138,11 @@ def compare(
                     keep=keep_samples,
                     minibatch_cka=minibatch_cka,
                 )
-                run.require_room(batch, memory)
+                run.require_room(batch, memory, len(batches))
             run.add(batch, number)
             shown.step(run.samples)
     assert run is not None
-    return run.result(chosen_positions, position_seed, _notes(watched, batches, run.choice))
+    return run.result(chosen_positions, position_seed, _notes(watched, batches, run))
 
 
 def _watched(networks: Mapping[str, nn.Module] | Sequence[nn.Module]) -> dict[str, Watched]:
@@ -149,8 +151,13 @@ def _watched(networks: Mapping[str, nn.Module] | Sequence[nn.Module]) -> dict[st
             f"`networks` must be several, by name or in a list, got {type(networks).__name__}; pass "
             '{"a": network, "b": other}'
         )
-    named = networks if isinstance(networks, Mapping) else {str(n): each for n, each in enumerate(networks)}
-    return {str(name): Watched(str(name), network) for name, network in named.items()}
+    listed = networks.items() if isinstance(networks, Mapping) else enumerate(networks)
+    named = [(str(name), network) for name, network in listed]
+    if len(dict(named)) < len(named):
+        raise InputValueError(
+            f"`networks` must have a name each, got {', '.join(name for name, _ in named)}; rename one"
+        )
+    return {name: Watched(name, network) for name, network in named}
 
 
 def _choice(
@@ -160,11 +167,10 @@ def _choice(
     pairs: Pairs,
     positions: Positions,
 ) -> Choice:
-    known = {
-        name: list(each.layers(inputs).values())
-        for (name, each), inputs in zip(watched.items(), batch.inputs, strict=True)
-    }
-    masked = None if batch.mask is None else batch.mask.shape[1]
+    known, masked = {}, {}
+    for (name, each), inputs, mask in zip(watched.items(), batch.inputs, batch.masks, strict=True):
+        known[name] = list(each.layers(inputs, masked=mask is not None).values())
+        masked[name] = None if mask is None else mask.shape[1]
     chosen, left_out = choose_layers(known, layers, masked)
     return choose_pairs(chosen, pairs, positions, left_out)
 
@@ -175,6 +181,7 @@ class _Run:
     def __init__(
         self,
         watched: Mapping[str, Watched],
+        batch: Batch,
         choice: Choice,
         positions: Positions,
         position_seed: int,
@@ -187,10 +194,13 @@ class _Run:
         self._watched = watched
         self._positions = positions
         self._takes = {
-            name: Taking(positions, position_seed, each.precision) for name, each in watched.items()
+            name: Taking(positions, position_seed, each.precision(inputs))
+            for (name, each), inputs in zip(watched.items(), batch.inputs, strict=True)
         }
         self._wanted = {
-            name: [layer for layer in choice.layers[name] if self._is_compared(name, layer)]
+            name: {
+                layer: found for layer, found in choice.layers[name].items() if self._is_compared(name, layer)
+            }
             for name in watched
         }
         self._folds = folds
@@ -203,48 +213,86 @@ class _Run:
         self._grams = WholeGrams()
         self.samples = 0
         self._part: int | None = None
+        self._there: int | None = None
+        self.told: set[str] = set()
+        """Networks that have told their layers of padding."""
 
     def _is_compared(self, network: str, layer: str) -> bool:
         return any(Column(network, layer) in group for group in self.choice.groups)
 
-    def require_room(self, batch: Batch, memory: int | None) -> None:
+    def require_room(self, batch: Batch, memory: int | None, batches: int) -> None:
         """See that there is memory for what will be summed, and find how many samples pass at once."""
+        most = {"mean": 1, "all": None}.get(str(self._positions), self._positions)
         of_sample = sum(
-            (8 if self._watched[name].precision == "float64" else 4)
+            (8 if self._takes[name].dtype == "float64" else 4)
             * layer.neurons
-            * (1 if self._positions == "mean" else layer.positions)
-            for name in self._wanted
-            for layer in (self.choice.layers[name][each] for each in self._wanted[name])
+            * (layer.positions if most is None else min(int(most), layer.positions))
+            for name, layers in self._wanted.items()
+            for layer in layers.values()
         )
         part = max(_LEAST_PART, _HELD_BYTES // max(of_sample, 1))
         self._part = None if self.minibatches is not None else part
         held = of_sample * min(len(batch), self._part or len(batch))
         if self._keep:
-            held += of_sample * len(batch)
+            held += of_sample * len(batch) * max(batches, 1)
         needed = bytes_of_sums(self.choice, self._folds) + held
-        there = memory if memory is not None else _available()
-        if there is not None and needed > there:
+        self._there = memory if memory is not None else _available()
+        if self._there is not None and needed > self._there:
             raise InputValueError(
-                f"`memory` must hold the statistic of {len(self.choice.pairs):,} pairs of layers and a "
-                f"batch's activations, {needed / 1e9:.2f} GB, got {there / 1e9:.2f} GB; compare fewer "
-                'layers, use pairs="same", positions="mean" or smaller batches'
+                f"`memory` must hold the statistic of {len(self.choice.pairs):,} pairs of layers and the "
+                f"activations that are held, {needed / 1e9:.2f} GB, got {self._there / 1e9:.2f} GB; compare "
+                'fewer layers, use pairs="same", positions="mean" or smaller batches, or keep no samples'
+            )
+
+    def _require_room_still(self) -> None:
+        kept = sum(group.bytes for group in self.sums)
+        if self._keep and self._there is not None and kept > self._there:
+            raise InputValueError(
+                f"`memory` must hold the samples that are kept, {kept / 1e9:.2f} GB after {self.samples:,} "
+                f"of the loader, got {self._there / 1e9:.2f} GB; use fewer, or keep_samples=False"
             )
 
     def add(self, batch: Batch, number: int) -> None:
         """Pass a batch through all networks, and sum."""
         for part in batch.parts(self._part or len(batch)):
             taken: dict[Column, AnyArray] = {}
-            for (name, each), inputs in zip(self._watched.items(), part.inputs, strict=True):
+            told: dict[str, Counts] = {}
+            passing = zip(self._watched.items(), part.inputs, part.masks, strict=True)
+            for (name, each), inputs, mask in passing:
                 take: Take = self._takes[name]
                 if self.minibatches is not None:
                     take = _Beside(take, self._grams, name)
-                found = each.passed(self._wanted[name], inputs, part.ids, take, mask=part.mask, batch=number)
+                found, told[name] = each.passed(
+                    self._wanted[name], inputs, part.ids, take, mask=mask, batch=number
+                )
                 taken |= {Column(name, layer): _neurons_last(values) for layer, values in found.items()}
+            self._require_one_sense(part, told, number)
             for group in self.sums:
                 group.add({column: taken[column] for column in group.columns}, part.start, number)
         if self.minibatches is not None:
             self.minibatches.add(self._grams.of)
         self.samples += len(batch)
+        self._require_room_still()
+
+    def _require_one_sense(self, part: Batch, told: Mapping[str, Counts], number: int) -> None:
+        """See that no network counts tokens that another takes for padding, where both get the same."""
+        said: dict[str, dict[int, torch.Tensor]] = {}
+        for name, given in zip(self._watched, part.masks, strict=True):
+            counts = told[name] if given is None else {given.shape[1]: torch.from_numpy(given)}
+            said[name] = {width: each.cpu() for width, each in counts.items() if not bool(each.all())}
+            if given is None and said[name]:
+                self.told.add(name)
+        for name, counts in said.items():
+            for other, inputs in zip(self._watched, part.inputs, strict=True):
+                for width, mask in counts.items():
+                    takes = any(tuple(each.shape[:2]) == tuple(mask.shape) for each in inputs.tensors)
+                    same = width in said[other] and torch.equal(mask, said[other][width])
+                    if takes and not same:
+                        raise InputValueError(
+                            f"`mask` must say which positions count where networks do not agree, but "
+                            f"{name!r} takes some of {width} for padding in batch {number} and {other!r} "
+                            "does not; give one for all"
+                        )
 
     def result(self, positions: Positions, seed: int, notes: Sequence[str]) -> Comparison:
         """Return what was found."""
@@ -255,12 +303,12 @@ class _Run:
         layers = {
             name: tuple(
                 ComparedLayer(each.name, each.kind, each.neurons, each.positions, each.described)
-                for each in (self.choice.layers[name][layer] for layer in wanted)
+                for each in wanted.values()
             )
             for name, wanted in self._wanted.items()
         }
         minibatch = None
-        if self.minibatches is not None and self.minibatches.batches:
+        if self.minibatches is not None:
             minibatch = {pair: self.minibatches.value(pair) for pair in self.choice.pairs}
             if self.minibatches.skipped:
                 batches = f"{self.minibatches.skipped} batches of fewer than {LEAST_SAMPLES} samples"
@@ -307,15 +355,16 @@ class _Beside:
         return values
 
 
-def _notes(watched: Mapping[str, Watched], batches: Batches, choice: Choice) -> list[str]:
+def _notes(watched: Mapping[str, Watched], batches: Batches, run: _Run) -> list[str]:
     """Say what was done without being asked for."""
     notes = []
     if training := [name for name, each in watched.items() if each.was_training]:
         notes.append(f"Networks in training mode were evaluated: {', '.join(training)}.")
-    if batches.masked_by:
-        notes.append(f"Which positions count was said by {batches.masked_by}; others are left out.")
-    notes += [f"Not compared: {each}." for each in choice.left_out]
-    return notes
+    if run.told:
+        notes.append(
+            f"Padding that networks told their layers of is left out: {', '.join(sorted(run.told))}."
+        )
+    return [*notes, *batches.notes, *(f"Not compared: {each}." for each in run.choice.left_out)]
 
 
 class _Progress:

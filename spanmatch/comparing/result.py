@@ -159,7 +159,7 @@ class Comparison:
         self._sums = sums
         self._minibatch_cka = minibatch_cka
         self._profiles: dict[tuple[Pair, Centre], MatchProfile] = {}
-        self._values: dict[tuple[Pair, str, float | None, Centre], tuple[float | None, str]] = {}
+        self._values: dict[tuple[Pair, Measure, float | None, Centre], tuple[float | None, str]] = {}
 
     @property
     def networks(self) -> tuple[str, ...]:
@@ -629,7 +629,7 @@ class Comparison:
     def _value(
         self, pair: Pair, measure: Measure, parameter: float | None, centre: Centre
     ) -> tuple[float | None, str]:
-        key = (pair, measure.name, parameter, centre)
+        key = (pair, measure, parameter, centre)
         if key in self._values:
             return self._values[key]
         gram, profile = None, self._profiles.get((pair, centre))

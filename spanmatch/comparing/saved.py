@@ -21,6 +21,7 @@ from spanmatch.matching.row_moments import RowMoments
 
 _FORMAT = "spanmatch comparison 1"
 _ABOUT = "about"
+_KEYS = frozenset({"layers", "pairs", "images", "positions", "folds", "notes", "minibatch_cka", "groups"})
 
 Restore = Callable[[Mapping[Column, int], Sequence[Pair]], tuple[GroupSums, ...]]
 
@@ -39,6 +40,7 @@ def write(path: Path, about: Mapping[str, Any], groups: Sequence[GroupSums]) -> 
     try:
         with os.fdopen(handle, "wb") as file:
             np.savez(file, **arrays)  # type: ignore[arg-type]
+        Path(temporary).chmod(0o666 & ~_umask())
         Path(temporary).replace(path)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
@@ -72,6 +74,11 @@ def read(path: Path) -> tuple[dict[str, Any], Restore]:
             "again"
         )
 
+    if not (isinstance(about, dict) and about.keys() >= _KEYS):
+        raise InputValueError(
+            f"`path` must be a file of Comparison.save, got {str(path)!r}, which lacks parts; compare again"
+        )
+
     def restore(neurons: Mapping[Column, int], pairs: Sequence[Pair]) -> tuple[GroupSums, ...]:
         found = []
         for number, described in enumerate(about["groups"]):
@@ -83,6 +90,13 @@ def read(path: Path) -> tuple[dict[str, Any], Restore]:
         return tuple(found)
 
     return about, restore
+
+
+def _umask() -> int:
+    """Return which rights new files do not get; there is no way to ask but to set it."""
+    before = os.umask(0o077)
+    os.umask(before)
+    return before
 
 
 def _arrays(group: GroupSums, fold: int, sums: Sums) -> dict[str, NDArray[Any]]:

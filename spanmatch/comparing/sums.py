@@ -46,7 +46,7 @@ class Sums:
         self._centred: dict[int, Deviations] = {}
         self._own: dict[Two, CoMoments] = {}
         self._keep = keep
-        self._bytes = 0
+        self.bytes = 0
         self._room = 8 * sum(sizes[i] * sizes[j] for i, j in self.pairs)
         self.n_samples = 0
 
@@ -54,9 +54,9 @@ class Sums:
         """Add samples of all layers, (n_samples, n) each."""
         for kept, samples in zip(self._kept, layers, strict=True):
             kept.append(samples)
-        self._bytes += sum(samples.nbytes for samples in layers)
+        self.bytes += sum(samples.nbytes for samples in layers)
         self.n_samples += len(layers[0])
-        if self._bytes > self._room and not self._keep:
+        if self.bytes > self._room and not self._keep:
             self._sum()
 
     def moments(self, pair: Two) -> Moments:
@@ -68,7 +68,7 @@ class Sums:
             of = JointSums([self._sizes[number] for number in numbers], {_within(numbers, pair)})
             of.add([self.samples(number) for number in numbers])
             return of.moments(_within(numbers, pair))
-        if self._bytes:
+        if self.bytes:
             self._sum()
         return self._summed.moments(pair)
 
@@ -118,7 +118,7 @@ class Sums:
             self._summed = self._joint(self._sizes, self.pairs)
         self._summed.add([self.samples(number) for number in range(len(self._sizes))])
         self._kept = [[] for _ in self._sizes]
-        self._bytes = 0
+        self.bytes = 0
 
 
 def _within(numbers: Sequence[int], pair: Two) -> Two:

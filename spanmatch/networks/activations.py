@@ -129,7 +129,7 @@ def _batches(
         with deterministic(device=device.type), faithful(), torch.no_grad():
             # a copy: the network may work on its input in place
             inputs = forward.cast(Inputs((torch.tensor(batch.pixels, device=device),)))
-            taken = passed(forward, layers, inputs, batch.ids, take, mask=batch.mask, on_layer=on_layer)
+            taken = passed(forward, layers, inputs, batch.ids, take, mask=batch.mask, on_layer=on_layer).taken
         for layer in layers:
             if layer not in taken:
                 raise UnusableLayerError(layer, f"nothing for images {start} to {start + len(batch) - 1}")

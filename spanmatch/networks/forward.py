@@ -48,7 +48,7 @@ class Forward:
     def __init__(self, network: nn.Module) -> None:
         if any(isinstance(module, torch.jit.ScriptModule) for module in network.modules()):
             raise InputTypeError(
-                "`architecture` must give a network of Python modules, whose layers can be seen, got one "
+                "a network must be one of Python modules, whose layers can be seen, got one "
                 "with TorchScript in it; give the modules that it was made of"
             )
         self.network = network.eval()
@@ -256,9 +256,9 @@ def taking(*shapes: tuple[int, ...], of: str = "images") -> Iterator[None]:
             raise
         if "dtype" in str(error):
             raise InputTypeError(
-                "a network must be one that computes in the precision of its parameters, in "
-                f"which it is given its input, but it raised {type(error).__name__}: {error}; have it cast "
-                "nothing"
+                "a network must be one that computes in the precision of its parameters, in which it is "
+                f"given floating-point input, but it raised {type(error).__name__}: {error}; have it cast "
+                "nothing, and give whole numbers only where it looks something up"
             ) from error
         shown = " and ".join(str(tuple(shape)) for shape in shapes)
         message = (
@@ -272,6 +272,8 @@ def taking(*shapes: tuple[int, ...], of: str = "images") -> Iterator[None]:
 def faithful() -> Iterator[None]:
     """Compute in full float32 precision, and by the modules that are there; put everything back after."""
     fused = torch.backends.mha.get_fastpath_enabled()
+    precision = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("highest")
     # fused encoders pass nested tensors on, without padding: no positions that all images have
     torch.backends.mha.set_fastpath_enabled(value=False)
     try:
@@ -279,3 +281,4 @@ def faithful() -> Iterator[None]:
             yield
     finally:
         torch.backends.mha.set_fastpath_enabled(value=fused)
+        torch.set_float32_matmul_precision(precision)

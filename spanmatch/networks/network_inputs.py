@@ -28,6 +28,8 @@ class Inputs:
 
     args: tuple[Any, ...]
     kwargs: Mapping[str, Any] = field(default_factory=dict)
+    differing: tuple[bool, ...] | None = None
+    """Of each tensor, whether it differs from sample to sample; None where its first dimension shows it."""
 
     def __post_init__(self) -> None:
         if not any(tensor.ndim for tensor in self.tensors):
@@ -49,26 +51,21 @@ class Inputs:
     @property
     def of_samples(self) -> list[torch.Tensor]:
         """The tensors that differ from sample to sample."""
-        return [tensor for tensor in self.tensors if self._has_samples(tensor)]
+        return [tensor for tensor, differs in zip(self.tensors, self._differing, strict=True) if differs]
 
     @property
     def shapes(self) -> tuple[tuple[int, ...], ...]:
         """Shape of each tensor for one sample."""
-        return tuple(
-            tuple(tensor.shape[1:] if self._has_samples(tensor) else tensor.shape) for tensor in self.tensors
-        )
+        pairs = zip(self.tensors, self._differing, strict=True)
+        return tuple(tuple(tensor.shape[1:] if differs else tensor.shape) for tensor, differs in pairs)
 
     def changed(self, change: Callable[[torch.Tensor], torch.Tensor]) -> "Inputs":
         """Return the same with each tensor changed."""
-
-        def changed(leaf: object) -> object:
-            return change(leaf) if isinstance(leaf, torch.Tensor) else leaf
-
-        return Inputs(tree_map(changed, self.args), tree_map(changed, dict(self.kwargs)))
+        return self._changed(lambda tensor, _differs: change(tensor))
 
     def taken(self, index: torch.Tensor | slice) -> "Inputs":
         """Return some of the samples."""
-        return self.changed(lambda tensor: tensor[index] if self._has_samples(tensor) else tensor)
+        return self._changed(lambda tensor, differs: tensor[index] if differs else tensor)
 
     def to(self, device: torch.device) -> "Inputs":
         """Return copies on a device: a network may work on its input in place."""
@@ -82,5 +79,19 @@ class Inputs:
         """Return what a network makes of them."""
         return network(*self.args, **self.kwargs)
 
-    def _has_samples(self, tensor: torch.Tensor) -> bool:
-        return tensor.ndim > 0 and len(tensor) == len(self)
+    @property
+    def _differing(self) -> tuple[bool, ...]:
+        if self.differing is not None:
+            return self.differing
+        samples = len(self)
+        return tuple(tensor.ndim > 0 and len(tensor) == samples for tensor in self.tensors)
+
+    def _changed(self, change: Callable[[torch.Tensor, bool], torch.Tensor]) -> "Inputs":
+        differing = self._differing
+        each = iter(differing)
+
+        def changed(leaf: object) -> object:
+            return change(leaf, next(each)) if isinstance(leaf, torch.Tensor) else leaf
+
+        args, kwargs = tree_map(changed, (self.args, dict(self.kwargs)))
+        return Inputs(args, kwargs, differing)

@@ -62,7 +62,7 @@ class Padding:
             if (module, name) in self._others:
                 continue
             if name == _COUNTING:
-                self._add(_counted(mask))
+                self._add(counted_by(mask))
             elif not isinstance(module, nn.MultiheadAttention):
                 self._of_others[mask.shape[1]] = f"{type(module).__name__} has a mask of its own sense"
             else:
@@ -133,7 +133,7 @@ def counting(counts: Counts, positions: int) -> torch.Tensor | None:
     return None if positions == 1 or mask is None or bool(mask.all()) else mask
 
 
-def _counted(mask: torch.Tensor) -> torch.Tensor:
+def counted_by(mask: torch.Tensor) -> torch.Tensor:
     """Return which tokens count by a mask that is 1 for them, or 0 where others are large and negative."""
     if mask.is_floating_point() and bool((mask <= 0).all()):
         return mask > -1

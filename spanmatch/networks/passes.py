@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -22,6 +22,21 @@ Activations = NDArray[Any]
 """Of one of the dtypes that activations are kept in."""
 Take = Callable[[Layer, object, Sequence[str], Counts], Activations]
 """Makes an array of a layer's output for samples of such ids, of whose positions so many count."""
+
+
+class Passed(NamedTuple):
+    """What was taken of a pass, and what the network has told its layers of padding.
+
+    Attributes
+    ----------
+    taken
+        By layer.
+    told
+        By the number of positions: which of them count, (samples, positions); nothing where a mask was given.
+    """
+
+    taken: dict[str, Activations]
+    told: Counts
 
 
 class NonFiniteActivationsError(InputValueError):
@@ -93,7 +108,7 @@ def passed(
     *,
     mask: NDArray[np.bool_] | None = None,
     on_layer: Callable[[str, Activations], None] = lambda _layer, _values: None,
-) -> dict[str, Activations]:
+) -> Passed:
     """Pass samples through a network, which may work on them in place; return what is taken of each layer.
 
     Parameters
@@ -136,7 +151,7 @@ def passed(
         if problem := padding_problem(layers[name].positions, told):
             raise UnusableLayerError(name, problem)
         took(name, output, told.counts)
-    return taken
+    return Passed(taken, told.counts if told_of_padding else {})
 
 
 def _range(values: torch.Tensor) -> tuple[float, float]:

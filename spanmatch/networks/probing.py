@@ -1,5 +1,7 @@
 """The layers of a network, found by watching every operation on two images."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from itertools import zip_longest
 from math import prod
@@ -44,10 +46,25 @@ def list_layers(network: nn.Module, of: tuple[int, ...] | Images) -> tuple[Layer
 
 
 def probe(
-    network: nn.Module, of: tuple[int, ...] | Images | Inputs, device: torch.device
+    network: nn.Module, of: tuple[int, ...] | Images | Inputs, device: torch.device, *, masked: bool = False
 ) -> tuple[Forward, tuple[Layer, ...]]:
-    """Return a network's forward pass with the layers that it shows, of images or of what else it takes."""
-    inputs, masked = _inputs(of, device)
+    """Return a network's forward pass with the layers that it shows, of images or of what else it takes.
+
+    Parameters
+    ----------
+    network
+        Set to evaluation here.
+    of
+        As `list_layers`; or inputs of any kind.
+    device
+        Where the network is.
+    masked
+        Whether it is said of inputs which of their positions count; of images their mask says it.
+    """
+    inputs, of_images = _inputs(of, device)
+    masked = masked or of_images
+    # with other random numbers, too, what is compared in two networks must be the same
+    again_from = 1 if isinstance(of, Inputs) else 0
     forward = Forward(network)
     inputs = forward.cast(inputs)
     seen: list[tuple[Site, str, tuple[int, ...], Dims | None]] = []
@@ -72,10 +89,8 @@ def probe(
             expected = _passed(network, inputs)
         again = inputs.changed(torch.Tensor.clone)
         tracking = AxisTracking(again.of_samples, lambda: calls.function == "linear", operated)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(0)
-            with calls.watched(), tracking:
-                found = again(network)
+        with _seeded(again_from), calls.watched(), tracking:
+            found = again(network)
     _require_same(expected, found)
     own = {module for module, known in operations.items() if not is_torchs_own(module) and bends(known)}
     within = {inner for module in own for inner in module.modules() if inner is not module}
@@ -101,9 +116,17 @@ def _inputs(of: tuple[int, ...] | Images | Inputs, device: torch.device) -> tupl
     return of.taken(torch.arange(PROBE_IMAGES) % len(of)).to(device), masked
 
 
+@contextmanager
+def _seeded(seed: int) -> Iterator[None]:
+    """Draw random numbers from a seed in the block, and go on with those of before, on every device."""
+    cuda = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else ()
+    with torch.random.fork_rng(devices=list(cuda)):
+        torch.manual_seed(seed)
+        yield
+
+
 def _passed(network: nn.Module, inputs: Inputs) -> object:
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
+    with _seeded(0):
         return inputs.changed(torch.Tensor.clone)(network)
 
 
