@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 from prefect import flow
 from prefect.task_runners import ThreadPoolTaskRunner
+from prefect.utilities.annotations import quote
 from pydantic import Field
 
 from flows.run.execute import execute
@@ -42,10 +43,11 @@ def run_prepared(prepared: Prepared) -> StudyResults:
     """Run a study that is prepared already, for whoever waits at a terminal and ends it as they like."""
 
     @flow(name="study", **_OPTIONS)
-    def run(study: Study) -> StudyResults:  # noqa: ARG001 - shown as the run's parameter
-        return execute(prepared)
+    def run(study: Study) -> quote:  # noqa: ARG001 - shown as the run's parameter
+        return quote(execute(prepared))  # Prefect would look into every row for futures
 
-    return run(prepared.study)
+    results: StudyResults = run(prepared.study).unquote()
+    return results
 
 
 @flow(name="study", timeout_seconds=_DAY_SECONDS, **_OPTIONS)
