@@ -924,6 +924,39 @@ def test_a_comparison_is_read_without_torch_and_drawn_with_matplotlib(tmp_path):
     assert float(done.stdout) == found.matrix("minibatch_cka")["1", "1"]
 
 
+def test_a_call_needs_the_packages_of_its_extra_alone():
+    others = (
+        "prefect",
+        "dask",
+        "distributed",
+        "zarr",
+        "obstore",
+        "pydantic",
+        "typer",
+        "rich",
+        "matplotlib",
+        "pandas",
+    )
+    code = (
+        f"import sys; sys.modules.update(dict.fromkeys({others!r}))\n"
+        "import torch, spanmatch\n"
+        "nets = [torch.nn.Sequential(torch.nn.Linear(4, 5), torch.nn.ReLU()) for _ in range(2)]\n"
+        "found = spanmatch.compare(nets, [torch.randn(30, 4)])\n"
+        "print(found.matrix('cka').values.shape)\n"
+        "for draw in (found.heatmap, found.to_frame):\n"
+        "    try:\n"
+        "        draw()\n"
+        "    except spanmatch.MissingExtraError as error:\n"
+        "        print(error)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    shape, drawing, frame = done.stdout.splitlines()
+    assert shape == "(1, 1)"
+    assert "pip install 'spanmatch[report]'" in drawing
+    assert "pip install pandas" in frame
+
+
 def test_progress_is_shown_when_it_is_asked_for(capsys):
     spanmatch.compare(two(), [VALUES, VALUES], progress=True)
     assert "batch 2 of 2, 16 samples" in capsys.readouterr().err

@@ -108,3 +108,38 @@ def test_images_that_the_network_does_not_take_are_refused() -> None:
         ValueError, match=r"`shape` of the images must be one that the network takes, but \(3, 8, 8\)"
     ):
         list_layers(build("vgg9-digits", (1, 8, 8), 10), (3, 8, 8))
+
+
+class Several(nn.Module):
+    """Gives tensors in a tuple and a dictionary; the only one in the tuple is the module's own layer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.dense = nn.Linear(4, 5)
+
+    def forward(self, values: torch.Tensor) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+        found = self.dense(values)
+        return found.relu(), {"doubled": 2 * found}
+
+
+class OfSeveral(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.several = Several()
+
+    def forward(self, values: torch.Tensor) -> torch.Tensor:
+        first, others = self.several(values)
+        return first + others["doubled"]
+
+
+def test_tensors_within_what_a_module_gives_are_layers() -> None:
+    network = OfSeveral().eval()
+    names = ["several", "several[1][doubled]"]
+    layers = list_layers(network, (4,))
+    assert {layer.name: layer.neurons for layer in choose(layers, names).layers} == dict.fromkeys(names, 5)
+    of = images(6, 4)
+    (found,) = extract(network, names, of)
+    with torch.no_grad():
+        dense = network.several.dense(torch.from_numpy(of.pixels))
+    np.testing.assert_allclose(found[names[0]][:, 0], dense.relu().numpy(), rtol=1e-5)
+    np.testing.assert_allclose(found[names[1]][:, 0], 2 * dense.numpy(), rtol=1e-5)
