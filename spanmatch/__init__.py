@@ -85,4 +85,5 @@ else:
             ),
             "spanmatch.version": "__version__",
         },
+        needs={"compare": "torch"},
     )

@@ -2,13 +2,20 @@
 
 from collections.abc import Callable, Mapping
 from importlib import import_module
+from importlib.util import find_spec
+from types import MappingProxyType
 
 from spanmatch.errors import MissingExtraError
 
 Lazy = tuple[Callable[[str], object], Callable[[], list[str]], list[str]]
 
 
-def lazy(package: str, modules: Mapping[str, str], extra: str | None = None) -> Lazy:
+def lazy(
+    package: str,
+    modules: Mapping[str, str],
+    extra: str | None = None,
+    needs: Mapping[str, str] = MappingProxyType({}),
+) -> Lazy:
     """Return ``__getattr__``, ``__dir__`` and ``__all__`` of a package whose `__init__` imports nothing.
 
     Parameters
@@ -20,6 +27,8 @@ def lazy(package: str, modules: Mapping[str, str], extra: str | None = None) -> 
         package: importing that would put it in the name's place.
     extra
         What of spanmatch's extras installs what these modules import.
+    needs
+        Names with a package each without which they are not listed: ``import *`` asks for all that are.
 
     Notes
     -----
@@ -42,5 +51,6 @@ def lazy(package: str, modules: Mapping[str, str], extra: str | None = None) -> 
             raise MissingExtraError(message, name=error.name) from None
         return getattr(module, name)
 
-    names = sorted(name for name in home if not name.startswith("_"))
+    missing = {name for name, needed in needs.items() if find_spec(needed) is None}
+    names = sorted(name for name in home.keys() - missing if not name.startswith("_"))
     return load, lambda: names, names

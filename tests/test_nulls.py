@@ -249,7 +249,7 @@ A = np.random.default_rng(0).standard_normal((12, 2))
         ),
         (lambda: null(A, A, groups=[0] + [1] * 2 + [2] * 3 + [3] * 6), "`groups` must have equally many"),
         (lambda: null(A, A, centre="both"), '`centre` must be "raw" or "mean", got \'both\'; "raw" compares'),
-        (lambda: null(A, A, measures=["cka"]), "`measures` must be one of: maximum-match, "),
+        (lambda: null(A, A, measures=["alike"]), "`measures` must be one of: maximum-match, "),
         (lambda: null(A), "`x` must hold chunks (x, y, groups) where there is no `y`, got ndarray; pass `y`"),
         (lambda: null(iter([A])), "`x` must be chunks that can be gone through twice where there is no `y`"),
         (lambda: null([(A, A, range(12))], groups=range(12)), "`groups` must be left out where chunks have"),
