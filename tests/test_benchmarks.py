@@ -52,6 +52,17 @@ def test_the_quick_benchmark_of_nulls_and_errors_prints_a_ratio_for_each():
         assert any(what in line for line in table), what
 
 
+def test_the_quick_benchmark_of_compare_prints_a_ratio_for_each_case():
+    done = in_repository("-m", "benchmarks.comparing", "--quick")
+    assert done.returncode == 0, done.stderr
+    rows = [line.split("|")[1:-1] for line in done.stdout.splitlines() if line.startswith("|")][2:]
+    assert [row[0].split(":")[0].strip() for row in rows if row[3].strip()] == [
+        "grid, means over positions",
+        "grid, minibatch CKA beside",
+        "same names, all positions",
+    ]
+
+
 def test_the_quick_planning_benchmark_finds_all_that_was_planned():
     done = in_repository("-m", "benchmarks.planning", "--quick")
     assert done.returncode == 0, done.stderr

@@ -86,6 +86,10 @@ def dense(width: int = 5) -> nn.Module:
     return nn.Sequential(nn.Linear(6, width), nn.ReLU())
 
 
+def tanh() -> nn.Module:
+    return nn.Sequential(nn.Linear(6, 7), nn.Tanh(), nn.Linear(7, 3))
+
+
 def two() -> dict[str, nn.Module]:
     return {"a": seeded(dense, 0), "b": seeded(dense, 1)}
 
@@ -566,8 +570,7 @@ def test_networks_take_their_own_inputs_from_their_own_loaders():
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float64])
 def test_networks_of_other_precisions_are_compared(dtype):
-    make = lambda: nn.Sequential(nn.Linear(6, 7), nn.Tanh(), nn.Linear(7, 3))  # noqa: E731
-    one, other = seeded(make, 0).to(dtype), seeded(make, 1)
+    one, other = seeded(tanh, 0).to(dtype), seeded(tanh, 1)
     values = torch.randn(50, 6, generator=torch.Generator().manual_seed(0))
     found = spanmatch.compare([one, other], [values])
     with torch.no_grad():
@@ -575,7 +578,7 @@ def test_networks_of_other_precisions_are_compared(dtype):
         y = other[1](other[0](values))
     close(found.gram("1", "1"), x.float().numpy(), y.numpy())
     if dtype == torch.float64:  # no digit is lost
-        both = spanmatch.compare([one, seeded(make, 2).double()], [values.double()])
+        both = spanmatch.compare([one, seeded(tanh, 2).double()], [values.double()])
         np.testing.assert_allclose(both.gram("1", "1").xx, (x.T @ x).numpy(), rtol=1e-13)
 
 
@@ -625,8 +628,7 @@ def test_minibatch_cka_is_the_mean_of_unbiased_estimates(offset):
 
 
 def test_a_layer_that_never_varies_has_no_minibatch_cka():
-    make = lambda: nn.Sequential(nn.Linear(6, 64), nn.Tanh())  # noqa: E731
-    one, other = seeded(make, 0), seeded(make, 1)
+    one, other = seeded(tanh, 0), seeded(tanh, 1)
     for network in (one, other):
         nn.init.zeros_(network[0].weight)
     for size in (7, 33, 3):

@@ -1,8 +1,7 @@
 """A comparison in one file: arrays of NumPy and a description in JSON, in a zip. Nothing is pickled."""
 
 import json
-import os
-import tempfile
+import uuid
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -36,14 +35,13 @@ def write(path: Path, about: Mapping[str, Any], groups: Sequence[GroupSums]) -> 
             arrays |= {f"{number}/{fold}/{name}": array for name, array in _arrays(group, fold, sums).items()}
     text = json.dumps({"format": _FORMAT, **about, "groups": described})
     arrays[_ABOUT] = np.frombuffer(text.encode(), dtype=np.uint8)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
     try:
-        with os.fdopen(handle, "wb") as file:
-            np.savez(file, **arrays)  # type: ignore[arg-type]
-        Path(temporary).chmod(0o666 & ~_umask())
-        Path(temporary).replace(path)
+        with temporary.open("xb") as file:
+            np.savez(file, allow_pickle=False, **arrays)
+        temporary.replace(path)
     except BaseException:
-        Path(temporary).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise
 
 
@@ -90,13 +88,6 @@ def read(path: Path) -> tuple[dict[str, Any], Restore]:
         return tuple(found)
 
     return about, restore
-
-
-def _umask() -> int:
-    """Return which rights new files do not get; there is no way to ask but to set it."""
-    before = os.umask(0o077)
-    os.umask(before)
-    return before
 
 
 def _arrays(group: GroupSums, fold: int, sums: Sums) -> dict[str, NDArray[Any]]:
