@@ -13,7 +13,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import nn
@@ -26,7 +27,8 @@ from spanmatch.networks import Layer
 KINDS = ("Conv2d", "ReLU", "Linear")
 
 
-class Case(NamedTuple):
+@dataclass(frozen=True)
+class Case:
     """What is compared, and how."""
 
     what: str
@@ -96,8 +98,8 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.case:
         case = CASES[arguments.case]
-        case = case._replace(images=8, batch=4) if arguments.quick else case
-        print(json.dumps(list(measured(case, arguments.runs))))
+        few = {"images": 8, "batch": 4} if arguments.quick else {}
+        print(json.dumps(list(measured(replace(case, **few), arguments.runs))))
         return
     table: list[list[str]] = []
     for name in CASES:

@@ -173,7 +173,7 @@ PRIVATE = {
     "tests/test_containers.py": "asks Prefect which variables it reads",
     "tests/test_deployments.py": "reads prefect.yaml as `prefect deploy` does",
     "tests/test_forward.py": "torch tells of hooks nowhere else",
-    "tests/test_compare.py": "torch tells of hooks nowhere else",
+    "tests/test_compare_refusals.py": "torch tells of hooks nowhere else",
     "tests/faults_process.py": "compares what `tasks.internals` changes, before and after",
     "tests/faults_weights.py": "torch tells nowhere else whether a network is compiled",
 }

@@ -1,27 +1,38 @@
-"""`spanmatch.compare` gives the statistic of hooks and NumPy by hand, whatever networks take and give."""
+"""`spanmatch.compare` gives the statistic of hooks and NumPy by hand, and a result that can be kept."""
 
 import dataclasses
 import subprocess
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
+import types
 from itertools import pairwise
 
 import numpy as np
 import pytest
 import torch
+from compared import (
+    IMAGES,
+    LARGER,
+    VALUES,
+    batches,
+    by_hooks,
+    channels_first,
+    close,
+    convnext,
+    convolutional,
+    resnet18,
+    seeded,
+    swin,
+    tanh,
+    two,
+    vit,
+)
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from torch import nn
-from torch.utils.data import DataLoader, TensorDataset
-from torchvision.models.convnext import CNBlockConfig, ConvNeXt
-from torchvision.models.resnet import BasicBlock, ResNet
-from torchvision.models.swin_transformer import SwinTransformer
-from torchvision.models.vision_transformer import VisionTransformer
 
 import spanmatch
-from spanmatch import GramMatrix, OffsetWarning, TooFewSamplesWarning
+from spanmatch import OffsetWarning, TooFewSamplesWarning
 from spanmatch.comparing import Comparison
 from spanmatch.comparing.torch_sums import TorchSums
 from spanmatch.matching.joint_sums import JointSums
@@ -31,95 +42,6 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::spanmatch.OffsetWarning"),
     pytest.mark.filterwarnings("ignore::spanmatch.TooFewSamplesWarning"),
 ]
-
-
-def seeded(make: Callable[[], nn.Module], seed: int) -> nn.Module:
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        return make().eval()
-
-
-def convolutional(channels: int = 6) -> nn.Module:
-    return nn.Sequential(
-        nn.Conv2d(3, channels, 3, padding=1),
-        nn.BatchNorm2d(channels),
-        nn.ReLU(inplace=True),
-        nn.MaxPool2d(2),
-        nn.Conv2d(channels, 8, 3, padding=1),
-        nn.ReLU(inplace=True),
-        nn.Flatten(),
-        nn.Linear(8 * 16, 10),
-        nn.Tanh(),
-        nn.Dropout(0.5),
-        nn.Linear(10, 4),
-    )
-
-
-def resnet18() -> nn.Module:
-    return ResNet(BasicBlock, [2, 2, 2, 2], num_classes=10)
-
-
-def convnext() -> nn.Module:
-    return ConvNeXt([CNBlockConfig(16, 24, 2), CNBlockConfig(24, None, 2)])
-
-
-def vit() -> nn.Module:
-    return VisionTransformer(32, 8, num_layers=2, num_heads=2, hidden_dim=32, mlp_dim=48)
-
-
-def swin() -> nn.Module:
-    return SwinTransformer([2, 2], 16, [2, 2], [2, 4], [4, 4], num_classes=10)
-
-
-def batches(values: torch.Tensor, size: int) -> list[tuple[torch.Tensor, torch.Tensor]]:
-    return [(part, torch.zeros(len(part))) for part in values.split(size)]
-
-
-IMAGES = torch.randn(40, 3, 8, 8, generator=torch.Generator().manual_seed(5))
-LARGER = torch.randn(20, 3, 32, 32, generator=torch.Generator().manual_seed(6))
-VALUES = torch.randn(8, 6, generator=torch.Generator().manual_seed(0))
-BROKEN = VALUES.clone()
-BROKEN[2, 1] = float("nan")
-
-
-def dense(width: int = 5) -> nn.Module:
-    return nn.Sequential(nn.Linear(6, width), nn.ReLU())
-
-
-def tanh() -> nn.Module:
-    return nn.Sequential(nn.Linear(6, 7), nn.Tanh(), nn.Linear(7, 3))
-
-
-def two() -> dict[str, nn.Module]:
-    return {"a": seeded(dense, 0), "b": seeded(dense, 1)}
-
-
-def by_hooks(network: nn.Module, names: list[str], values: torch.Tensor) -> dict[str, NDArray]:
-    """Outputs of modules that are called once each, by torch's own hooks, copied at once."""
-    found: dict[str, NDArray] = {}
-    modules = dict(network.named_modules())
-    handles = [
-        modules[name].register_forward_hook(
-            lambda _m, _i, output, name=name: found.__setitem__(name, output.detach().clone().numpy())
-        )
-        for name in names
-    ]
-    with torch.no_grad():
-        network(values.clone())
-    for handle in handles:
-        handle.remove()
-    return found
-
-
-def close(found: GramMatrix, x: NDArray, y: NDArray) -> None:
-    expected = np.hstack((x, y)).astype(np.float64)
-    np.testing.assert_allclose(found.matrix, expected.T @ expected, rtol=1e-5, atol=1e-4)
-    np.testing.assert_allclose(found.sums, expected.sum(axis=0), rtol=1e-5, atol=1e-4)
-    assert found.n_samples == len(x)
-
-
-def channels_first(values: NDArray) -> NDArray:
-    return np.moveaxis(values, 1, -1) if values.ndim == 4 else values
 
 
 @pytest.mark.parametrize("size", [40, 16, 7])
@@ -253,345 +175,19 @@ def test_statistics_are_those_of_the_library():
     sides = [channels_first(each).reshape(-1, 8) for each in (x, y)]
     groups = np.repeat(np.arange(40), 16)
     folds = spanmatch.fold_grams(*sides, groups=groups, folds=5)
+    grams = found.fold_grams("5", "5")
     for one, other in (
-        (found.jackknife("5", "5", measures=["cka"]), spanmatch.jackknife(folds, measures=["cka"])),
-        (found.held_out("5", "5"), spanmatch.held_out(folds)),
+        (spanmatch.jackknife(grams, measures=["cka"]), spanmatch.jackknife(folds, measures=["cka"])),
+        (spanmatch.held_out(grams), spanmatch.held_out(folds)),
         (found.null("5", "5", measures=["rv"]), spanmatch.null(*sides, groups=groups, measures=["rv"])),
     ):
         for row, expected in zip(one.rows, other.rows, strict=True):
             assert (row.measure, row.parameter) == (expected.measure, expected.parameter)
             assert row.value == pytest.approx(expected.value, abs=1e-3)
-    growth, expected = found.growth("5", "5"), spanmatch.growth(folds)
+    growth, expected = spanmatch.growth(grams), spanmatch.growth(folds)
     assert [row.values for row in growth.rows] == [
         pytest.approx(row.values, abs=1e-3) for row in expected.rows
     ]
-
-
-# what networks take and give
-
-
-class Encoder(nn.Module):
-    """Tokens in, with a mask of those that count; a dictionary out."""
-
-    def __init__(self, width: int = 16) -> None:
-        super().__init__()
-        self.embed = nn.Embedding(30, width)
-        self.block = nn.TransformerEncoderLayer(width, 2, 24, dropout=0.1, batch_first=True)
-        self.head = nn.Linear(width, 5)
-
-    def forward(self, input_ids, attention_mask=None, labels=None):
-        assert labels is None
-        padding = None if attention_mask is None else attention_mask == 0
-        states = self.block(self.embed(input_ids), src_key_padding_mask=padding)
-        return {"logits": self.head(states), "states": states}
-
-
-def sentences() -> list[torch.Tensor]:
-    drawn = torch.Generator().manual_seed(3)
-    return [torch.randint(1, 30, (int(length),), generator=drawn) for length in (5, 9, 3, 7, 9, 4, 6, 8)]
-
-
-def padded(rows: list[torch.Tensor], **more: object) -> dict[str, object]:
-    ids = nn.utils.rnn.pad_sequence(rows, batch_first=True)
-    mask = nn.utils.rnn.pad_sequence([torch.ones(len(row)) for row in rows], batch_first=True).long()
-    return {"input_ids": ids, "attention_mask": mask, "labels": torch.zeros(len(rows)), **more}
-
-
-@pytest.mark.parametrize("size", [8, 3, 2])  # batches of other lengths, as a data collator pads them
-def test_masked_tokens_are_those_of_each_sentence_alone(size):
-    one, other = seeded(Encoder, 0), seeded(Encoder, 1)
-    rows = sentences()
-    loader = [padded(rows[start : start + size]) for start in range(0, len(rows), size)]
-    found = spanmatch.compare(
-        {"a": one, "b": other}, loader, layers=["block.relu", "block.linear2"], pairs="same"
-    )
-    assert any("attention_mask" in note for note in found.notes)
-    alone = spanmatch.compare(
-        {"a": one, "b": other},
-        [row[None] for row in rows],
-        layers=["block.relu", "block.linear2"],
-        pairs="same",
-    )
-    assert found.gram("block.relu", "block.relu").n_samples == sum(map(len, rows))
-    for name in ("block.relu", "block.linear2"):
-        expected = alone.gram(name, name).matrix
-        np.testing.assert_allclose(found.gram(name, name).matrix, expected, rtol=1e-4, atol=1e-4)
-
-
-def test_a_mask_can_be_named_given_by_a_function_or_left_out():
-    networks = {"a": seeded(Encoder, 0), "b": seeded(Encoder, 1)}
-    batch = padded(sentences())
-    counted = int(batch["attention_mask"].sum())
-    renamed = {"input_ids": batch["input_ids"], "which": batch["attention_mask"]}
-    for loader, mask, samples in (
-        ([renamed], "which", counted),
-        ([(batch["input_ids"], batch["attention_mask"])], lambda given: given[1], counted),
-        ([renamed], None, batch["input_ids"].numel()),
-        ([batch], False, counted),  # the network tells its attention layers
-    ):
-        found = spanmatch.compare(networks, loader, mask=mask, layers="block.relu", pairs="same")
-        assert found.gram("block.relu", "block.relu").n_samples == samples
-
-
-def test_each_network_has_the_mask_of_what_it_takes():
-    ids = padded(sentences())
-    image, text = seeded(convolutional, 0), seeded(Encoder, 1)
-    one = spanmatch.compare(
-        {"image": image, "text": text},
-        {"image": [IMAGES[:8]], "text": [ids]},
-        layers={"image": ["2", "5"], "text": "block.relu"},
-    )
-    both = {**ids, "images": IMAGES[:8]}
-    other = spanmatch.compare(
-        {"image": image, "text": text},
-        [both],
-        inputs={"image": lambda batch: batch["images"], "text": None},
-        layers={"image": ["2", "5"], "text": "block.relu"},
-    )
-    x = by_hooks(image, ["5"], IMAGES[:8])["5"].mean(axis=(2, 3))
-    for found in (one, other):
-        np.testing.assert_allclose(found.gram("5", "block.relu").xx, x.T @ x, rtol=1e-5)
-
-
-def test_masks_may_be_added_to_scores_and_batches_may_have_one_token():
-    networks = {"a": seeded(Encoder, 0), "b": seeded(Encoder, 1)}
-    batch = padded(sentences())
-    counted = int(batch["attention_mask"].sum())
-    for dtype in (torch.float32, torch.bfloat16):
-        added = (1 - batch["attention_mask"]).to(dtype) * -1e4
-        found = spanmatch.compare(
-            networks, [batch["input_ids"]], mask=lambda _, of=added: of, layers="block.relu", pairs="same"
-        )
-        assert found.gram("block.relu", "block.relu").n_samples == counted
-    single = {
-        "input_ids": torch.ones(3, 1, dtype=torch.long),
-        "attention_mask": torch.tensor([[1], [0], [1]]),
-    }
-    found = spanmatch.compare(
-        networks, [batch, single], inputs=lambda of: of["input_ids"], layers="block.relu", pairs="same"
-    )
-    assert found.gram("block.relu", "block.relu").n_samples == counted + 2
-
-
-class Queries(nn.Module):
-    """Five queries that look at words: a layer of fixed length."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.embed = nn.Embedding(30, 6)
-        self.dense = nn.Linear(6, 7)
-
-    def forward(self, input_ids):
-        words = self.embed(input_ids)
-        return self.dense(words[:, :1].expand(-1, 5, -1) * 2).relu()
-
-
-def test_layers_that_the_mask_does_not_fit_in_a_later_batch_are_refused():
-    networks = {"a": seeded(Queries, 0), "b": seeded(Queries, 1)}
-    rows = [padded([torch.ones(length, dtype=torch.long)] * 2) for length in (5, 9)]
-    with pytest.raises(spanmatch.SpanmatchError, match="has 5 and the mask 9 in batch 1"):
-        spanmatch.compare(networks, rows)
-
-
-@pytest.mark.parametrize("entry", [("conv", "last"), {"name": "conv", "neurons": "last"}])
-def test_neurons_are_where_somebody_says_they_are(entry):
-    class Square(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.conv = nn.Conv1d(3, 5, 1)
-
-        def forward(self, values):
-            return self.conv(values).relu()
-
-    one, other = seeded(Square, 0), seeded(Square, 1)
-    for length in (5, 4):
-        values = torch.randn(20, 3, length, generator=torch.Generator().manual_seed(0))
-        found = spanmatch.compare([one, other], [values], layers=[entry], pairs="same")
-        x, y = (by_hooks(network, ["conv"], values)["conv"].reshape(-1, length) for network in (one, other))
-        close(found.gram("conv", "conv"), x, y)
-
-
-def test_a_loader_under_several_names_is_gone_through_once():
-    one = seeded(dense, 0)
-    shuffling = DataLoader(TensorDataset(torch.arange(48.0).reshape(8, 6)), 3, shuffle=True)
-    for loader in ((part for part in VALUES.split(3)), shuffling):
-        found = spanmatch.compare({"a": one, "b": one}, {"a": loader, "b": loader})
-        assert found.images == 8
-        np.testing.assert_array_equal(found.gram("1", "1").xx, found.gram("1", "1").yy)
-
-
-class Named(nn.Module):
-    def forward(self, x, y):
-        return (x + y).relu()
-
-
-class Any_(nn.Module):
-    def forward(self, ids, **more):
-        assert more.keys() <= {"scale"}
-        return (ids * more.get("scale", torch.ones(1))).relu()
-
-
-class Keyed(nn.Module):
-    def forward(self, *args, **kwargs):
-        assert not args
-        return kwargs["x"].relu()
-
-
-class Hugging(nn.Module):
-    def forward(self, input_ids=None, attention_mask=None, labels=None, **kwargs):
-        assert labels is None
-        assert kwargs == {}
-        return input_ids.relu()
-
-
-SUITED = {
-    "labels that a network requires": (Named, {"x": VALUES, "y": VALUES}, 2 * VALUES),
-    "further names": (Any_, {"ids": VALUES, "labels": torch.ones(8), "scale": torch.ones(1) * 3}, 3 * VALUES),
-    "names alone": (Keyed, {"x": VALUES, "label": torch.ones(8)}, VALUES),
-    "what is no tensor": (
-        Hugging,
-        {
-            "input_ids": VALUES.numpy(),
-            "text": np.array(["a"] * 8),
-            "names": ["b"] * 8,
-            "labels": torch.ones(8),
-        },
-        VALUES,
-    ),
-}
-
-
-@pytest.mark.parametrize("case", SUITED)
-def test_a_network_gets_of_a_batch_what_its_signature_names(case):
-    make, batch, expected = SUITED[case]
-    found = spanmatch.compare([make(), make()], [batch], layers="relu")
-    close(found.gram("relu", "relu"), expected.relu().numpy(), expected.relu().numpy())
-
-
-def test_parts_of_a_batch_that_no_network_gets_are_said():
-    class Optional(nn.Module):
-        def forward(self, values, mask=None):
-            return values.relu()
-
-    for batch, is_said in (((VALUES, VALUES), True), ((VALUES,), False)):
-        notes = spanmatch.compare([Optional(), Optional()], [batch]).notes
-        assert any("was given the first 1" in note for note in notes) == is_said
-    assert not spanmatch.compare(two(), [(VALUES, torch.ones(8))]).notes  # labels
-
-
-@pytest.mark.parametrize("shared", [8, 2, 16])  # as many as samples of a batch, of the probe, of a part
-def test_a_tensor_that_is_the_same_for_all_samples_stays_whole(shared):
-    class Shared(nn.Module):
-        def forward(self, values, table):
-            return (values + table.sum()).relu()
-
-    values = torch.randn(40, 6, generator=torch.Generator().manual_seed(0))
-    table = torch.ones(shared, 3)
-    found = spanmatch.compare([Shared(), Shared()], [(values, table)], layers="relu")
-    expected = (values + 3 * shared).relu().numpy()
-    close(found.gram("relu", "relu"), expected, expected)
-
-
-class Recurrent(nn.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        self.lstm = nn.LSTM(6, 7, batch_first=True)
-
-    def forward(self, steps):
-        return self.lstm(steps)
-
-
-def test_outputs_of_recurrent_layers_and_their_states_are_layers():
-    one, other = seeded(Recurrent, 0), seeded(Recurrent, 1)
-    steps = torch.randn(30, 4, 6, generator=torch.Generator().manual_seed(0))
-    layers = ["lstm", "lstm[1][0]", "lstm[1][1]"]
-    found = spanmatch.compare([one, other], [steps], layers=layers, pairs="same")
-    with torch.no_grad():
-        (out_x, (h_x, c_x)), (out_y, (h_y, c_y)) = one(steps), other(steps)
-    for name, x, y in zip(layers, (out_x, h_x, c_x), (out_y, h_y, c_y), strict=True):
-        close(found.gram(name, name), x.reshape(-1, 7).numpy(), y.reshape(-1, 7).numpy())
-
-
-@dataclass
-class Twofold:
-    hidden: torch.Tensor
-    attention: dict[str, torch.Tensor]
-
-
-class Giving(nn.Module):
-    def forward(self, values):
-        return Twofold(values.tanh(), {"of": values * 2})
-
-
-class Mixed(nn.Module):
-    """A dictionary of inputs of several kinds in, dataclasses within."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.embed = nn.Embedding(9, 5)
-        self.dense = nn.Linear(4, 5)
-        self.giving = Giving()
-
-    def forward(self, inputs):
-        found = self.giving(self.embed(inputs["kind"]) + self.dense(inputs["numbers"]))
-        return found.hidden + found.attention["of"]
-
-
-def test_dictionaries_go_in_and_dataclasses_come_out():
-    one, other = seeded(Mixed, 0), seeded(Mixed, 1)
-    drawn = torch.Generator().manual_seed(1)
-    batch = {
-        "kind": torch.randint(0, 9, (25,), generator=drawn),
-        "numbers": torch.randn(25, 4, generator=drawn),
-    }
-    names = ["giving[hidden]", "giving[attention][of]"]
-    for loader in ([batch], [(batch, torch.zeros(25))]):
-        found = spanmatch.compare([one, other], loader, layers=names, pairs="same")
-        with torch.no_grad():
-            sums = [net.embed(batch["kind"]) + net.dense(batch["numbers"]) for net in (one, other)]
-        close(found.gram(names[0], names[0]), *(each.tanh().numpy() for each in sums))
-        close(found.gram(names[1], names[1]), *(2 * each.numpy() for each in sums))
-
-
-def test_networks_take_their_own_inputs_from_their_own_loaders():
-    image, tokens = seeded(convolutional, 0), seeded(Encoder, 1)
-    rows = sentences()
-    found = spanmatch.compare(
-        {"image": image, "text": tokens},
-        {
-            "image": [{"pixels": IMAGES[:8], "id": list("abcdefgh")}],
-            "text": [padded(rows, id=list("abcdefgh"))],
-        },
-        inputs={"image": lambda batch: batch["pixels"], "text": None},
-    )
-    assert found.gram("8", "block.relu").n_samples == 8
-    assert found.images == 8
-
-
-@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float64])
-def test_networks_of_other_precisions_are_compared(dtype):
-    one, other = seeded(tanh, 0).to(dtype), seeded(tanh, 1)
-    values = torch.randn(50, 6, generator=torch.Generator().manual_seed(0))
-    found = spanmatch.compare([one, other], [values])
-    with torch.no_grad():
-        x = one[1](one[0](values.to(dtype)))
-        y = other[1](other[0](values))
-    close(found.gram("1", "1"), x.float().numpy(), y.numpy())
-    if dtype == torch.float64:  # no digit is lost
-        both = spanmatch.compare([one, seeded(tanh, 2).double()], [values.double()])
-        np.testing.assert_allclose(both.gram("1", "1").xx, (x.T @ x).numpy(), rtol=1e-13)
-
-
-def test_compiled_networks_are_compared_as_they_are_without_compilation():
-    one, other = seeded(convolutional, 0), seeded(convolutional, 1)
-    plain = spanmatch.compare([one, other], [IMAGES])
-    within = seeded(convolutional, 1)
-    within.compile()
-    compiled = spanmatch.compare([torch.compile(one), within], [IMAGES])
-    np.testing.assert_array_equal(compiled.gram("2", "5").matrix, plain.gram("2", "5").matrix)
-
-
-# minibatch CKA
 
 
 def plain_hsic(k: NDArray, other: NDArray) -> float:
@@ -660,246 +256,6 @@ def test_memory_does_not_grow_with_samples_that_are_summed():
     assert group._images == [[]]
 
 
-# networks stay as they were
-
-
-def hooks(network: nn.Module) -> int:
-    return sum(
-        len(each)
-        for module in network.modules()
-        for each in (module._forward_hooks, module._forward_pre_hooks)
-    )
-
-
-class Raising(nn.Module):
-    """A network that fails in its second batch, in the midst of its layers."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.inner = convolutional()
-
-    def forward(self, images):
-        if len(images) == 3:
-            self.inner[2].register_forward_hook(self._fail)
-        return self.inner(images)
-
-    def _fail(self, *_: object) -> None:
-        self.inner[2]._forward_hooks.popitem()
-        raise RuntimeError("no more")
-
-
-def test_networks_are_left_as_they_were_whatever_happens():
-    one = convolutional()
-    one[9].eval()  # a part that somebody has frozen
-    one[2].train()
-    before = [module.training for module in one.modules()]
-    images = IMAGES.clone()
-    found = spanmatch.compare([one, seeded(convolutional, 0)], batches(images, 16))
-    assert "Networks in training mode were evaluated: 0." in found.notes
-    assert [module.training for module in one.modules()] == before
-    assert hooks(one) == 0
-    assert torch.equal(images, IMAGES)  # ReLUs in place work on copies
-    failing = Raising()
-    with pytest.raises(RuntimeError, match="no more"):
-        spanmatch.compare([one, failing], [IMAGES[:8], IMAGES[:3]])
-    assert [module.training for module in one.modules()] == before
-    assert all(module.training for module in failing.modules())
-    assert (hooks(one), hooks(failing)) == (0, 0)
-    assert torch.is_grad_enabled()
-
-
-# bad input: one sentence each
-
-
-class Sometimes(nn.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        self.dense = nn.Linear(6, 5)
-        self.relu = nn.ReLU()
-
-    def forward(self, values):
-        return self.relu(self.dense(values)) if len(values) != 3 else self.dense(values)
-
-
-class Drawing(nn.Module):
-    def forward(self, values):
-        return nn.functional.dropout(values, training=True).relu()
-
-
-class Looking(nn.Module):
-    def forward(self, batch):
-        return batch["x"].relu()
-
-
-class Flattening(nn.Module):
-    def forward(self, values):
-        return values.flatten(1).relu()
-
-
-class Telling(Encoder):
-    """Finds padding by itself, and tells its attention layers."""
-
-    def forward(self, input_ids):
-        return super().forward(input_ids, (input_ids != 0).long())
-
-
-BAD = {
-    "loaders of different lengths": (
-        lambda: spanmatch.compare(two(), {"a": [VALUES, VALUES], "b": [VALUES]}),
-        "equally many batches .* 'b' ended after 1",
-    ),
-    "loaders of different sizes": (
-        lambda: spanmatch.compare(two(), {"a": [VALUES], "b": [VALUES[:3]]}),
-        "the same samples .* \\[8, 3\\]",
-    ),
-    "loaders of different ids": (
-        lambda: spanmatch.compare(
-            two(),
-            {"a": [{"x": VALUES, "id": list("abcdefgh")}], "b": [{"x": VALUES, "id": list("abcdefhg")}]},
-            inputs=lambda batch: batch["x"],
-        ),
-        "equal ids",
-    ),
-    "a loader that shuffles beside another": (
-        lambda: spanmatch.compare(
-            two(), {"a": [VALUES], "b": DataLoader(TensorDataset(VALUES), 8, shuffle=True)}
-        ),
-        "shuffles beside another",
-    ),
-    "batches of nothing": (lambda: spanmatch.compare(two(), [VALUES[:0]]), "at least one batch with samples"),
-    "ids that are none": (
-        lambda: spanmatch.compare(two(), [{"input": VALUES, "id": 5}]),
-        "an id for each sample, got 5",
-    ),
-    "networks of one name": (
-        lambda: spanmatch.compare({1: dense(), "1": dense(), 2: dense()}, [VALUES]),
-        "a name each",
-    ),
-    "pairs that are none": (lambda: spanmatch.compare(two(), [VALUES], pairs=[5]), "two names each, got 5"),
-    "a layer as a wrong dictionary": (
-        lambda: spanmatch.compare(two(), [VALUES], layers=[{"layer": "1"}]),
-        '"neurons": "last"',
-    ),
-    "a network without weights": (
-        lambda: spanmatch.compare({"a": dense(), "b": dense().to("meta")}, [VALUES]),
-        "'b' on the device meta",
-    ),
-    "a network that draws at random": (
-        lambda: spanmatch.compare({"a": Drawing(), "b": Drawing()}, [VALUES]),
-        "network 'a'.* gives the same for the same samples",
-    ),
-    "a network that looks for a key": (
-        lambda: spanmatch.compare({"a": Looking(), "b": Looking()}, [{"other": VALUES}]),
-        "KeyError.*`inputs`",
-    ),
-    "neurons that grow with the length": (
-        lambda: spanmatch.compare(
-            {"a": Flattening(), "b": Flattening()}, [torch.ones(4, 3, 2), torch.ones(4, 5, 2)]
-        ),
-        "as many neurons in all batches.* 6 in the first and 10 in batch 1",
-    ),
-    "padding that one network is told of": (
-        lambda: spanmatch.compare(
-            {"a": seeded(Telling, 0), "b": seeded(Encoder, 1)},
-            [padded(sentences())["input_ids"]],
-            layers={"a": "block.relu", "b": "block.relu"},
-        ),
-        "where networks do not agree, but 'a' takes some of 9 for padding in batch 0 and 'b' does not",
-    ),
-    "samples that are kept beyond the memory": (
-        lambda: spanmatch.compare(two(), (VALUES for _ in range(400)), keep_samples=True, memory=40_000),
-        "samples that are kept",
-    ),
-    "an empty loader": (lambda: spanmatch.compare(two(), []), "at least one batch"),
-    "a tensor for a loader": (lambda: spanmatch.compare(two(), VALUES), "pass a DataLoader"),
-    "no tensor in a batch": (lambda: spanmatch.compare(two(), [["a", "b"]]), "must give tensors"),
-    "one network": (lambda: spanmatch.compare({"a": dense()}, [VALUES]), "two or more"),
-    "a module for networks": (lambda: spanmatch.compare(dense(), [VALUES]), "must be several"),
-    "no module": (lambda: spanmatch.compare({"a": dense(), "b": 3}, [VALUES]), "modules of torch"),
-    "maps of different sizes": (
-        lambda: spanmatch.compare(
-            {"a": seeded(convolutional, 0), "b": seeded(convolutional, 1)},
-            [IMAGES],
-            pairs=[("2", "5")],
-        ),
-        "'mean' where layers differ .* 64 positions .* has 16",
-    ),
-    "no pair": (
-        lambda: spanmatch.compare(two(), [VALUES], layers={"a": ["0"], "b": ["1"]}, pairs="same"),
-        'no two layers have one name; use pairs="grid"',
-    ),
-    "an unknown layer": (lambda: spanmatch.compare(two(), [VALUES], layers=["rleu"]), "network 'a'.*must be"),
-    "an unknown layer in pairs": (
-        lambda: spanmatch.compare(two(), [VALUES], pairs=[("1", "9")]),
-        "got '9', which is none of 'b'",
-    ),
-    "a mask of another shape": (
-        lambda: spanmatch.compare(two(), [VALUES], mask=lambda batch: torch.ones(3, 6)),
-        "shape \\(samples, positions\\) of 8 samples, got \\(3, 6\\)",
-    ),
-    "an unknown key of a mask": (
-        lambda: spanmatch.compare(
-            two(), [{"input": VALUES}], mask="which", inputs=lambda batch: batch["input"]
-        ),
-        "key of the batches, got 'which' where they have: input",
-    ),
-    "all positions masked": (
-        lambda: spanmatch.compare(
-            {"a": seeded(Encoder, 0), "b": seeded(Encoder, 1)},
-            [torch.ones(3, 4, dtype=torch.long)],
-            mask=lambda batch: torch.zeros(3, 4, dtype=torch.long),
-            layers="block.relu",
-            pairs="same",
-        ),
-        "leave positions that count",
-    ),
-    "NaN in one layer": (
-        lambda: spanmatch.compare(two(), [VALUES, BROKEN]),
-        "layer '1' of 'a' gave NaN or infinity in batch 1",
-    ),
-    "a layer that is called in some batches only": (
-        lambda: spanmatch.compare(
-            {"a": seeded(Sometimes, 0), "b": seeded(Sometimes, 1)}, [VALUES, VALUES[:3]], layers="relu"
-        ),
-        "'relu' gives nothing in batch 1",
-    ),
-    "too little memory": (lambda: spanmatch.compare(two(), [VALUES], memory=10), "`memory` must hold"),
-    "one fold": (lambda: spanmatch.compare(two(), [VALUES], folds=1), "`folds` must be at least 2"),
-    "more folds than samples": (lambda: spanmatch.compare(two(), [VALUES], folds=9), "at most the number"),
-    "other positions": (lambda: spanmatch.compare(two(), [VALUES], positions="some"), "`positions` must be"),
-    "inputs that do not fit": (lambda: spanmatch.compare(two(), [VALUES[:, :3]]), "network 'a'.*shape"),
-    "no folds for errors": (
-        lambda: spanmatch.compare(two(), [VALUES]).jackknife("1", "1"),
-        "compare\\(…, folds=10\\)",
-    ),
-    "no samples for a null": (
-        lambda: spanmatch.compare(two(), [VALUES] * 40).null("1", "1"),
-        "keep_samples=True",
-    ),
-    "no minibatch CKA": (
-        lambda: spanmatch.compare(two(), [VALUES]).heatmap("minibatch_cka"),
-        "minibatch_cka=True",
-    ),
-    "an unknown measure": (lambda: spanmatch.compare(two(), [VALUES]).matrix("ccka"), "did you mean"),
-    "layers that were not compared": (
-        lambda: spanmatch.compare(two(), [VALUES], layers=["0", "1"], pairs="same").profile("0", "1"),
-        "were not compared",
-    ),
-    "an unknown network": (
-        lambda: spanmatch.compare(two(), [VALUES]).matrix("cka", networks=("a", "c")),
-        "`networks` must be one of: a, b",
-    ),
-}
-
-
-@pytest.mark.parametrize("case", BAD)
-def test_bad_input_gets_one_sentence(case):
-    call, words = BAD[case]
-    with pytest.raises(spanmatch.SpanmatchError, match=words) as raised:
-        call()
-    assert "\n" not in str(raised.value)
-
-
 def test_what_is_no_comparison_is_refused(tmp_path):
     for name, content in (("text", b"no zip"), ("empty", b"")):
         (tmp_path / name).write_bytes(content)
@@ -961,9 +317,23 @@ def test_a_call_needs_the_packages_of_its_extra_alone():
 
 def test_progress_is_shown_when_it_is_asked_for(capsys):
     spanmatch.compare(two(), [VALUES, VALUES], progress=True)
-    assert "batch 2 of 2, 16 samples" in capsys.readouterr().err
+    shown = capsys.readouterr().err
+    assert shown.startswith("compare: pairs of layers: 1, memory: up to 0.00 GB\n")
+    assert "batch 2 of 2, 16 samples" in shown
     spanmatch.compare(two(), [VALUES, VALUES])
     assert capsys.readouterr().err == ""
+
+
+def test_tables_are_data_frames_where_pandas_is_there(monkeypatch):
+    found = spanmatch.compare(two(), [VALUES] * 3)
+    monkeypatch.setitem(
+        sys.modules, "pandas", types.SimpleNamespace(DataFrame=lambda of, **words: (of, words))
+    )
+    rows, _ = found.to_frame(["cka"])
+    assert [row["value"] for row in rows] == [found.matrix("cka")["1", "1"]]
+    values, names = found.similarity(0.3).to_frame()
+    assert values.shape == (1, 1)
+    assert names == {"index": ["1"], "columns": ["1"]}
 
 
 def test_what_is_uncertain_is_warned_of():

@@ -1,44 +1,28 @@
 """Compare layers of networks in one call: samples stream through them, and their statistic is summed."""
 
-import os
 import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
-from pathlib import Path
 from typing import Any, TextIO
 
-import torch
 from torch import nn
 
 from spanmatch.comparing.choice import (
     Choice,
     LayersWanted,
     Pairs,
-    bytes_of_sums,
     choose_layers,
     choose_pairs,
 )
-from spanmatch.comparing.group_sums import GroupSums
 from spanmatch.comparing.loading import Batch, Batches, MaskOf, Taker
-from spanmatch.comparing.minibatches import LEAST_SAMPLES, MinibatchSums, WholeGrams
-from spanmatch.comparing.pairs import Column, ComparedLayer
 from spanmatch.comparing.result import Comparison
-from spanmatch.comparing.torch_sums import TorchSums
+from spanmatch.comparing.streaming import Stream
 from spanmatch.comparing.watched import Watched
 from spanmatch.errors import InputTypeError, InputValueError
-from spanmatch.matching.inputs import AnyArray
 from spanmatch.matching.parts import whole_number
-from spanmatch.networks.layers import Layer, by_position
-from spanmatch.networks.padding import Counts, counting
-from spanmatch.networks.passes import Activations, Take, Taking
 from spanmatch.networks.positions import Positions, check_positions
 from spanmatch.statistics.resampling import check_folds
-
-# Of activations of all layers of all networks, so much is held at once: a batch passes in parts.
-_HELD_BYTES = 256 * 2**20
-# Samples of a part, at least: networks are slow with few.
-_LEAST_PART = 16
 
 
 def compare(
@@ -122,13 +106,13 @@ def compare(
     if whole_number("folds", folds, "10 are usual") and folds < 2:
         check_folds(folds, 2)
     batches = Batches({name: each.network for name, each in watched.items()}, loader, inputs, mask)
-    run: _Run | None = None
+    stream: Stream | None = None
     with ExitStack() as at_work, _Progress(len(batches), progress) as shown:
         for each in watched.values():
             at_work.enter_context(each.evaluating())
         for number, batch in enumerate(batches):
-            if run is None:
-                run = _Run(
+            if stream is None:
+                stream = Stream(
                     watched,
                     batch,
                     _choice(watched, batch, layers, pairs, chosen_positions),
@@ -138,11 +122,14 @@ def compare(
                     keep=keep_samples,
                     minibatch_cka=minibatch_cka,
                 )
-                run.require_room(batch, memory, len(batches))
-            run.add(batch, number)
-            shown.step(run.samples)
-    assert run is not None
-    return run.result(chosen_positions, position_seed, _notes(watched, batches, run))
+                needed = stream.require_room(batch, memory, len(batches))
+                shown.begin(
+                    f"pairs of layers: {len(stream.choice.pairs):,}, memory: up to {needed / 1e9:.2f} GB"
+                )
+            stream.add(batch, number)
+            shown.step(stream.samples)
+    assert stream is not None
+    return stream.result(position_seed, _notes(watched, batches, stream))
 
 
 def _watched(networks: Mapping[str, nn.Module] | Sequence[nn.Module]) -> dict[str, Watched]:
@@ -175,196 +162,16 @@ def _choice(
     return choose_pairs(chosen, pairs, positions, left_out)
 
 
-class _Run:
-    """What is summed while batches stream by."""
-
-    def __init__(
-        self,
-        watched: Mapping[str, Watched],
-        batch: Batch,
-        choice: Choice,
-        positions: Positions,
-        position_seed: int,
-        *,
-        folds: int,
-        keep: bool,
-        minibatch_cka: bool,
-    ) -> None:
-        self.choice = choice
-        self._watched = watched
-        self._positions = positions
-        self._takes = {
-            name: Taking(positions, position_seed, each.precision(inputs))
-            for (name, each), inputs in zip(watched.items(), batch.inputs, strict=True)
-        }
-        self._wanted = {
-            name: {
-                layer: found for layer, found in choice.layers[name].items() if self._is_compared(name, layer)
-            }
-            for name in watched
-        }
-        self._folds = folds
-        self._keep = keep
-        neurons = {column: choice.layer(column).neurons for group in choice.groups for column in group}
-        self.sums = [
-            GroupSums(group, neurons, choice.pairs, max(folds, 1), keep, TorchSums) for group in choice.groups
-        ]
-        self.minibatches = MinibatchSums(choice.pairs) if minibatch_cka else None
-        self._grams = WholeGrams()
-        self.samples = 0
-        self._part: int | None = None
-        self._there: int | None = None
-        self.told: set[str] = set()
-        """Networks that have told their layers of padding."""
-
-    def _is_compared(self, network: str, layer: str) -> bool:
-        return any(Column(network, layer) in group for group in self.choice.groups)
-
-    def require_room(self, batch: Batch, memory: int | None, batches: int) -> None:
-        """See that there is memory for what will be summed, and find how many samples pass at once."""
-        most = {"mean": 1, "all": None}.get(str(self._positions), self._positions)
-        of_sample = sum(
-            (8 if self._takes[name].dtype == "float64" else 4)
-            * layer.neurons
-            * (layer.positions if most is None else min(int(most), layer.positions))
-            for name, layers in self._wanted.items()
-            for layer in layers.values()
-        )
-        part = max(_LEAST_PART, _HELD_BYTES // max(of_sample, 1))
-        self._part = None if self.minibatches is not None else part
-        held = of_sample * min(len(batch), self._part or len(batch))
-        if self._keep:
-            held += of_sample * len(batch) * max(batches, 1)
-        needed = bytes_of_sums(self.choice, self._folds) + held
-        self._there = memory if memory is not None else _available()
-        if self._there is not None and needed > self._there:
-            raise InputValueError(
-                f"`memory` must hold the statistic of {len(self.choice.pairs):,} pairs of layers and the "
-                f"activations that are held, {needed / 1e9:.2f} GB, got {self._there / 1e9:.2f} GB; compare "
-                'fewer layers, use pairs="same", positions="mean" or smaller batches, or keep no samples'
-            )
-
-    def _require_room_still(self) -> None:
-        kept = sum(group.bytes for group in self.sums)
-        if self._keep and self._there is not None and kept > self._there:
-            raise InputValueError(
-                f"`memory` must hold the samples that are kept, {kept / 1e9:.2f} GB after {self.samples:,} "
-                f"of the loader, got {self._there / 1e9:.2f} GB; use fewer, or keep_samples=False"
-            )
-
-    def add(self, batch: Batch, number: int) -> None:
-        """Pass a batch through all networks, and sum."""
-        for part in batch.parts(self._part or len(batch)):
-            taken: dict[Column, AnyArray] = {}
-            told: dict[str, Counts] = {}
-            passing = zip(self._watched.items(), part.inputs, part.masks, strict=True)
-            for (name, each), inputs, mask in passing:
-                take: Take = self._takes[name]
-                if self.minibatches is not None:
-                    take = _Beside(take, self._grams, name)
-                found, told[name] = each.passed(
-                    self._wanted[name], inputs, part.ids, take, mask=mask, batch=number
-                )
-                taken |= {Column(name, layer): _neurons_last(values) for layer, values in found.items()}
-            self._require_one_sense(part, told, number)
-            for group in self.sums:
-                group.add({column: taken[column] for column in group.columns}, part.start, number)
-        if self.minibatches is not None:
-            self.minibatches.add(self._grams.of)
-        self.samples += len(batch)
-        self._require_room_still()
-
-    def _require_one_sense(self, part: Batch, told: Mapping[str, Counts], number: int) -> None:
-        """See that no network counts tokens that another takes for padding, where both get the same."""
-        said: dict[str, dict[int, torch.Tensor]] = {}
-        for name, given in zip(self._watched, part.masks, strict=True):
-            counts = told[name] if given is None else {given.shape[1]: torch.from_numpy(given)}
-            said[name] = {width: each.cpu() for width, each in counts.items() if not bool(each.all())}
-            if given is None and said[name]:
-                self.told.add(name)
-        for name, counts in said.items():
-            for other, inputs in zip(self._watched, part.inputs, strict=True):
-                for width, mask in counts.items():
-                    takes = any(tuple(each.shape[:2]) == tuple(mask.shape) for each in inputs.tensors)
-                    same = width in said[other] and torch.equal(mask, said[other][width])
-                    if takes and not same:
-                        raise InputValueError(
-                            f"`mask` must say which positions count where networks do not agree, but "
-                            f"{name!r} takes some of {width} for padding in batch {number} and {other!r} "
-                            "does not; give one for all"
-                        )
-
-    def result(self, positions: Positions, seed: int, notes: Sequence[str]) -> Comparison:
-        """Return what was found."""
-        if self._folds:
-            check_folds(self._folds, self.samples)
-        for group in self.sums:
-            group.require_samples()
-        layers = {
-            name: tuple(
-                ComparedLayer(each.name, each.kind, each.neurons, each.positions, each.described)
-                for each in wanted.values()
-            )
-            for name, wanted in self._wanted.items()
-        }
-        minibatch = None
-        if self.minibatches is not None:
-            minibatch = {pair: self.minibatches.value(pair) for pair in self.choice.pairs}
-            if self.minibatches.skipped:
-                batches = f"{self.minibatches.skipped} batches of fewer than {LEAST_SAMPLES} samples"
-                notes = [*notes, f"{batches} had no part in minibatch CKA."]
-        how = {"all": "all positions", "mean": "the mean over positions"}.get(
-            str(positions), f"{positions} positions drawn for each sample (seed {seed})"
-        )
-        return Comparison(
-            layers=layers,
-            pairs=self.choice.pairs,
-            images=self.samples,
-            positions=how,
-            folds=self._folds,
-            notes=tuple(notes),
-            sums=tuple(self.sums),
-            minibatch_cka=minibatch,
-        )
-
-
-def _neurons_last(values: Activations) -> Activations:
-    """Lay out activations so that neurons are neighbours in memory, which torch does on all threads."""
-    laid_out: Activations = torch.from_numpy(values).contiguous().numpy()
-    return laid_out
-
-
-class _Beside:
-    """Takes activations, and beside them the Gram matrix of whole outputs."""
-
-    def __init__(self, take: Take, grams: WholeGrams, network: str) -> None:
-        self._take, self._grams, self._network = take, grams, network
-
-    def __call__(self, layer: Layer, output: object, ids: Sequence[str], counts: Counts) -> Activations:
-        values = self._take(layer, output, ids, counts)
-        arranged = by_position(layer, output, len(ids))
-        assert isinstance(output, torch.Tensor)
-        assert layer.arrangement is not None
-        counted = counting(counts, arranged.shape[1])
-        place = layer.arrangement.images
-        if counted is not None:
-            output, place = arranged.masked_fill(~counted.unsqueeze(2), 0), 0
-        elif output.shape[place] != len(ids):  # samples and positions are one dimension
-            output, place = arranged, 0
-        self._grams.add(Column(self._network, layer.name), output, place)
-        return values
-
-
-def _notes(watched: Mapping[str, Watched], batches: Batches, run: _Run) -> list[str]:
+def _notes(watched: Mapping[str, Watched], batches: Batches, stream: Stream) -> list[str]:
     """Say what was done without being asked for."""
     notes = []
     if training := [name for name, each in watched.items() if each.was_training]:
         notes.append(f"Networks in training mode were evaluated: {', '.join(training)}.")
-    if run.told:
+    if stream.told:
         notes.append(
-            f"Padding that networks told their layers of is left out: {', '.join(sorted(run.told))}."
+            f"Padding that networks told their layers of is left out: {', '.join(sorted(stream.told))}."
         )
-    return [*notes, *batches.notes, *(f"Not compared: {each}." for each in run.choice.left_out)]
+    return [*notes, *batches.notes, *(f"Not compared: {each}." for each in stream.choice.left_out)]
 
 
 class _Progress:
@@ -378,6 +185,11 @@ class _Progress:
     def __enter__(self) -> "_Progress":
         return self
 
+    def begin(self, what: str) -> None:
+        """Say what is going to be done."""
+        if self._shown:
+            self._stream.write(f"compare: {what}\n")
+
     def step(self, samples: int) -> None:
         """Count a batch."""
         self._done += 1
@@ -390,14 +202,3 @@ class _Progress:
     def __exit__(self, *_: object) -> None:
         if self._shown and self._done:
             self._stream.write("\n")
-
-
-def _available() -> int | None:
-    """Return how many bytes of memory the machine has available; None where it does not say."""
-    try:
-        for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines():
-            if line.startswith("MemAvailable:"):
-                return int(line.split()[1]) * 1024
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES")
-    except (OSError, ValueError, AttributeError):
-        return None

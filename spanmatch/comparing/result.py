@@ -4,28 +4,25 @@ import html
 import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
-from importlib import import_module
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from spanmatch.comparing import saved
+from spanmatch.comparing.compared_values import ComparedRow, LayerMatrix
 from spanmatch.comparing.group_sums import GroupSums
 from spanmatch.comparing.pairs import Column, ComparedLayer, Pair
-from spanmatch.errors import InputValueError, MissingExtraError, unknown_name
+from spanmatch.errors import InputValueError, unknown_name
+from spanmatch.frames import pandas_for
 from spanmatch.lazy import lazy
 from spanmatch.matching.centring import Centre, centred_by, check_centre
 from spanmatch.matching.checks import check_epsilon
 from spanmatch.matching.gram import GramMatrix
-from spanmatch.matching.inputs import FloatArray
 from spanmatch.matching.profile import MatchProfile, match_profile
 from spanmatch.measures import MEASURES, Evidence, Measure, evaluate, measure_named, undefined_reason
 from spanmatch.measures.minibatch_cka import MINIBATCH_CKA
-from spanmatch.statistics.growing import Growth, growth
-from spanmatch.statistics.holding_out import HeldOut, held_out
-from spanmatch.statistics.jackknifed import Jackknife, jackknife
 from spanmatch.statistics.nulls import Null, null
 from spanmatch.statistics.quantities import EPSILONS, warned_once
 
@@ -40,83 +37,6 @@ _drawing = lazy(
     },
     extra="report",
 )[0]
-
-
-@dataclass(frozen=True)
-class ComparedRow:
-    """A measure of two layers.
-
-    Attributes
-    ----------
-    network_x, layer_x, network_y, layer_y : str
-        The layers.
-    measure : str
-        Its name in the registry.
-    parameter : float or None
-        Epsilon, of a measure that has one.
-    centre : str
-        ``raw`` or ``mean``.
-    value : float or None
-        None where it is undefined.
-    reason : str
-        Why.
-    """
-
-    network_x: str
-    layer_x: str
-    network_y: str
-    layer_y: str
-    measure: str
-    parameter: float | None
-    centre: str
-    value: float | None
-    reason: str
-
-
-@dataclass(frozen=True, eq=False)
-class LayerMatrix:
-    """A measure of the layers of one network with those of another.
-
-    Attributes
-    ----------
-    values : ndarray, (layers of x, layers of y)
-        NaN where two layers are not compared, or the measure is undefined.
-    network_x, network_y : str
-        Names of the networks.
-    layers_x, layers_y : tuple of str
-        Names of the layers.
-    label : str
-        What the values are.
-    bounds : tuple of float
-        Least and greatest possible value.
-    """
-
-    values: FloatArray
-    network_x: str
-    network_y: str
-    layers_x: tuple[str, ...]
-    layers_y: tuple[str, ...]
-    label: str
-    bounds: tuple[float, float]
-
-    def __getitem__(self, layers: tuple[str, str]) -> float:
-        x, y = layers
-        for name, known in ((x, self.layers_x), (y, self.layers_y)):
-            if name not in known:
-                raise unknown_name("layer", name, known)
-        return float(self.values[self.layers_x.index(x), self.layers_y.index(y)])
-
-    def to_frame(self) -> Any:  # noqa: ANN401 - a DataFrame, of a package that need not be there
-        """Return the values as a data frame of pandas, layers of x in its index.
-
-        Raises
-        ------
-        MissingExtraError
-            When pandas is not installed.
-        """
-        return _pandas("`to_frame`").DataFrame(
-            self.values, index=list(self.layers_x), columns=list(self.layers_y)
-        )
 
 
 class Comparison:
@@ -186,7 +106,10 @@ class Comparison:
     def fold_grams(
         self, layer_x: str, layer_y: str, *, networks: tuple[str, str] | None = None
     ) -> tuple[GramMatrix, ...]:
-        """Return the Gram matrix of two layers in each fold, which `jackknife`, `held_out` and `growth` take.
+        """Return the Gram matrix of two layers in each fold.
+
+        `spanmatch.jackknife`, `held_out` and `growth` take them: standard errors, values without the optimism
+        of fits, and whether there are enough samples.
 
         Raises
         ------
@@ -391,7 +314,7 @@ class Comparison:
         TypeError, ValueError
             As `rows`.
         """
-        pandas = _pandas("`to_frame`")
+        pandas = pandas_for("to_frame", "`rows`")
         return pandas.DataFrame(
             [asdict(row) for row in self.rows(measures, epsilons=epsilons, centre=centre)]
         )
@@ -435,66 +358,6 @@ class Comparison:
             centre=centre,
             level=level,
         )
-
-    def jackknife(
-        self,
-        layer_x: str,
-        layer_y: str,
-        *,
-        networks: tuple[str, str] | None = None,
-        measures: Sequence[str | Measure] = (),
-        epsilons: Collection[float] = EPSILONS,
-        centre: Centre = "raw",
-    ) -> Jackknife:
-        """Find standard errors of the values of two layers: see `spanmatch.jackknife`.
-
-        Raises
-        ------
-        TypeError, ValueError
-            As `spanmatch.jackknife` and `fold_grams`.
-        """
-        grams = self.fold_grams(layer_x, layer_y, networks=networks)
-        return jackknife(grams, measures=measures, epsilons=epsilons, centre=centre)
-
-    def held_out(
-        self,
-        layer_x: str,
-        layer_y: str,
-        *,
-        networks: tuple[str, str] | None = None,
-        measures: Sequence[str | Measure] = (),
-        epsilons: Collection[float] = EPSILONS,
-        centre: Centre = "raw",
-    ) -> HeldOut:
-        """Find the values of two layers without the optimism of fits: see `spanmatch.held_out`.
-
-        Raises
-        ------
-        TypeError, ValueError
-            As `spanmatch.held_out` and `fold_grams`.
-        """
-        grams = self.fold_grams(layer_x, layer_y, networks=networks)
-        return held_out(grams, measures=measures, epsilons=epsilons, centre=centre)
-
-    def growth(
-        self,
-        layer_x: str,
-        layer_y: str,
-        *,
-        networks: tuple[str, str] | None = None,
-        measures: Sequence[str | Measure] = (),
-        epsilons: Collection[float] = EPSILONS,
-        centre: Centre = "raw",
-    ) -> Growth:
-        """Follow the values of two layers as samples are added: see `spanmatch.growth`.
-
-        Raises
-        ------
-        TypeError, ValueError
-            As `spanmatch.growth` and `fold_grams`.
-        """
-        grams = self.fold_grams(layer_x, layer_y, networks=networks)
-        return growth(grams, measures=measures, epsilons=epsilons, centre=centre)
 
     def save(self, path: str | Path) -> None:
         """Write everything to one file, whole or not at all: arrays of NumPy and JSON in a zip, no pickle.
@@ -660,13 +523,3 @@ def _measure(measure: str | Measure) -> Measure:
         return measure
     name = measure.replace("_", "-")
     return MINIBATCH_CKA if name == MINIBATCH_CKA.name else measure_named(name)
-
-
-def _pandas(what: str) -> Any:  # noqa: ANN401 - a package that need not be there
-    try:
-        return import_module("pandas")
-    except ModuleNotFoundError:
-        raise MissingExtraError(
-            f"{what} must have pandas, got none installed; pip install pandas, or read `rows` and `matrix`",
-            name="pandas",
-        ) from None

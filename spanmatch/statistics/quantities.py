@@ -5,12 +5,12 @@ import warnings
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from importlib import import_module
 from typing import Any, Generic, Protocol, TypeVar, cast
 
 import numpy as np
 
-from spanmatch.errors import InputValueError, MissingExtraError
+from spanmatch.errors import InputValueError
+from spanmatch.frames import pandas_for
 from spanmatch.matching.centring import Centre, centred_by
 from spanmatch.matching.checks import check_epsilon
 from spanmatch.matching.gram import GramMatrix
@@ -148,13 +148,7 @@ class Rows(Generic[Row]):
         MissingExtraError
             When pandas is not installed.
         """
-        try:
-            pandas = import_module("pandas")
-        except ModuleNotFoundError:
-            raise MissingExtraError(
-                "`to_frame` must have pandas, got none installed; pip install pandas, or read `rows`",
-                name="pandas",
-            ) from None
+        pandas = pandas_for("to_frame", "`rows`")
         return pandas.DataFrame([asdict(cast("Any", row)) for row in self.rows])
 
 
