@@ -291,6 +291,18 @@ def test_a_study_can_ask_for_all_measures(said):
     assert sorted(study.measures) == sorted(MEASURES)
 
 
+def test_an_alias_in_a_study_is_the_measure_that_it_stands_for():
+    def measures(*said: str) -> list[str]:
+        return Study(**STUDY, seeds=[0, 1], root="root", measures=list(said)).measures
+
+    assert measures("cka") == measures("linear-cka")
+    assert measures("default", "cka").count("linear-cka") == 1
+    with pytest.raises(ValueError, match="linear-cka"):
+        measures("linear-cka", "cka")
+    names = [name for measure in MEASURES.values() for name in (measure.name, *measure.aliases)]
+    assert len(set(names)) == len(names)
+
+
 @pytest.mark.parametrize("said", [{}, {"measures": "default"}, {"measures": ["default"]}])
 def test_a_study_that_names_no_measure_has_the_usual_ones(said):
     study = Study(**STUDY, seeds=[0, 1], root="root", **said)

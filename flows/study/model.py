@@ -222,9 +222,7 @@ class Study(Strict):
         if not isinstance(names, list) or not names:
             return names
         groups = {"all": list(MEASURES), "default": [one.name for one in MEASURES.values() if one.usual]}
-        for name in names:
-            if name not in groups:
-                measure_named(name, "measures")
+        names = [name if name in groups else measure_named(name, "measures").name for name in names]
         refuse_repeats(names)
         every = chain.from_iterable(groups.get(name, [name]) for name in names)
         return list(dict.fromkeys([MAXIMUM_MATCH.name, *every]))
