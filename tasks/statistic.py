@@ -194,27 +194,13 @@ def _with_cross(whole: Samples, cross: Moments) -> Samples:
 
 def content_of(folds: Sequence[Moments]) -> Content:
     """Return the moments of each fold as arrays that are stacked by fold."""
-    arrays = [
-        {
-            "products": comoments.products,
-            "mean_x": comoments.mean_x,
-            "mean_y": comoments.mean_y,
-            "counts": np.array([comoments.n_samples, comoments.roundings], dtype=np.int64),
-            "row_sums": rows.sums,
-            "rows_x": rows.weighted_x,
-            "rows_y": rows.weighted_y,
-        }
-        for comoments, rows in folds
-    ]
+    arrays = [moments.arrays() for moments in folds]
     return {name: np.stack([each[name] for each in arrays]) for name in arrays[0]}
 
 
 def moments_of(content: Mapping[str, NDArray[Any]]) -> list[Moments]:
     """Return the moments that `content_of` made arrays of."""
-    found = []
-    for place, (samples, roundings) in enumerate(content["counts"].tolist()):
-        means = content["mean_x"][place], content["mean_y"][place]
-        comoments = CoMoments.from_parts(content["products"][place], *means, samples, roundings)
-        sums, rows_x, rows_y = (content[name][place] for name in ("row_sums", "rows_x", "rows_y"))
-        found.append(Moments(comoments, RowMoments.from_parts(sums, rows_x, rows_y, *means, samples)))
-    return found
+    return [
+        Moments.of_arrays({name: stacked[place] for name, stacked in content.items()})
+        for place in range(len(content["counts"]))
+    ]

@@ -108,11 +108,6 @@ class GroupSums:
             )
 
     @property
-    def n_samples(self) -> int:
-        """Samples that count."""
-        return sum(sums.n_samples for sums in self.folds)
-
-    @property
     def bytes(self) -> int:
         """What the samples take that are there."""
         return sum(sums.bytes for sums in self.folds)

@@ -78,7 +78,8 @@ class MinibatchSums:
             self._by_networks.setdefault((pair.x.network, pair.y.network), []).append(pair)
         self.crossed: dict[Pair, float] = dict.fromkeys(pairs, 0.0)
         self.own: dict[Column, float] = {column: 0.0 for pair in pairs for column in pair}
-        self.batches = self.skipped = 0
+        self.skipped = 0
+        """Batches of too few samples."""
 
     def add(self, grams: Mapping[Column, torch.Tensor]) -> None:
         """Add a batch: the U-centred Gram matrix of each layer."""
@@ -86,7 +87,6 @@ class MinibatchSums:
         if n < LEAST_SAMPLES:
             self.skipped += 1
             return
-        self.batches += 1
         scale = 1 / (n * (n - 3))
         for column, gram in grams.items():
             self.own[column] += scale * float(gram.square().sum())

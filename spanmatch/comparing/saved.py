@@ -14,9 +14,7 @@ from spanmatch.comparing.group_sums import GroupSums
 from spanmatch.comparing.pairs import Column, Pair
 from spanmatch.comparing.sums import Sums
 from spanmatch.errors import InputValueError
-from spanmatch.matching.comoments import CoMoments
-from spanmatch.matching.joint_sums import Moments
-from spanmatch.matching.row_moments import RowMoments
+from spanmatch.matching.joint_sums import MOMENTS, Moments
 
 _FORMAT = "spanmatch comparison 1"
 _ABOUT = "about"
@@ -94,19 +92,11 @@ def _arrays(group: GroupSums, fold: int, sums: Sums) -> dict[str, NDArray[Any]]:
     if group.are_kept:
         samples = {f"samples/{number}": sums.samples(number) for number in range(len(group.columns))}
         return {**samples, "images": group.images(fold)}
-    found: dict[str, NDArray[Any]] = {}
-    for i, j in sums.pairs:
-        comoments, rows = sums.moments((i, j))
-        found |= {
-            f"{i}.{j}/products": comoments.products,
-            f"{i}.{j}/mean_x": comoments.mean_x,
-            f"{i}.{j}/mean_y": comoments.mean_y,
-            f"{i}.{j}/counts": np.array([comoments.n_samples, comoments.roundings], dtype=np.int64),
-            f"{i}.{j}/row_sums": rows.sums,
-            f"{i}.{j}/rows_x": rows.weighted_x,
-            f"{i}.{j}/rows_y": rows.weighted_y,
-        }
-    return found
+    return {
+        f"{i}.{j}/{name}": array
+        for i, j in sums.pairs
+        for name, array in sums.moments((i, j)).arrays().items()
+    }
 
 
 def _fill(
@@ -119,13 +109,6 @@ def _fill(
         return
     moments = {}
     for i, j in sums.pairs:
-        of = {name: arrays[f"{start}{i}.{j}/{name}"] for name in _NAMES}
-        samples_seen, roundings = of["counts"].tolist()
-        means = of["mean_x"], of["mean_y"]
-        comoments = CoMoments.from_parts(of["products"], *means, samples_seen, roundings)
-        rows = RowMoments.from_parts(of["row_sums"], of["rows_x"], of["rows_y"], *means, samples_seen)
-        moments[i, j] = Moments(comoments, rows)
+        of_pair = {name: arrays[f"{start}{i}.{j}/{name}"] for name in MOMENTS}
+        moments[i, j] = Moments.of_arrays(of_pair)
     sums.restore(moments)
-
-
-_NAMES = ("products", "mean_x", "mean_y", "counts", "row_sums", "rows_x", "rows_y")

@@ -1,9 +1,10 @@
 """The statistic of many layers with each other, summed from the same samples, block by block."""
 
-from collections.abc import Collection, Sequence
-from typing import NamedTuple
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from spanmatch.matching.comoments import CoMoments
 from spanmatch.matching.deviations import blocks, deviations
@@ -12,12 +13,40 @@ from spanmatch.matching.joint_rows import JointRows
 from spanmatch.matching.row_moments import RowMoments
 from spanmatch.matching.side_by_side import Two, products
 
+MOMENTS = ("products", "mean_x", "mean_y", "counts", "row_sums", "rows_x", "rows_y")
+"""Names of the arrays that moments are kept as."""
+
 
 class Moments(NamedTuple):
     """Co-moments of two layers, or of one with itself, and row moments about the same means."""
 
     comoments: CoMoments
     rows: RowMoments
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Return all that they are as arrays, by names: what is kept of them."""
+        of, rows = self
+        counts = np.array([of.n_samples, of.roundings], dtype=np.int64)
+        kept = (of.products, of.mean_x, of.mean_y, counts, rows.sums, rows.weighted_x, rows.weighted_y)
+        return dict(zip(MOMENTS, kept, strict=True))
+
+    @classmethod
+    def of_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> "Moments":
+        """Return the moments that `arrays` made arrays of.
+
+        Raises
+        ------
+        KeyError
+            When one is missing.
+        TypeError, ValueError
+            As `CoMoments.from_parts` and `RowMoments.from_parts`.
+        """
+        samples, roundings = arrays["counts"].tolist()
+        means = arrays["mean_x"], arrays["mean_y"]
+        return cls(
+            CoMoments.from_parts(arrays["products"], *means, samples, roundings),
+            RowMoments.from_parts(arrays["row_sums"], arrays["rows_x"], arrays["rows_y"], *means, samples),
+        )
 
 
 class JointSums:
