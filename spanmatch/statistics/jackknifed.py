@@ -221,7 +221,7 @@ def jackknife(
 
     Notes
     -----
-    Costs one profile, and one for each fold.
+    Costs one profile, and one for each fold; in memory, twice what the folds take beside them.
     """
     folds, asked = checked_folds(folds), quantities(measures, epsilons)
     if not any("row-norms" in each.measure.needs for each in asked):
