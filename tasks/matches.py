@@ -109,7 +109,7 @@ class MatchName(NamedTuple):
 def plan(wanted: Wanted, done: Complete) -> dict[MatchName, MatchUnit]:
     """Plan the matches of each profile of all images at each ε, those of one pair after each other."""
     units: dict[MatchName, MatchUnit] = {}
-    for pair, centre in product(wanted.pairs, wanted.centres):
+    for pair, centre in product(wanted.looked_into, wanted.centres):
         if (profile := done["profiles"].get(ProfileName(pair, centre, WHOLE))) is None:
             continue
         less = " · less means" if centre == "mean" else ""
@@ -199,6 +199,6 @@ STAGE = Stage(
     form=Form.PACK,
     plan=plan,
     compute=compute,
-    count=lambda wanted: len(wanted.pairs) * len(wanted.centres) * len(wanted.epsilons),
+    count=lambda wanted: len(wanted.looked_into) * len(wanted.centres) * len(wanted.epsilons),
     earlier=(("matches/{}.json", ""),),
 )

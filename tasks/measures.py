@@ -123,12 +123,12 @@ def plan(wanted: Wanted, done: Complete) -> dict[MeasureName, MeasureUnit]:
         if statistic is None or any(name not in done["permuted"] for name in names):
             continue
         crosses = tuple(done["permuted"][name].artefact for name in names)
-        shown = wanted.shown(pair)
+        shown, resamples = wanted.shown(pair), wanted.resamples_of(pair)
         for name in _names(wanted, pair, measures):
             measure = measure_named(name.measure)
             profiles: dict[Resample, Artefact] = {}
             if measure.depends_on_centre:
-                of_pair = {one: ProfileName(pair, name.centre, one) for one in wanted.resamples}
+                of_pair = {one: ProfileName(pair, name.centre, one) for one in resamples}
                 if any(profile not in done["profiles"] for profile in of_pair.values()):
                     continue
                 profiles = {one: done["profiles"][profile].artefact for one, profile in of_pair.items()}
@@ -139,7 +139,7 @@ def plan(wanted: Wanted, done: Complete) -> dict[MeasureName, MeasureUnit]:
                 parameter=name.parameter,
                 centre=name.centre,
                 statistic=statistic,
-                resamples=wanted.resamples,
+                resamples=resamples,
                 profiles=profiles,
                 permuted=() if measure.needs == _PROFILE else crosses,
                 neurons=wanted.neurons_of(pair),

@@ -25,14 +25,17 @@ from tasks.reduction import OwnName
 from tasks.segments import SegmentName
 from tasks.stage import Form, Result, Stage
 from tasks.statistic import Reading, content_of
+from tasks.together import Together, in_blocks, together
 from tasks.unit import Unit
-from tasks.wanted import Checkpoint, Complete, LayerPair, Wanted, WantedLayer
+from tasks.wanted import Checkpoint, Complete, LayerPair, Side, Wanted, WantedLayer
 
 # Samples that are read at once; as many images as that makes, at least one.
 _SAMPLES = 8192
 # Activations that a worker holds, so that each is read once for all permutations. Where those of two networks
 # are more, they are read again for every part of their positions that fits.
 _HELD_BYTES = 2**30
+# Of the sums of pairs under all permutations, likewise.
+_SUMS_BYTES = 2**30
 # Of transformed activations, those of some positions at a time.
 _SPECTRA_BYTES = 2**30
 _FLOPS_PER_SECOND = 2.5e10
@@ -116,14 +119,11 @@ def plan(wanted: Wanted, done: Complete) -> dict[PermutedName, PermutedUnit]:
     """Plan the cross part of each pair under each permutation."""
     if not wanted.permutations:
         return {}
-    by_layer: dict[str, list[LayerPair]] = defaultdict(list)
-    for pair in wanted.pairs:
-        by_layer[pair.layer_x].append(pair)
     units: dict[PermutedName, PermutedUnit] = {}
-    for layer in wanted.layers:
-        tiles = _Tiles(wanted, done, layer)
-        for pair in by_layer[layer.name]:
-            x, y = (tiles.sides.get(one) for one in pair.compared)
+    for layers in together(wanted):
+        tiles = _Tiles(wanted, done, layers)
+        for pair in layers.pairs:
+            x, y = (tiles.stored[side] for side in pair.sides)
             if x is None or y is None:
                 continue
             for number in range(wanted.permutations):
@@ -134,37 +134,48 @@ def plan(wanted: Wanted, done: Complete) -> dict[PermutedName, PermutedUnit]:
                     number=number,
                     seed=wanted.permutation_seed,
                     images_digest=wanted.held_out_digest,
-                    tile=tiles.tile(*pair.compared),
-                    estimate=tiles.seconds,
+                    tile=tiles.tile(*pair.sides),
+                    estimate=tiles.seconds(*pair.sides),
                 )
     return units
 
 
 class _Tiles:
-    """One layer of all checkpoints, in blocks of which two are held in memory."""
+    """Layers in blocks of which two are held in memory, with the sums of their pairs."""
 
-    def __init__(self, wanted: Wanted, done: Complete, layer: WantedLayer) -> None:
-        self._layer = layer
-        images = sum(stop - start for start, stop in wanted.segments)
-        samples = images * layer.positions
-        products = samples * 6 * layer.neurons**2 / _FLOPS_PER_SECOND
-        self.seconds = (products + samples * layer.neurons / _VALUES_PER_SECOND) / wanted.permutations
-        self._bytes = samples * layer.neurons * np.dtype(wanted.dtype).itemsize
-        found = ((one, _stored(wanted, done, layer, one)) for one in wanted.checkpoints)
-        self.sides = {one: stored for one, stored in found if stored is not None}
+    def __init__(self, wanted: Wanted, done: Complete, layers: Together) -> None:
+        self._layers, self._permutations = layers, wanted.permutations
+        self._images = sum(stop - start for start, stop in wanted.segments)
+        self._itemsize = np.dtype(wanted.dtype).itemsize
+        self.stored = {
+            side: _stored(wanted, done, layer, side.checkpoint) for side, layer in layers.sides.items()
+        }
 
     @cached_property
-    def _blocks(self) -> dict[Checkpoint, int]:
-        fitting = max(1, _HELD_BYTES // max(1, self._bytes) // 2)
-        count = max(1, -(-len(self.sides) // fitting)) if len(self.sides) > 2 * fitting else 1
-        size = max(1, -(-len(self.sides) // count))
-        return {one: place // size for place, one in enumerate(self.sides)}
+    def _blocks(self) -> dict[Side, int]:
+        neurons = {side: layer.neurons for side, layer in self._layers.sides.items()}
+        held = {
+            side: self._images * layer.positions * layer.neurons * self._itemsize / _HELD_BYTES
+            for side, layer in self._layers.sides.items()
+        }
+        each = 8 * self._permutations / _SUMS_BYTES
+        sums = sum(neurons[x] * neurons[y] for x, y in (pair.sides for pair in self._layers.pairs)) * each
+        if sum(held.values()) <= 1 and sums <= 1:
+            return dict.fromkeys(neurons, 0)
+        return in_blocks({side: max(2 * held[side], neurons[side] * each**0.5) for side in neurons})
 
-    def tile(self, x: Checkpoint, y: Checkpoint) -> str:
-        """Return what people call the tile of two checkpoints."""
+    def tile(self, x: Side, y: Side) -> str:
+        """Return what people call the tile of two sides."""
         several = len(set(self._blocks.values())) > 1
         part = f" · part {self._blocks[x]}.{self._blocks[y]}" if several else ""
-        return f"{self._layer.name}{part} · permuted"
+        return f"{self._layers.label}{part} · permuted"
+
+    def seconds(self, x: Side, y: Side) -> float:
+        """Return about how long one permutation of two sides takes."""
+        layer_x, layer_y = self._layers.sides[x], self._layers.sides[y]
+        samples = self._images * layer_x.positions
+        products = samples * 6 * layer_x.neurons * layer_y.neurons / _FLOPS_PER_SECOND
+        return (products + samples * layer_x.neurons / _VALUES_PER_SECOND) / self._permutations
 
 
 def _stored(wanted: Wanted, done: Complete, layer: WantedLayer, one: Checkpoint) -> StoredLayer | None:

@@ -99,7 +99,7 @@ def plan(wanted: Wanted, done: Complete) -> dict[ProfileName, ProfileUnit]:
         if (statistic := statistic_of(wanted, done, pair)) is None:
             continue
         shown = wanted.shown(pair)
-        for resample, centre in product(wanted.resamples, wanted.centres):
+        for resample, centre in product(wanted.resamples_of(pair), wanted.centres):
             permuted = None
             if resample.kind == "null":
                 found = done["permuted"].get(PermutedName(pair, resample.number))
@@ -185,6 +185,6 @@ STAGE = Stage(
     form=Form.PACK,
     plan=plan,
     compute=compute,
-    count=lambda wanted: len(wanted.pairs) * len(wanted.centres) * len(wanted.resamples),
+    count=lambda wanted: sum(len(wanted.resamples_of(pair)) for pair in wanted.pairs) * len(wanted.centres),
     earlier=(("profiles/{}.zarr", GROUP),),
 )

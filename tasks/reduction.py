@@ -3,11 +3,9 @@
 A network's own part is computed once, whatever it is compared with, and a stored chunk is read once for all.
 """
 
-from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cached_property
 from itertools import product
 from typing import Any, ClassVar, NamedTuple
 
@@ -22,8 +20,9 @@ from storage.packs import content_digest
 from storage.root import Artefact, DamagedArtefactError, DamagedArtefactsError, Root
 from tasks.stage import Form, Result, Stage
 from tasks.statistic import Reading, content_of
+from tasks.together import Together, in_blocks, together
 from tasks.unit import Done, Unit
-from tasks.wanted import Checkpoint, Complete, LayerPair, Wanted, WantedLayer
+from tasks.wanted import Checkpoint, Complete, LayerPair, Side, Wanted, WantedLayer
 
 # Samples that are read at once; as many images as that makes, at least one.
 _READ_SAMPLES = 8192
@@ -113,71 +112,63 @@ class CoMomentsUnit(Unit):
 def plan(wanted: Wanted, done: Complete) -> dict[OwnName | CrossName, CoMomentsUnit]:
     """Plan an own part for each layer, checkpoint and segment, and a cross part for each pair and segment."""
     units: dict[OwnName | CrossName, CoMomentsUnit] = {}
-    pairs: dict[str, list[LayerPair]] = defaultdict(list)
-    for pair in wanted.pairs:
-        pairs[pair.layer_x].append(pair)
-    for layer, (start, stop) in product(wanted.layers, wanted.segments):
-        tiles = _Tiles.of(wanted, done["segments"], layer, start, stop)
-        for one in tiles.sides:
-            units[OwnName(layer.name, one, start)] = tiles.unit(f"{tiles.shown} · {one.label}", one, one)
-        for pair in pairs[layer.name]:
-            if all(one in tiles.sides for one in pair.compared):
-                label = f"{wanted.shown(pair)} · images {start}-{stop - 1}"
-                units[CrossName(pair, start)] = tiles.unit(label, *pair.compared)
+    for layers, (start, stop) in product(together(wanted), wanted.segments):
+        tiles = _Tiles(wanted, done["segments"], layers, start, stop)
+        images = f"images {start}-{stop - 1}"
+        for side in tiles.stored:
+            label = f"{side.layer} · {images} · {side.checkpoint.label}"
+            units[OwnName(*side, start)] = tiles.unit(label, side, side)
+        for pair in layers.pairs:
+            if all(side in tiles.stored for side in pair.sides):
+                units[CrossName(pair, start)] = tiles.unit(f"{wanted.shown(pair)} · {images}", *pair.sides)
     return units
 
 
-@dataclass(frozen=True)
 class _Tiles:
-    """One layer of all checkpoints over one range of images, in blocks of which two have sums that fit."""
+    """Layers over one range of images, in blocks of which two have sums that fit."""
 
-    shown: str
-    sides: Mapping[Checkpoint, SegmentLayer]
-    neurons: int
-    samples: int
-    start: int
-    folds: int
+    def __init__(
+        self, wanted: Wanted, segments: Mapping[Any, Done], layers: Together, start: int, stop: int
+    ) -> None:
+        self._shown = f"{layers.label} · images {start}-{stop - 1}"
+        self._layers, self._images = layers.sides, stop - start
+        self._start, self._folds = start, wanted.folds
+        self._blocks = blocks_of_sums(layers.sides, wanted.folds)
+        self.stored: dict[Side, SegmentLayer] = {}
+        for side in layers.sides:
+            if (found := segments.get((*side, start))) is not None:
+                self.stored[side] = SegmentLayer(side.layer, found.artefact, found.record["content"])
 
-    @classmethod
-    def of(
-        cls, wanted: Wanted, segments: Mapping[Any, Done], layer: WantedLayer, start: int, stop: int
-    ) -> "_Tiles":
-        sides = {}
-        for one in wanted.checkpoints:
-            if (done := segments.get((layer.name, one, start))) is not None:
-                sides[one] = SegmentLayer(layer.name, done.artefact, done.record["content"])
-        shown, samples = f"{layer.name} · images {start}-{stop - 1}", (stop - start) * layer.positions
-        return cls(shown, sides, layer.neurons, samples, start, wanted.folds)
-
-    @cached_property
-    def _blocks(self) -> dict[Checkpoint, int]:
-        fitting = max(1, int((_TILE_BYTES / 8 / max(self.folds, 1)) ** 0.5) // self.neurons)
-        count = max(1, -(-len(self.sides) // fitting))
-        size = max(1, -(-len(self.sides) // count))
-        return {one: place // size for place, one in enumerate(self.sides)}
-
-    def unit(self, label: str, x: Checkpoint, y: Checkpoint) -> CoMomentsUnit:
-        """Return the unit of two checkpoints."""
+    def unit(self, label: str, x: Side, y: Side) -> CoMomentsUnit:
+        """Return the unit of two sides."""
         tile = f"{self._blocks[x]}.{self._blocks[y]}"
         several = len(set(self._blocks.values())) > 1
-        seconds = self.samples * 2 * self.neurons**2 / _FLOPS_PER_SECOND
+        layer_x, layer_y = self._layers[x], self._layers[y]
+        samples = self._images * layer_x.positions
+        seconds = samples * 2 * layer_x.neurons * layer_y.neurons / _FLOPS_PER_SECOND
         if x == y:
-            seconds += self.samples * self.neurons / _VALUES_PER_SECOND
+            seconds += samples * layer_x.neurons / _VALUES_PER_SECOND
         return CoMomentsUnit(
             label,
-            self.sides[x],
-            self.sides[y],
-            tile=f"{self.shown} · {tile}",
-            tile_label=f"{self.shown} · part {tile}" if several else self.shown,
+            self.stored[x],
+            self.stored[y],
+            tile=f"{self._shown} · {tile}",
+            tile_label=f"{self._shown} · part {tile}" if several else self._shown,
             estimate=seconds,
-            start=self.start,
-            folds=self.folds,
+            start=self._start,
+            folds=self._folds,
         )
+
+
+def blocks_of_sums(layers: Mapping[Side, WantedLayer], folds: int) -> dict[Side, int]:
+    """Number the blocks that layers are summed in: the sums of any two blocks fit into memory."""
+    most = (_TILE_BYTES / 8 / max(folds, 1)) ** 0.5
+    return in_blocks({side: layer.neurons / most for side, layer in layers.items()})
 
 
 def count(wanted: Wanted) -> int:
     """Return how many own and cross parts there are."""
-    own = len(wanted.layers) * len(wanted.checkpoints)
+    own = sum(len(layers) for layers in wanted.sides.values())
     return (own + len(wanted.pairs)) * len(wanted.segments)
 
 
@@ -204,7 +195,7 @@ def compute(root: Root, units: Sequence[CoMomentsUnit], reading: Reading) -> lis
             # the first image from here on that is in the fold
             first = (number - one.start - start) % len(folds)
             samples = [_samples(values[first :: len(folds)]) for values in images]
-            fold.add(_those_that_count(layers[0].layer, samples))
+            fold.add(_those_that_count(layers, samples))
     if not any(fold.n_samples for fold in folds):
         raise SpanmatchError(
             f"`layers` must have positions that count, but {layers[0].layer!r} has none in any image; see to "
@@ -227,7 +218,7 @@ def _read_ahead(root: Root, layers: Sequence[SegmentLayer]) -> Iterator[tuple[in
     if len(shapes) > 1:
         raise SpanmatchError(
             "`layers` must have as many images and positions in all networks that are compared, got "
-            f"{' and '.join(map(str, sorted(shapes)))} of {layers[0].layer!r}; set `positions` to mean, or "
+            f"{' and '.join(map(str, sorted(shapes)))} of {_named(layers)}; set `positions` to mean, or "
             "leave that layer out"
         )
     ((count, positions),) = shapes
@@ -266,21 +257,25 @@ def _samples(chunk: NDArray[Any]) -> NDArray[Any]:
     return chunk.reshape(-1, chunk.shape[-1])
 
 
-def _those_that_count(layer: str, sides: Sequence[NDArray[Any]]) -> list[NDArray[Any]]:
+def _those_that_count(layers: Sequence[SegmentLayer], sides: Sequence[NDArray[Any]]) -> list[NDArray[Any]]:
     """Leave out padding, which is not a number, and must be the same on all sides."""
     counts = ~np.isnan(sides[0][:, 0])
-    for samples in sides[1:]:
-        _require_same_padding(layer, counts, ~np.isnan(samples[:, 0]))
+    for layer, samples in zip(layers[1:], sides[1:], strict=True):
+        _require_same_padding([layers[0], layer], counts, ~np.isnan(samples[:, 0]))
     return list(sides) if counts.all() else [samples[counts] for samples in sides]
 
 
-def _require_same_padding(layer: str, x: NDArray[np.bool_], y: NDArray[np.bool_]) -> None:
+def _require_same_padding(layers: Sequence[SegmentLayer], x: NDArray[np.bool_], y: NDArray[np.bool_]) -> None:
     if not np.array_equal(x, y):
         raise SpanmatchError(
-            f"`layers` must have the same padding in both networks, but {layer!r} leaves out "
+            f"`layers` must have the same padding in both networks, but {_named(layers)} leaves out "
             f"{np.count_nonzero(~x)} positions in one and {np.count_nonzero(~y)}, or others, in the "
             "other; say which positions count with the `mask` of the data set's images"
         )
+
+
+def _named(layers: Sequence[SegmentLayer]) -> str:
+    return " and ".join(dict.fromkeys(repr(layer.layer) for layer in layers))
 
 
 STAGE = Stage(

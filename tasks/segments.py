@@ -124,7 +124,7 @@ def plan(wanted: Wanted, done: Complete) -> dict[SegmentName, SegmentUnit]:
             continue
         unit = cast("NetworkUnit", network.unit)
         digest = network.record["checkpoints"][checkpoint.moment]["digest"]
-        for (start, stop), layer in product(wanted.segments, wanted.layers):
+        for (start, stop), layer in product(wanted.segments, wanted.sides[checkpoint]):
             forward = f"{unit.label} · {checkpoint.moment} · images {start}-{stop - 1}"
             units[SegmentName(layer.name, checkpoint, start)] = SegmentUnit(
                 label=f"{forward} · {layer.name}",

@@ -6,10 +6,12 @@ from functools import cached_property
 from itertools import chain
 from typing import Any, Literal, NamedTuple
 
+from spanmatch.comparing.pairs import Pairs, names_of_pairs
 from spanmatch.matching.centring import CENTRES, Centre
 from spanmatch.networks.datasource import DataSource
 from spanmatch.networks.precision import StoredDtype
 from spanmatch.networks.recipe import Recipe
+from spanmatch.reporting.names import paired_layers
 
 
 class Checkpoint(NamedTuple):
@@ -72,6 +74,13 @@ class Resample(NamedTuple):
 WHOLE = Resample("whole")
 
 
+class Side(NamedTuple):
+    """A layer of a checkpoint."""
+
+    layer: str
+    checkpoint: Checkpoint
+
+
 class LayerPair(NamedTuple):
     """A layer of one checkpoint and a layer of another: what has a profile, matches and measures."""
 
@@ -80,9 +89,32 @@ class LayerPair(NamedTuple):
     compared: Comparison
 
     @property
-    def sides(self) -> tuple[tuple[str, Checkpoint], tuple[str, Checkpoint]]:
+    def sides(self) -> tuple[Side, Side]:
         """The layer and the checkpoint of either side."""
-        return (self.layer_x, self.compared.x), (self.layer_y, self.compared.y)
+        return Side(self.layer_x, self.compared.x), Side(self.layer_y, self.compared.y)
+
+    @property
+    def layers(self) -> str:
+        """What people call the layers: their name, or both where they are two."""
+        return paired_layers(self.layer_x, self.layer_y)
+
+
+@dataclass(frozen=True)
+class WantedLayer:
+    """A layer that is compared.
+
+    Attributes
+    ----------
+    neuron_dimension
+        The dimension of its output that is the neurons, where the study says it.
+    neurons, positions
+        How many there are, as far as is known: only the sizes of jobs depend on it.
+    """
+
+    name: str
+    neuron_dimension: Literal["last"] | int | None = None
+    neurons: int = 64
+    positions: int = 1
 
 
 @dataclass(frozen=True)
@@ -111,29 +143,16 @@ class WantedNetwork:
 
 
 @dataclass(frozen=True)
-class WantedLayer:
-    """A layer that is compared.
-
-    Attributes
-    ----------
-    neuron_dimension
-        The dimension of its output that is the neurons, where the study says it.
-    neurons, positions
-        How many there are, as far as is known: only the sizes of jobs depend on it.
-    """
-
-    name: str
-    neuron_dimension: Literal["last"] | int | None = None
-    neurons: int = 64
-    positions: int = 1
-
-
-@dataclass(frozen=True)
 class Wanted:
     """What is compared: which networks, in which layers, on which images, at which ε, by which measures.
 
     Attributes
     ----------
+    layers
+        Of each network by its name, in the order of its forward pass.
+    pairing
+        Which layers of two networks are paired: every one with every other, those of one name, or pairs of
+        names or patterns.
     source, held_out_digest
         The images whose activations are compared.
     segments
@@ -146,7 +165,7 @@ class Wanted:
 
     networks: Mapping[str, WantedNetwork]
     comparisons: tuple[Comparison, ...]
-    layers: tuple[WantedLayer, ...]
+    layers: Mapping[str, tuple[WantedLayer, ...]]
     source: DataSource
     held_out_digest: str
     segments: tuple[tuple[int, int], ...]
@@ -161,19 +180,27 @@ class Wanted:
     permutations: int = 0
     permutation_seed: int = 0
     level: float = 0.05
+    pairing: Pairs = "same"
 
     @cached_property
     def resamples(self) -> tuple[Resample, ...]:
-        """Of which images there is a profile of each pair."""
+        """Of which images there is a profile of a pair that is looked into."""
         folds = self.folds
         firsts = [1 << exponent for exponent in range((folds - 1).bit_length())] if folds else []
         return (
-            WHOLE,
-            *(Resample("null", number) for number in range(self.permutations)),
+            *self._tested,
             *(Resample("without", fold) for fold in range(folds)),
             *(Resample("first", count) for count in firsts),
             *([Resample("held-out")] if folds else []),
         )
+
+    @cached_property
+    def _tested(self) -> tuple[Resample, ...]:
+        return (WHOLE, *(Resample("null", number) for number in range(self.permutations)))
+
+    def resamples_of(self, pair: LayerPair) -> tuple[Resample, ...]:
+        """Return of which images there is a profile of a pair: of one on a grid, of all and permuted ones."""
+        return self.resamples if self.is_looked_into(pair) else self._tested
 
     @cached_property
     def checkpoints(self) -> tuple[Checkpoint, ...]:
@@ -182,14 +209,40 @@ class Wanted:
 
     @cached_property
     def pairs(self) -> tuple[LayerPair, ...]:
-        """Every layer of every comparison."""
-        return tuple(
-            LayerPair(one.name, one.name, compared) for compared in self.comparisons for one in self.layers
-        )
+        """Two layers each, of every comparison."""
+        found = []
+        for compared in self.comparisons:
+            x, y = (one.network for one in compared)
+            names = names_of_pairs(self._layers[x], self._layers[y], self.pairing, (x, y))
+            found += [LayerPair(*both, compared) for both in names]
+        return tuple(found)
+
+    @cached_property
+    def looked_into(self) -> tuple[LayerPair, ...]:
+        """Pairs that have matches, errors and held-out values, too.
+
+        All, but of a grid only those of one name that every network has: a grid is of many pairs.
+        """
+        return tuple(pair for pair in self.pairs if self.is_looked_into(pair))
+
+    def is_looked_into(self, pair: LayerPair) -> bool:
+        """Tell whether a pair has matches, errors and held-out values, too."""
+        return self.pairing != "grid" or (pair.layer_x == pair.layer_y and pair.layer_x in self._common)
+
+    @cached_property
+    def sides(self) -> Mapping[Checkpoint, tuple[WantedLayer, ...]]:
+        """The layers of each checkpoint that are in pairs, in the order of its forward pass."""
+        paired = set(chain.from_iterable(pair.sides for pair in self.pairs))
+        return {
+            one: tuple(
+                layer for name, layer in self._layers[one.network].items() if Side(name, one) in paired
+            )
+            for one in self.checkpoints
+        }
 
     def shown(self, pair: LayerPair) -> str:
         """Return what task runs and messages call a pair."""
-        layers = pair.layer_x if pair.layer_x == pair.layer_y else f"{pair.layer_x} ~ {pair.layer_y}"
+        layers = pair.layers
         (x, x_moment), (y, y_moment) = pair.compared
         shown_x, shown_y = self.networks[x].shown, self.networks[y].shown
         if x_moment == y_moment:
@@ -198,11 +251,16 @@ class Wanted:
 
     def neurons_of(self, pair: LayerPair) -> int:
         """Return how many neurons a pair has, of both sides, as far as is known."""
-        return self._neurons[pair.layer_x] + self._neurons[pair.layer_y]
+        return sum(self._layers[one.network][layer].neurons for layer, one in pair.sides)
 
     @cached_property
-    def _neurons(self) -> dict[str, int]:
-        return {layer.name: layer.neurons for layer in self.layers}
+    def _layers(self) -> dict[str, dict[str, WantedLayer]]:
+        return {name: {one.name: one for one in layers} for name, layers in self.layers.items()}
+
+    @cached_property
+    def _common(self) -> frozenset[str]:
+        """Names of layers that all networks have that are compared."""
+        return frozenset.intersection(*(frozenset(self._layers[one.network]) for one in self.checkpoints))
 
 
 Complete = Mapping[str, Mapping[Any, Any]]

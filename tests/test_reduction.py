@@ -17,6 +17,7 @@ from storage.root import Artefact, Root
 from tasks import reduction
 from tasks.reduction import CoMomentsUnit, SegmentLayer
 from tasks.statistic import Reading, Statistic
+from tasks.wanted import Checkpoint, Side, WantedLayer
 
 NEURONS = 3
 
@@ -146,9 +147,10 @@ def test_layers_of_other_positions_and_of_other_padding_are_refused(root: Root) 
 
 @given(networks=st.integers(1, 40), neurons=st.integers(1, 20_000), folds=st.integers(0, 20))
 def test_the_sums_of_a_tile_fit_into_memory(networks: int, neurons: int, folds: int) -> None:
-    sides = dict.fromkeys(range(networks))
-    tiles = reduction._Tiles("shown", sides, neurons, 1, 0, folds)
-    sizes = Counter(tiles._blocks.values())
-    assert list(tiles._blocks) == list(sides)
+    layer = WantedLayer("layer", neurons=neurons)
+    sides = {Side("layer", Checkpoint(f"seed{seed}", "final")): layer for seed in range(networks)}
+    blocks = reduction.blocks_of_sums(sides, folds)
+    assert list(blocks) == list(sides)
+    sizes = Counter(blocks.values())
     size = (max(sizes.values()) * neurons) ** 2 * 8 * max(folds, 1)
     assert max(sizes.values()) == 1 or size <= reduction._TILE_BYTES

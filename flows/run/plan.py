@@ -38,13 +38,15 @@ def wanted(study: Study, resolved: Resolved) -> Wanted:
     others = {name: other.study for name, other in resolved.others.items()}
     segments = tuple(study.segments(resolved.held_out))
     folds, permutations = study.resampling(segments[-1][1])
+    layers = tuple(
+        WantedLayer(name, resolved.neurons.get(name), *resolved.sizes.get(name, ()))
+        for name in resolved.layers
+    )
+    known = networks(study, others)
     return Wanted(
-        networks={name: _network(network, resolved) for name, network in networks(study, others).items()},
+        networks={name: _network(network, resolved) for name, network in known.items()},
         comparisons=tuple(comparisons(study, others)),
-        layers=tuple(
-            WantedLayer(name, resolved.neurons.get(name), *resolved.sizes.get(name, ()))
-            for name in resolved.layers
-        ),
+        layers=dict.fromkeys(known, layers),
         source=study.source(),
         held_out_digest=resolved.held_out_digest,
         segments=segments,

@@ -2,17 +2,16 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations, product
-from typing import Any, Literal, TypeAlias
+from itertools import combinations
+from typing import Any, TypeAlias
 
 from spanmatch.comparing.loading import by_name
-from spanmatch.comparing.pairs import Column, Pair
+from spanmatch.comparing.pairs import Column, Pair, Pairs, names_of_pairs
 from spanmatch.errors import InputValueError
 from spanmatch.networks.layers import DEFAULT, Layer, Wanted, choose
 from spanmatch.networks.positions import Positions
 
 LayersWanted: TypeAlias = str | Sequence[Wanted | Mapping[str, Any]] | Callable[[Layer], bool]
-Pairs: TypeAlias = Literal["grid", "same"] | Sequence[tuple[str, str]]
 
 
 @dataclass(frozen=True)
@@ -139,7 +138,7 @@ def choose_pairs(
         Of each network.
     pairs
         ``grid``: every layer of one with every layer of the other; ``same``: those of one name; or pairs of
-        names, of the network that was given first and the other.
+        names or patterns, of the network that was given first and the other.
     positions
         Which positions are samples: layers can be compared that have as many.
     left_out
@@ -158,7 +157,7 @@ def choose_pairs(
     chosen: list[Pair] = []
     apart: list[str] = []
     for one, other in combinations(layers, 2):
-        for name_x, name_y in _names_of_pairs(layers[one], layers[other], pairs, (one, other)):
+        for name_x, name_y in names_of_pairs(layers[one], layers[other], pairs, (one, other)):
             pair = Pair(Column(one, name_x), Column(other, name_y))
             x, y = layers[one][name_x], layers[other][name_y]
             if positions == "mean" or x.positions == y.positions:
@@ -186,27 +185,6 @@ def choose_pairs(
         several = f"{len(apart)} pairs of layers of different numbers of positions"
         left_out = (*left_out, f"{several}, such as: {apart[0]}; {remedy}")
     return Choice(layers, tuple(chosen), _groups(chosen), tuple(left_out))
-
-
-def _names_of_pairs(
-    x: Mapping[str, Layer], y: Mapping[str, Layer], pairs: Pairs, networks: tuple[str, str]
-) -> list[tuple[str, str]]:
-    if pairs == "grid":
-        return list(product(x, y))
-    if pairs == "same":
-        return [(name, name) for name in x if name in y]
-    if isinstance(pairs, str):
-        raise InputValueError(f"`pairs` must be 'grid', 'same' or a list of two names each, got {pairs!r}")
-    for pair in pairs:
-        if not isinstance(pair, Sequence) or isinstance(pair, str) or len(pair) != 2:
-            raise InputValueError(f"`pairs` must be of two names each, got {pair!r}; write [(name, name)]")
-        for name, known, network in zip(pair, (x, y), networks, strict=True):
-            if name not in known:
-                raise InputValueError(
-                    f"`pairs` must name layers that `layers` chooses, got {name!r}, which is none of "
-                    f"{network!r}: {', '.join(known)}"
-                )
-    return list(dict.fromkeys((one, other) for one, other in pairs))
 
 
 def _groups(pairs: Sequence[Pair]) -> tuple[tuple[Column, ...], ...]:

@@ -11,11 +11,11 @@ from torch import nn
 from spanmatch.comparing.choice import (
     Choice,
     LayersWanted,
-    Pairs,
     choose_layers,
     choose_pairs,
 )
 from spanmatch.comparing.loading import Batch, Batches, MaskOf, Taker
+from spanmatch.comparing.pairs import Pairs
 from spanmatch.comparing.result import Comparison
 from spanmatch.comparing.streaming import Stream
 from spanmatch.comparing.watched import Watched

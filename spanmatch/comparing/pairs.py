@@ -1,7 +1,16 @@
 """Layers that are compared, and pairs of them, by names."""
 
+import difflib
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from fnmatch import fnmatchcase
+from itertools import product
+from typing import Literal, NamedTuple, TypeAlias
+
+from spanmatch.errors import InputValueError
+
+Pairs: TypeAlias = Literal["grid", "same"] | Sequence[tuple[str, str]]
+"""Every layer of one network with every layer of another; those of one name; pairs of names or patterns."""
 
 
 class Column(NamedTuple):
@@ -42,3 +51,58 @@ class ComparedLayer:
     neurons: int
     positions: int
     shape: str
+
+
+def names_of_pairs(
+    x: Collection[str], y: Collection[str], pairs: Pairs, networks: tuple[str, str]
+) -> list[tuple[str, str]]:
+    """Return which layers of one network are compared with which of another, by their names.
+
+    Parameters
+    ----------
+    x, y
+        Names of the layers of either network, in the order of its forward pass.
+    pairs
+        ``grid``: every one with every other; ``same``: those of one name; or pairs of names, or of patterns
+        with ``*``, ``?`` or ``[…]``, which stand for every layer that answers with every other.
+    networks
+        What messages call the networks.
+
+    Raises
+    ------
+    ValueError
+        If `pairs` is something else, or no layer answers to a name; the message gives the nearest.
+    """
+    if pairs == "grid":
+        return list(product(x, y))
+    if pairs == "same":
+        return [(name, name) for name in x if name in y]
+    if isinstance(pairs, str):
+        raise InputValueError(f"`pairs` must be 'grid', 'same' or a list of two names each, got {pairs!r}")
+    found: dict[tuple[str, str], None] = {}
+    for pair in pairs:
+        if not is_pair(pair):
+            raise InputValueError(f"`pairs` must be of two names each, got {pair!r}; write [(name, name)]")
+        one, other = (_answering(*each) for each in zip(pair, (x, y), networks, strict=True))
+        found |= dict.fromkeys(product(one, other))
+    return list(found)
+
+
+def is_pair(pair: object) -> bool:
+    """Tell whether a value is two names."""
+    if not isinstance(pair, Sequence) or isinstance(pair, str) or len(pair) != 2:
+        return False
+    return all(isinstance(name, str) for name in pair)
+
+
+def _answering(name: str, known: Collection[str], network: str) -> list[str]:
+    if name in known:
+        return [name]
+    found = [one for one in known if fnmatchcase(one, name)]
+    if not found:
+        near = difflib.get_close_matches(name, known, n=1)
+        raise InputValueError(
+            f"`pairs` must name layers that `layers` chooses, got {name!r}, which is none of {network!r}: "
+            f"{', '.join(known)}" + (f"; did you mean {near[0]!r}?" if near else "")
+        )
+    return found

@@ -2,7 +2,7 @@
 
 import re
 
-__all__ = ["shown_network"]
+__all__ = ["paired_layers", "shown_network"]
 
 _SEED = re.compile(r"seed(\d+)", re.ASCII)
 
@@ -10,3 +10,8 @@ _SEED = re.compile(r"seed(\d+)", re.ASCII)
 def shown_network(network: str) -> str:
     """Write the name of a network for people: ``seed 0`` for ``seed0``, any other as it is."""
     return _SEED.sub(r"seed \1", network) if _SEED.fullmatch(network) else network
+
+
+def paired_layers(layer_x: str, layer_y: str) -> str:
+    """Write two layers that are compared as one: their name, or both where they are two."""
+    return layer_x if layer_x == layer_y else f"{layer_x} ~ {layer_y}"
