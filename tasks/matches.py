@@ -12,14 +12,17 @@ from spanmatch.matching.centring import Centre, centred_by
 from spanmatch.matching.match import Neuron
 from storage.packs import Packs, array_document, content_digest, document_array
 from storage.root import Artefact, Root
+from tasks.permuting import PermutedName
 from tasks.profiles import ProfileName, no_warnings, read_profile
 from tasks.stage import Form, Result, Stage
 from tasks.statistic import Reading, Statistic
 from tasks.unit import Unit
-from tasks.wanted import WHOLE, Complete, LayerPair, Wanted
+from tasks.wanted import WHOLE, Complete, LayerPair, Resample, Wanted
 
 # Random orders in which covers are searched beside the one that the data give, where a study has a null.
 _ORDERS = 2
+# The permutation whose simple matches stand for what chance gives; its profile is there already.
+_CHANCE = Resample("null", 0)
 
 
 class MatchRecord(TypedDict):
@@ -37,13 +40,14 @@ class SimpleMatchDocument(TypedDict):
 
 
 class CoverDocument(TypedDict):
-    """How covers found in other orders differ."""
+    """How covers found in other orders differ, and how large simple matches are with images permuted."""
 
     orders: int
     fewest: int
     most: int
     recurring: float | None
     sizes: list[list[int]]
+    permuted: list[int]
 
 
 class MatchDocument(TypedDict):
@@ -68,19 +72,36 @@ class MatchDocument(TypedDict):
     essential: list[tuple[int, int]]
 
 
+class Chance(NamedTuple):
+    """The same pair with the images of one side permuted: its cross part, and its profile."""
+
+    permuted: Artefact
+    profile: Artefact
+
+    def identity(self) -> list[str]:
+        """Return the content of both."""
+        return [self.permuted.digest, self.profile.digest]
+
+
 @dataclass(frozen=True)
 class MatchUnit(Unit):
-    """The matches of a pair of layers, raw or less their means, at one ε."""
+    """The matches of a pair of layers, raw or less their means, at one ε.
+
+    Attributes
+    ----------
+    chance
+        With what to compare them; None where the study has no null, and then there are no further covers.
+    """
 
     stage: ClassVar[str] = "matches"
-    version: ClassVar[int] = 5
+    version: ClassVar[int] = 6
 
     statistic: Statistic
     profile: Artefact
     centre: Centre
     epsilon: float
     neurons: int
-    orders: int = 0
+    chance: Chance | None = None
 
     @property
     def seconds(self) -> float:
@@ -94,7 +115,7 @@ class MatchUnit(Unit):
             "profile": self.profile.digest,
             "centre": self.centre,
             "epsilon": self.epsilon,
-            "orders": self.orders,
+            **({"orders": _ORDERS, "chance": self.chance.identity()} if self.chance else {}),
         }
 
 
@@ -113,6 +134,9 @@ def plan(wanted: Wanted, done: Complete) -> dict[MatchName, MatchUnit]:
         if (profile := done["profiles"].get(ProfileName(pair, centre, WHOLE))) is None:
             continue
         less = " · less means" if centre == "mean" else ""
+        chance = _chance(done, pair, centre) if wanted.permutations else None
+        if wanted.permutations and chance is None:
+            continue
         for epsilon in wanted.epsilons:
             units[MatchName(pair, centre, epsilon)] = MatchUnit(
                 label=f"{wanted.shown(pair)}{less} · ε {epsilon:g}",
@@ -121,9 +145,15 @@ def plan(wanted: Wanted, done: Complete) -> dict[MatchName, MatchUnit]:
                 centre=centre,
                 epsilon=epsilon,
                 neurons=profile.unit.neurons,
-                orders=_ORDERS if wanted.permutations else 0,
+                chance=chance,
             )
     return units
+
+
+def _chance(done: Complete, pair: LayerPair, centre: Centre) -> Chance | None:
+    permuted = done["permuted"].get(PermutedName(pair, _CHANCE.number))
+    profile = done["profiles"].get(ProfileName(pair, centre, _CHANCE))
+    return Chance(permuted.artefact, profile.artefact) if permuted and profile else None
 
 
 def compute(root: Root, units: Sequence[MatchUnit], reading: Reading) -> list[Result]:  # noqa: ARG001
@@ -134,7 +164,7 @@ def compute(root: Root, units: Sequence[MatchUnit], reading: Reading) -> list[Re
     gram = centred_by(reading.whole(unit.statistic).gram, unit.centre)
     with no_warnings():
         found = simple_matches(gram, epsilon=unit.epsilon, profile=profile)
-        cover = _cover(gram, unit, profile) if unit.orders else None
+        cover = _cover(gram, unit, profile, _by_chance(unit, unit.chance, reading)) if unit.chance else None
         graph = essential(gram, epsilon=unit.epsilon, profile=profile)
     low, high = profile.similarity_interval(unit.epsilon)
     offset = offset_neurons(gram, epsilon=unit.epsilon)
@@ -164,14 +194,24 @@ def compute(root: Root, units: Sequence[MatchUnit], reading: Reading) -> list[Re
     return [Result(unit, {"digest": content_digest(content)}, content)]
 
 
-def _cover(gram: GramMatrix, unit: MatchUnit, profile: MatchProfile) -> CoverDocument:
-    freedom = cover_freedom(gram, epsilon=unit.epsilon, profile=profile, orders=unit.orders)
+def _by_chance(unit: MatchUnit, chance: Chance, reading: Reading) -> list[int]:
+    """Return the sizes of the simple matches with images permuted; where nothing matches there are none."""
+    if not read_profile(reading.packs, chance.profile).similarity(unit.epsilon):
+        return []
+    permuted = reading.resampled(unit.statistic, _CHANCE, chance.permuted).gram
+    found = simple_matches(centred_by(permuted, unit.centre), epsilon=unit.epsilon)
+    return sorted(simple.match.x.size + simple.match.y.size for simple in found)
+
+
+def _cover(gram: GramMatrix, unit: MatchUnit, profile: MatchProfile, permuted: list[int]) -> CoverDocument:
+    freedom = cover_freedom(gram, epsilon=unit.epsilon, profile=profile, orders=_ORDERS)
     return {
         "orders": freedom.orders,
         "fewest": freedom.counts[0],
         "most": freedom.counts[1],
         "recurring": freedom.recurring_share,
         "sizes": [list(sizes) for sizes in freedom.sizes],
+        "permuted": permuted,
     }
 
 

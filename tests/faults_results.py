@@ -280,6 +280,7 @@ FILES = {
     "a cover of no order": ("covers.jsonl", rows_with(orders=0), "'orders' must be finite and at least 1"),
     "fewest beyond most": ("covers.jsonl", rows_with(fewest=5), "'fewest' must be between 0 and `most`"),
     "more recurs than there is": ("covers.jsonl", rows_with(recurring=1.5), "'recurring' must be in [0, 1]"),
+    "a permuted match of no neuron": ("covers.jsonl", rows_with(permuted=[0]), "'permuted' must be sizes"),
     "a cover at an ε of 3": ("covers.jsonl", rows_with(epsilon=3), "'epsilon' must be at least 0 and"),
     "an edge from before the first": ("essential.jsonl", rows_with(edges=[[-1, 0]]), "'edges' must be pairs"),
     "an edge of three": ("essential.jsonl", rows_with(edges=[[0, 1, 2]]), "row 1, column 'edges'"),

@@ -138,7 +138,16 @@ def with_everything(results, *, measures=("mean-critical-epsilon", "linear-cka",
             chance = value * (0.95 if group == last_group else 0.1)
             rows.append(_measured(rng, *places, "maximum-match", epsilon, value, one.centre, chance, samples))
             covers.append(
-                CoverRow(*places, one.centre, epsilon, 5, max(min(matched) - 2, 0), sum(matched), 0.5)
+                CoverRow(
+                    *places,
+                    one.centre,
+                    epsilon,
+                    5,
+                    max(min(matched) - 2, 0),
+                    sum(matched),
+                    0.5,
+                    permuted=(2,) * (sum(matched) // 10),
+                )
             )
             ring = [(v, (v + 1) % matched[0]) for v in range(matched[0])]
             essential.append(EssentialRow(*places, one.centre, epsilon, neurons[0], tuple(ring)))

@@ -370,7 +370,18 @@ def test_simple_matches_are_one_cover_of_a_range():
         in " ".join(summary_sentences(results))
     )
     table = cover_tables(results)[0]
-    assert table.rows[0][:4] == ("relu1_1", text, "5", "25%")
+    assert table.rows[0][:5] == ("relu1_1", text, "5", "25%", "–")
+
+    # with what chance gives, where all pairs say it
+    permuted = [dataclasses.replace(row, permuted=(2, 3)) for row in covers]
+    results = dataclasses.replace(PLAIN, covers=tuple(permuted))
+    count = 2 * len(covers)
+    assert cover_tables(results)[0].rows[0][4] == str(count)
+    assert f"; with images permuted, {count} simple matches." in " ".join(summary_sentences(results))
+    in_figure = [written.get_text() for ax in simple_match_sizes_figure(results).axes for written in ax.texts]
+    assert in_figure.count(str(count)) == 1
+    one_unknown = dataclasses.replace(PLAIN, covers=(covers[0], *permuted[1:]))
+    assert cover_tables(one_unknown)[0].rows[0][4] == "–"
 
 
 def test_markdown_holds_the_figures_within_its_limit_and_the_table_the_columns():

@@ -18,7 +18,7 @@ from flows.run.read_back import read_results
 from flows.study.file import read_study
 from flows.study.kept import keep
 from flows.study.model import Study
-from spanmatch import GramMatrix
+from spanmatch import GramMatrix, simple_matches
 from spanmatch.matching.centring import centred_by
 from spanmatch.matching.quick_profile import quick_profile
 from spanmatch.measures import Evidence, evaluate, measure_named, registry
@@ -33,7 +33,7 @@ from storage.root import Root
 from tasks import permuting
 from tasks.cluster import Cluster
 from tasks.measures import MeasureName
-from tasks.profiles import ProfileName, read_profile
+from tasks.profiles import ProfileName, no_warnings, read_profile
 from tasks.publishing import write_report, write_results
 from tasks.stage import Stage
 from tasks.unit import Done
@@ -338,6 +338,21 @@ def test_the_maximum_match_is_that_of_the_profiles(oracle: Oracle) -> None:
         assert record["without"] == [similarity(Resample("without", f)) for f in range(FOLDS)]
         assert record["first"] == [similarity(Resample("first", count)) for count in (1, 2)]
         assert record["held_out"] == similarity(Resample("held-out"))
+
+
+def test_simple_matches_by_chance_are_those_of_the_first_permutation(again, oracle: Oracle) -> None:
+    results, computed = again(epsilons=[0.3, 0.95])
+    assert computed == {"matches": 2, "measures": 2}
+    permuted, found = oracle.resampled()[Resample("null", 0)], {}
+    for row in results.covers:
+        gram = centred_by(permuted, row.centre)
+        with no_warnings():
+            matches = [simple.match for simple in simple_matches(gram, epsilon=row.epsilon)]
+        found[row.centre, row.epsilon] = row.permuted
+        assert row.permuted == tuple(sorted(match.x.size + match.y.size for match in matches))
+    assert len(found) == 4
+    assert found["mean", 0.3] == ()
+    assert found["raw", 0.95]
 
 
 def test_a_network_compared_with_itself_is_permuted_too(again) -> None:

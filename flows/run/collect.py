@@ -209,6 +209,7 @@ def _cover_row(name: MatchName, cover: CoverDocument) -> CoverRow:
         most=cover["most"],
         recurring=cover["recurring"],
         sizes=tuple(map(tuple, cover["sizes"])),
+        permuted=tuple(cover["permuted"]),
     )
 
 

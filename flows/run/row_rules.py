@@ -166,6 +166,7 @@ _RULES: dict[type[object], _Rules] = {
             _at_least("orders", 1),
             _part("fewest", "most"),
             _share_or_empty("recurring"),
+            ("permuted", "sizes, from 1", lambda row: min(row.permuted or (1,)) >= 1),
         ),
     ),
     EssentialRow: _Rules(

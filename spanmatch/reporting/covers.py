@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +26,8 @@ class Cover:
     orders: int
     recurring: float | None
     """Mean over the pairs that match; None where none does."""
+    permuted: tuple[int, ...] | None = None
+    """Sizes of the simple matches with images permuted, all pairs together; None where they are not known."""
 
     @property
     def text(self) -> str:
@@ -76,7 +79,13 @@ def _cover(rows: Sequence[CoverRow], reported: int) -> Cover:
         most=max(sum(row.most for row in rows), reported),
         orders=min(row.orders for row in rows),
         recurring=sum(recurring) / len(recurring) if recurring else None,
+        permuted=_permuted(rows),
     )
+
+
+def _permuted(rows: Sequence[CoverRow]) -> tuple[int, ...] | None:
+    sizes = [row.permuted for row in rows if row.permuted is not None]
+    return tuple(chain.from_iterable(sizes)) if len(sizes) == len(rows) else None
 
 
 def group_essentials(results: StudyResults) -> dict[SimilarityKey, Essentials]:

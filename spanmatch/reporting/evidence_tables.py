@@ -194,6 +194,10 @@ def _cover_columns(covers: Sequence[Cover | None]) -> dict[str, Sequence[str]]:
             f"{cover.recurring:.0%}" if cover and cover.recurring is not None else _UNKNOWN
             for cover in covers
         ],
+        "permuted": [
+            f"{len(cover.permuted):,}" if cover and cover.permuted is not None else _UNKNOWN
+            for cover in covers
+        ],
     }
 
 

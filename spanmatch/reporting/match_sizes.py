@@ -43,6 +43,10 @@ _CAPTION = (
     "layer's simple matches, 0 for none; each bar's width is its share of them, narrower in proportion where "
     "there are fewer than eight. Each match counts once, and the pairs of a group are taken together."
 )
+_CHANCE_CAPTION = (
+    " Grey outlines, and the numbers beside “permuted”, are what chance gives: the same with the images of "
+    "one network permuted."
+)
 _RANGE_CAPTION = (
     " They are one cover of the maximum match out of many: another order of searching finds others. Numbers "
     "as 7–9 run from the fewest to the most over the orders that were tried; the line at the end of a bar "
@@ -63,12 +67,15 @@ def simple_match_sizes_figure(results: StudyResults) -> Figure:
     if not sizes:
         return message_figure("no simple matches at any tolerance")
     centres = study_centres(results)
-    bins = sorted({_size_bin(size) for values in sizes.values() for size in values})
+    by_chance = {key: cover.permuted for key, cover in covers.items() if cover.permuted is not None}
+    drawn = (*sizes.values(), *by_chance.values())
+    bins = sorted({_size_bin(size) for values in drawn for size in values})
+    counted = len(centres) * (2 if by_chance else 1)
     least, top = min(bins[0], 1), max(bins[-1], 3)
     columns = panel_columns(results, len(groups))
     blocks = -(-len(groups) // columns)
     rows = blocks * len(epsilons)
-    height = 1.3 + 0.2 * (len(centres) - 1)
+    height = 1.3 + 0.2 * (counted - 1)
     figure = panel_figure(columns * panel_width(results) + 1.0, rows * height + blocks * 0.8)
     axes = figure.subplots(rows, columns, squeeze=False)
     colours = epsilon_colours(len(epsilons))
@@ -85,15 +92,17 @@ def simple_match_sizes_figure(results: StudyResults) -> Figure:
                 for centre in centres
             }
             _draw_histograms(ax, keys, sizes, colour)
+            _draw_histograms(ax, keys, by_chance, None)
             _draw_ranges(ax, keys, sizes, orders)
-            _write_counts(ax, keys, sizes, covers, top)
+            _write_counts(ax, keys, sizes, covers, by_chance, top)
             add_lines(ax, x=range(len(results.layers)))
-            ax.set_ylim(least - 0.6, top + 0.6 + len(centres))
+            ax.set_ylim(least - 0.6, top + 0.6 + counted)
             if step == 0:
                 set_title(ax, groups[place])
             if column == 0:
                 ax.set_ylabel(f"ε = {epsilon:g}", fontweight="bold")
-                _label_sizes(ax, range(least, top + 1), [centre_name(results, centre) for centre in centres])
+                names = [centre_name(results, centre) or "matches" for centre in centres]
+                _label_sizes(ax, range(least, top + 1), _count_names(names, chance=bool(by_chance)))
             else:
                 ax.yaxis.set_visible(False)
     label_figure(figure, None, "simple match size |x| + |y|")
@@ -104,9 +113,9 @@ def _draw_histograms(
     ax: Axes,
     keys: Mapping[str, Sequence[SimilarityKey]],
     sizes: Mapping[SimilarityKey, Sequence[int]],
-    colour: str,
+    colour: str | None,
 ) -> None:
-    """Draw the bars of a panel, all of one centre as one artist."""
+    """Draw the bars of a panel, all of one centre as one artist; without a colour their grey outlines."""
     for side, of_layers in enumerate(keys.values()):
         # around the layer's place, or of two centres one to the left and one to the right
         left, right = (-0.5, 0.5) if len(keys) == 1 else (side - 1, side)
@@ -116,8 +125,12 @@ def _draw_histograms(
                 x = place + _BAR_WIDTH * share * np.array([left, right]) * (1 if len(keys) == 1 else 0.5)
                 low, high = number - _BAR_HEIGHT / 2, number + _BAR_HEIGHT / 2
                 boxes.append([(x[0], low), (x[1], low), (x[1], high), (x[0], high)])
-        alpha = _CENTRED_ALPHA if side else 1
-        ax.add_collection(PolyCollection(boxes, facecolors=colour, linewidths=0, alpha=alpha), autolim=False)
+        if colour is None:
+            bars = PolyCollection(boxes, facecolors="none", edgecolors=MUTED, linewidths=0.8)
+        else:
+            alpha = _CENTRED_ALPHA if side else 1
+            bars = PolyCollection(boxes, facecolors=colour, linewidths=0, alpha=alpha)
+        ax.add_collection(bars, autolim=False)
 
 
 def _draw_ranges(
@@ -151,21 +164,36 @@ def _write_counts(
     keys: Mapping[str, Sequence[SimilarityKey]],
     sizes: Mapping[SimilarityKey, Sequence[int]],
     covers: Mapping[SimilarityKey, Cover],
+    by_chance: Mapping[SimilarityKey, Sequence[int]],
     top: int,
 ) -> None:
-    for line, of_layers in enumerate(reversed([*keys.values()]), start=1):
+    line = top + 1
+    for of_layers in reversed([*keys.values()]):
+        for place, key in enumerate(of_layers):
+            if key in by_chance:
+                _write(ax, place, line, str(len(by_chance[key])), MUTED)
+        line += bool(by_chance)
         for place, key in enumerate(of_layers):
             count = len(sizes.get(key, ()))
-            text = covers[key].text if key in covers else str(count)
-            colour = INK if count else MUTED
-            written = ax.text(place, top + line, text, color=colour, fontsize=SMALL_SIZE)
-            written.set(ha="center", va="center", in_layout=False)
+            _write(
+                ax, place, line, covers[key].text if key in covers else str(count), INK if count else MUTED
+            )
+        line += 1
 
 
-def _label_sizes(ax: Axes, bins: range, centres: Sequence[str]) -> None:
+def _write(ax: Axes, place: int, line: int, text: str, colour: str) -> None:
+    written = ax.text(place, line, text, color=colour, fontsize=SMALL_SIZE)
+    written.set(ha="center", va="center", in_layout=False)
+
+
+def _count_names(centres: Sequence[str], *, chance: bool) -> list[str]:
+    """Name the lines of numbers above the bars, from the lowest."""
+    return [name for centre in centres[::-1] for name in (["permuted", centre] if chance else [centre])]
+
+
+def _label_sizes(ax: Axes, bins: range, names: Sequence[str]) -> None:
     shown = bins[:: -(-len(bins) // _MAX_SIZE_LABELS)]
-    counts = [*range(bins.stop, bins.stop + len(centres))]
-    names = ["matches"] if len(centres) == 1 else centres[::-1]
+    counts = [*range(bins.stop, bins.stop + len(names))]
     ax.set_yticks([*shown, *counts], [*(_bin_label(number) for number in shown), *names])
     ax.tick_params(axis="y", labelsize=SMALL_SIZE)
 
@@ -187,6 +215,8 @@ def _texts(results: StudyResults) -> FigureTexts:
         caption += " Left of a layer's line, full: raw; right, pale: centred."
     if results.simple_matches and results.covers:
         caption += _RANGE_CAPTION
+    if any(row.permuted is not None for row in results.covers):
+        caption += _CHANCE_CAPTION
     return FigureTexts(
         heading="Sizes of simple matches",
         caption=caption,

@@ -132,7 +132,8 @@ def _simple_matches(results: StudyResults) -> list[str]:
         return []
     note = (
         "Simple matches: those of one cover of the maximum match, from the fewest to the most over orders of "
-        "searching, of all pairs together; in every order: the share of them that every order finds. Neurons "
+        "searching, of all pairs together; in every order: the share of them that every order finds; "
+        "permuted: how many there are with the images of one network permuted, by chance alone. Neurons "
         "with essential ones cannot match without another neuron; a component holds neurons that cannot "
         "match without each other: their number and the neurons of the largest, as a range over the pairs."
     )

@@ -130,6 +130,8 @@ class CoverRow:
     """Share of all simple matches found that every order finds; None where nothing matches."""
     sizes: tuple[tuple[int, ...], ...] = ()
     """For each order the sizes |x| + |y| of its simple matches, ascending."""
+    permuted: tuple[int, ...] | None = None
+    """The same of the cover that chance gives, with y's images permuted once; None where it is not known."""
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from spanmatch.reporting.aggregate import (
     study_epsilons,
     training_histories,
 )
-from spanmatch.reporting.covers import group_covers, span_text
+from spanmatch.reporting.covers import Cover, group_covers, span_text
 from spanmatch.reporting.growth_words import growth_sentences
 from spanmatch.reporting.names import shown_network
 from spanmatch.reporting.results import NetworkRow, StudyResults
@@ -321,11 +321,20 @@ def _size_sentences(results: StudyResults) -> list[str]:
             orders = min(cover.orders for cover in known)
             sentences.append(
                 f"{start} one cover of at least {count_of(fewest, 'simple match')} in {where} "
-                f"({span_text(fewest, most)} over {count_of(orders, 'order')} of searching), {of_size}."
+                f"({span_text(fewest, most)} over {count_of(orders, 'order')} of searching), {of_size}"
+                f"{_by_chance(known)}."
             )
         else:
             sentences.append(f"{start} {count_of(len(found), 'simple match')} in {where}, {of_size}.")
     return sentences
+
+
+def _by_chance(covers: Sequence[Cover]) -> str:
+    """Say how many simple matches chance gives, where that is known."""
+    known = [cover.permuted for cover in covers if cover.permuted is not None]
+    if len(known) < len(covers):
+        return ""
+    return f"; with images permuted, {count_of(sum(map(len, known)), 'simple match')}"
 
 
 def _dead_sentence(results: StudyResults) -> str:
