@@ -384,6 +384,13 @@ def test_simple_matches_are_one_cover_of_a_range():
     assert cover_tables(one_unknown)[0].rows[0][4] == "–"
 
 
+def test_markdown_says_which_figures_have_too_many_panels(monkeypatch):
+    monkeypatch.setattr("spanmatch.reporting.embed._PNG_RESOLUTIONS_DPI", (500,))
+    text = report_markdown(with_everything(make_results(["relu"], epsilons=(0.5,), groups=["final"])))
+    assert "## Growth with images\n\nThis figure has too many panels" in text
+    assert "## Similarity along the layers\n\n![" in text
+
+
 def test_markdown_holds_the_figures_within_its_limit_and_the_table_the_columns():
     big = with_everything(
         dataclasses.replace(

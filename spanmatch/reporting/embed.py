@@ -9,7 +9,6 @@ from html import escape
 from matplotlib.figure import Figure
 from PIL import Image
 
-from spanmatch.errors import InputValueError
 from spanmatch.reporting.theme import ThemeColour
 
 __all__ = ["inline_svg", "png_data_uri"]
@@ -84,13 +83,10 @@ def _number_ids(svg: str, prefix: str) -> str:
     return svg.replace("xlink:href", "href")
 
 
-def png_data_uri(figure: Figure, *, max_bytes: int) -> str:
+def png_data_uri(figure: Figure, *, max_bytes: int) -> str | None:
     """Render a figure as a `data:image/png;base64` address, at the best resolution that fits.
 
-    Raises
-    ------
-    ValueError
-        If even the lowest resolution takes more than `max_bytes`.
+    None where even the lowest takes more than `max_bytes`: at a lower one nobody could read it.
     """
     _lay_out(figure)
     for resolution in _PNG_RESOLUTIONS_DPI:
@@ -103,7 +99,4 @@ def png_data_uri(figure: Figure, *, max_bytes: int) -> str:
         address = f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode('ascii')}"
         if len(address) <= max_bytes:
             return address
-    raise InputValueError(
-        f"`max_bytes` must be at least {len(address)} for this figure at {resolution} dots per inch, "
-        f"got {max_bytes}; draw fewer panels"
-    )
+    return None

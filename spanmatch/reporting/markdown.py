@@ -19,6 +19,7 @@ from spanmatch.reporting.words import summary_sentences
 __all__ = ["failure_markdown", "report_markdown"]
 
 _MAX_IMAGE_BYTES = 300_000  # of all figures together
+_TOO_LARGE = "This figure has too many panels to be read here; it stands in the report."
 
 # Underscores inside a word mean nothing in Markdown, and layers are full of them
 _SPECIAL = re.compile(r"[\\`*\[\]|~$#]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")
@@ -56,15 +57,18 @@ def report_markdown(results: StudyResults, request: Sequence[str] = (), drawn: D
 
 
 def _figures(results: StudyResults, drawn: Drawn) -> list[str]:
-    """Embed the figures that have a share of the bytes; the first may take what the others leave."""
+    """Embed the figures that have a share of the bytes; the first may take what the others leave.
+
+    Of one that does not fit it is said.
+    """
     first, *others = [figure for figure in shown_figures(results) if figure.brief_bytes]
     images = {one.name: png_data_uri(drawn.figure(one.name), max_bytes=one.brief_bytes) for one in others}
-    left = _MAX_IMAGE_BYTES - sum(map(len, images.values()))
+    left = _MAX_IMAGE_BYTES - sum(len(image) for image in images.values() if image)
     images = {first.name: png_data_uri(drawn.figure(first.name), max_bytes=left), **images}
     lines = []
     for figure in (first, *others):
-        heading = _escape(figure.texts(results).heading)
-        lines.append(f"## {heading}\n\n![{heading}]({images[figure.name]})\n")
+        heading, image = _escape(figure.texts(results).heading), images[figure.name]
+        lines.append(f"## {heading}\n\n{f'![{heading}]({image})' if image else _TOO_LARGE}\n")
     return lines
 
 
