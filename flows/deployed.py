@@ -35,6 +35,9 @@ _OPTIONS: dict[str, Any] = {
     "on_cancellation": [explain],
 }
 
+# Stages in which networks train, or images pass through them.
+_PASSES = {"keep": ("networks", "segments"), "stream": ("networks", "comoments", "permuted")}
+
 Where = Annotated[str, Field(min_length=1)]
 Count = Annotated[int, Field(ge=1)]
 
@@ -79,7 +82,7 @@ def reanalyse(study: Where, epsilons: Annotated[list[Epsilon], Field(min_length=
     found, kept = find_study(study)
     wanted = grown(found, epsilons=epsilons)
     with started_ahead(wanted != found and wanted.scheduler is None):
-        return execute(wanted, kept, never=("networks", "segments"))
+        return execute(wanted, kept, never=_PASSES[wanted.activations])
 
 
 @flow(name="extend", timeout_seconds=_DAY_SECONDS, **_OPTIONS)

@@ -8,9 +8,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 from typing_extensions import TypedDict
 
 from spanmatch.matching.inputs import AnyArray, FloatArray
@@ -33,7 +34,7 @@ from tasks.wanted import Checkpoint, Complete, LayerPair, Side, Wanted, WantedLa
 _SAMPLES = 8192
 # Activations that a worker holds, so that each is read once for all permutations. Where those of two networks
 # are more, they are read again for every part of their positions that fits.
-_HELD_BYTES = 2**30
+HELD_BYTES = 2**30
 # Of the sums of pairs under all permutations, likewise.
 _SUMS_BYTES = 2**30
 # Of transformed activations, those of some positions at a time.
@@ -55,6 +56,18 @@ class PermutedName(NamedTuple):
     number: int
 
 
+class OneLayer(Protocol):
+    """One layer of a network over all images."""
+
+    @property
+    def contents(self) -> tuple[str, ...]:
+        """What the activations of each segment are known by."""
+
+    @property
+    def own(self) -> tuple[Artefact, ...]:
+        """The layer's own moments, one part for each segment."""
+
+
 @dataclass(frozen=True)
 class StoredLayer:
     """One layer of a network over all images: its segments, and its own moments, one part for each."""
@@ -63,6 +76,28 @@ class StoredLayer:
     segments: tuple[Artefact, ...]
     contents: tuple[str, ...]
     own: tuple[Artefact, ...]
+
+
+class Activations(Protocol):
+    """The activations of one layer of a network over all images, however they are had.
+
+    Attributes
+    ----------
+    ids
+        Of the images.
+    """
+
+    images: int
+    positions: int
+    neurons: int
+    nbytes: int
+    ids: Sequence[str]
+
+    def read(self, first: int, last: int) -> AnyArray:
+        """Return some positions of all images, (images, positions, neurons); the latest stay in memory."""
+
+    def counts(self, at_once: int) -> NDArray[np.bool_]:
+        """Return which positions count, (images, positions), reading so many at once."""
 
 
 @dataclass(frozen=True)
@@ -82,8 +117,8 @@ class PermutedUnit(Unit):
     stage: ClassVar[str] = "permuted"
     version: ClassVar[int] = 1
 
-    x: StoredLayer
-    y: StoredLayer
+    x: OneLayer
+    y: OneLayer
     number: int
     seed: int
     images_digest: str
@@ -155,7 +190,7 @@ class _Tiles:
     def _blocks(self) -> dict[Side, int]:
         neurons = {side: layer.neurons for side, layer in self._layers.sides.items()}
         held = {
-            side: self._images * layer.positions * layer.neurons * self._itemsize / _HELD_BYTES
+            side: self._images * layer.positions * layer.neurons * self._itemsize / HELD_BYTES
             for side, layer in self._layers.sides.items()
         }
         each = 8 * self._permutations / _SUMS_BYTES
@@ -174,8 +209,13 @@ class _Tiles:
         """Return about how long one permutation of two sides takes."""
         layer_x, layer_y = self._layers.sides[x], self._layers.sides[y]
         samples = self._images * layer_x.positions
-        products = samples * 6 * layer_x.neurons * layer_y.neurons / _FLOPS_PER_SECOND
-        return (products + samples * layer_x.neurons / _VALUES_PER_SECOND) / self._permutations
+        return seconds(samples, layer_x.neurons, layer_y.neurons) / self._permutations
+
+
+def seconds(samples: int, neurons_x: int, neurons_y: int) -> float:
+    """Return roughly how long all permutations of a pair take on one core."""
+    products = samples * 6 * neurons_x * neurons_y / _FLOPS_PER_SECOND
+    return products + samples * neurons_x / _VALUES_PER_SECOND
 
 
 def _stored(wanted: Wanted, done: Complete, layer: WantedLayer, one: Checkpoint) -> StoredLayer | None:
@@ -205,15 +245,31 @@ def compute(root: Root, units: Sequence[PermutedUnit], reading: Reading) -> list
     SpanmatchError
         If too few images can be exchanged.
     """
-    by_pair: dict[tuple[StoredLayer, StoredLayer], list[PermutedUnit]] = defaultdict(list)
+    return summed(
+        units, _opened(root, dict.fromkeys(side for unit in units for side in (unit.x, unit.y))), reading
+    )
+
+
+def summed(
+    units: Sequence[PermutedUnit], layers: Mapping[OneLayer, Activations], reading: Reading
+) -> list[Result]:
+    """Transform the activations of layers that have as many positions, and sum all units.
+
+    Raises
+    ------
+    DamagedArtefactError
+        If an own part is not what was written.
+    SpanmatchError
+        If too few images can be exchanged.
+    """
+    by_pair: dict[tuple[OneLayer, OneLayer], list[PermutedUnit]] = defaultdict(list)
     for unit in units:
         by_pair[unit.x, unit.y].append(unit)
-    layers = _opened(root, dict.fromkeys(side for pair in by_pair for side in pair))
     means = {layer: reading.own(layer.own).comoments.mean_x for layer in layers}
     sums = {pair: ShiftedCross(means[pair[0]], means[pair[1]], len(by_pair[pair])) for pair in by_pair}
     one = next(iter(layers.values()))
     held = sum(layer.nbytes for layer in layers.values()) // one.positions
-    at_once = max(1, min(one.positions, _HELD_BYTES // max(1, held)))
+    at_once = max(1, min(one.positions, HELD_BYTES // max(1, held)))
     exchanged = _Exchanged(one, units, at_once)
     for positions, spectra in _spectra(layers, means, exchanged, at_once):
         for (x, y), several in by_pair.items():
@@ -229,11 +285,11 @@ def compute(root: Root, units: Sequence[PermutedUnit], reading: Reading) -> list
 
 
 def _spectra(
-    layers: Mapping[StoredLayer, "_Activations"],
-    means: Mapping[StoredLayer, FloatArray],
+    layers: Mapping[OneLayer, Activations],
+    means: Mapping[OneLayer, FloatArray],
     exchanged: "_Exchanged",
     at_once: int,
-) -> Iterator[tuple[list[int], dict[StoredLayer, list[Spectrum]]]]:
+) -> Iterator[tuple[list[int], dict[OneLayer, list[Spectrum]]]]:
     """Yield some positions of all layers at a time, transformed, for each kind of images.
 
     With them, how many of these positions count for that kind. So many positions are read at once.
@@ -258,14 +314,16 @@ def _spectra(
                     for layer, values in activations.items()
                 },
             )
+        del activations  # before the next are read
 
 
-def _opened(root: Root, layers: Iterable[StoredLayer]) -> dict[StoredLayer, "_Activations"]:
-    opened: dict[StoredLayer, _Activations] = {}
+def _opened(root: Root, layers: Iterable[OneLayer]) -> dict[OneLayer, Activations]:
+    opened: dict[OneLayer, Activations] = {}
     damages: list[DamagedArtefactError] = []
     for layer in layers:
+        assert isinstance(layer, StoredLayer)
         try:
-            opened[layer] = _Activations(root, layer)
+            opened[layer] = _StoredActivations(root, layer)
         except DamagedArtefactsError as several:
             damages += several.damages
     if damages:
@@ -273,7 +331,7 @@ def _opened(root: Root, layers: Iterable[StoredLayer]) -> dict[StoredLayer, "_Ac
     return opened
 
 
-class _Activations:
+class _StoredActivations:
     """The activations of one layer of a network, of all segments."""
 
     def __init__(self, root: Root, layer: StoredLayer) -> None:
@@ -291,7 +349,9 @@ class _Activations:
         self.images = sum(images for images, _, _ in shapes)
         _, self.positions, self.neurons = shapes[0]
         self._dtype = self._readers[0].dtype(self._name)
-        self.ids: list[str] = [name for reader in self._readers for name in reader.attributes["image_ids"]]
+        self.ids: Sequence[str] = [
+            name for reader in self._readers for name in reader.attributes["image_ids"]
+        ]
         self.nbytes = self.images * self.positions * self.neurons * self._dtype.itemsize
         self._latest: tuple[tuple[int, int], AnyArray] | None = None
 
@@ -311,6 +371,14 @@ class _Activations:
             self._latest = (first, last), values
         return self._latest[1]
 
+    def counts(self, at_once: int) -> NDArray[np.bool_]:
+        """Return which positions count, (images, positions), reading so many at once."""
+        parts = [
+            ~np.isnan(self.read(first, min(first + at_once, self.positions))[:, :, 0])
+            for first in range(0, self.positions, at_once)
+        ]
+        return np.concatenate(parts, axis=1)
+
 
 class _Exchanged:
     """Which images are exchanged among each other: those whose positions that count are the same.
@@ -323,12 +391,8 @@ class _Exchanged:
         For each kind of images, the positions that count.
     """
 
-    def __init__(self, layer: _Activations, units: Sequence[PermutedUnit], at_once: int) -> None:
-        parts = [
-            ~np.isnan(layer.read(first, min(first + at_once, layer.positions))[:, :, 0])
-            for first in range(0, layer.positions, at_once)
-        ]
-        counts = np.concatenate(parts, axis=1)
+    def __init__(self, layer: Activations, units: Sequence[PermutedUnit], at_once: int) -> None:
+        counts = layer.counts(at_once)
         strata = None
         if not counts.all():
             strata = np.unique(counts, axis=0, return_inverse=True)[1].reshape(-1)

@@ -9,23 +9,19 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any, ClassVar, NamedTuple
 
-import numpy as np
 from numpy.typing import NDArray
 from typing_extensions import TypedDict
 
-from spanmatch.errors import SpanmatchError
-from spanmatch.matching.joint_sums import JointSums
 from storage.arrays import GroupReader
-from storage.packs import content_digest
+from storage.packs import Content, content_digest
 from storage.root import Artefact, DamagedArtefactError, DamagedArtefactsError, Root
+from tasks.fold_sums import FoldSums, images_at_once, require_alike
 from tasks.stage import Form, Result, Stage
-from tasks.statistic import Reading, content_of
+from tasks.statistic import Reading
 from tasks.together import Together, in_blocks, together
 from tasks.unit import Done, Unit
 from tasks.wanted import Checkpoint, Complete, LayerPair, Side, Wanted, WantedLayer
 
-# Samples that are read at once; as many images as that makes, at least one.
-_READ_SAMPLES = 8192
 # Of the sums that one pass over the chunks fills; with more networks or wider layers it takes several passes,
 # whose reading is nothing beside their products.
 _TILE_BYTES = 2**30
@@ -145,16 +141,16 @@ class _Tiles:
         several = len(set(self._blocks.values())) > 1
         layer_x, layer_y = self._layers[x], self._layers[y]
         samples = self._images * layer_x.positions
-        seconds = samples * 2 * layer_x.neurons * layer_y.neurons / _FLOPS_PER_SECOND
+        estimate = seconds(samples, layer_x.neurons, layer_y.neurons)
         if x == y:
-            seconds += samples * layer_x.neurons / _VALUES_PER_SECOND
+            estimate += samples * layer_x.neurons / _VALUES_PER_SECOND
         return CoMomentsUnit(
             label,
             self.stored[x],
             self.stored[y],
             tile=f"{self._shown} · {tile}",
             tile_label=f"{self._shown} · part {tile}" if several else self._shown,
-            estimate=seconds,
+            estimate=estimate,
             start=self._start,
             folds=self._folds,
         )
@@ -164,6 +160,11 @@ def blocks_of_sums(layers: Mapping[Side, WantedLayer], folds: int) -> dict[Side,
     """Number the blocks that layers are summed in: the sums of any two blocks fit into memory."""
     most = (_TILE_BYTES / 8 / max(folds, 1)) ** 0.5
     return in_blocks({side: layer.neurons / most for side, layer in layers.items()})
+
+
+def seconds(samples: int, neurons_x: int, neurons_y: int) -> float:
+    """Return roughly how long products take on one core."""
+    return samples * 2 * neurons_x * neurons_y / _FLOPS_PER_SECOND
 
 
 def count(wanted: Wanted) -> int:
@@ -186,43 +187,27 @@ def compute(root: Root, units: Sequence[CoMomentsUnit], reading: Reading) -> lis
     """
     layers = list(dict.fromkeys(side for unit in units for side in (unit.x, unit.y)))
     pairs = {unit.key: (layers.index(unit.x), layers.index(unit.y)) for unit in units}
-    one, folds = units[0], list[JointSums]()
-    for start, images in _read_ahead(root, layers):
-        if not folds:
-            sizes = [values.shape[-1] for values in images]
-            folds = [JointSums(sizes, set(pairs.values())) for _ in range(max(one.folds, 1))]
-        for number, fold in enumerate(folds):
-            # the first image from here on that is in the fold
-            first = (number - one.start - start) % len(folds)
-            samples = [_samples(values[first :: len(folds)]) for values in images]
-            fold.add(_those_that_count(layers, samples))
-    if not any(fold.n_samples for fold in folds):
-        raise SpanmatchError(
-            f"`layers` must have positions that count, but {layers[0].layer!r} has none in any image; see to "
-            "the `mask` of the data set's images, or leave that layer out"
-        )
-    results = []
-    for unit in units:
-        content = content_of([fold.moments(pairs[unit.key]) for fold in folds])
-        results.append(Result(unit, {"digest": content_digest(content)}, content))
-    return results
+    sums = FoldSums([each.layer for each in layers], set(pairs.values()), units[0].folds, units[0].start)
+    for images in _read_ahead(root, layers):
+        sums.add(images)
+    return [summed(unit, sums.content(pairs[unit.key])) for unit in units]
 
 
-def _read_ahead(root: Root, layers: Sequence[SegmentLayer]) -> Iterator[tuple[int, list[NDArray[Any]]]]:
-    """Yield the same images of all layers, (images, positions, neurons) each, and the number of the first.
+def summed(unit: Unit, content: Content) -> Result:
+    """Return what a unit came to."""
+    return Result(unit, {"digest": content_digest(content)}, content)
+
+
+def _read_ahead(root: Root, layers: Sequence[SegmentLayer]) -> Iterator[list[NDArray[Any]]]:
+    """Yield the same images of all layers, (images, positions, neurons) each.
 
     Reads ahead of their use.
     """
     readers = _opened(root, layers)
-    shapes = {reader.shape(layer.layer)[:2] for reader, layer in zip(readers, layers, strict=True)}
-    if len(shapes) > 1:
-        raise SpanmatchError(
-            "`layers` must have as many images and positions in all networks that are compared, got "
-            f"{' and '.join(map(str, sorted(shapes)))} of {_named(layers)}; set `positions` to mean, or "
-            "leave that layer out"
-        )
-    ((count, positions),) = shapes
-    step = max(1, _READ_SAMPLES // positions)
+    shapes = [reader.shape(layer.layer)[:2] for reader, layer in zip(readers, layers, strict=True)]
+    require_alike([layer.layer for layer in layers], shapes)
+    count, positions = shapes[0]
+    step = images_at_once(positions)
 
     def read(start: int) -> list[NDArray[Any]]:
         stop = min(start + step, count)
@@ -235,8 +220,8 @@ def _read_ahead(root: Root, layers: Sequence[SegmentLayer]) -> Iterator[tuple[in
         for start in range(step, count, step):
             images = coming.result()
             coming = thread.submit(read, start)
-            yield start - step, images
-        yield (count - 1) // step * step, coming.result()
+            yield images
+        yield coming.result()
 
 
 def _opened(root: Root, layers: Sequence[SegmentLayer]) -> list[GroupReader]:
@@ -250,32 +235,6 @@ def _opened(root: Root, layers: Sequence[SegmentLayer]) -> list[GroupReader]:
     if damages:
         raise DamagedArtefactsError(damages)
     return readers
-
-
-def _samples(chunk: NDArray[Any]) -> NDArray[Any]:
-    """Lay out (image, position, neuron) as (sample, neuron)."""
-    return chunk.reshape(-1, chunk.shape[-1])
-
-
-def _those_that_count(layers: Sequence[SegmentLayer], sides: Sequence[NDArray[Any]]) -> list[NDArray[Any]]:
-    """Leave out padding, which is not a number, and must be the same on all sides."""
-    counts = ~np.isnan(sides[0][:, 0])
-    for layer, samples in zip(layers[1:], sides[1:], strict=True):
-        _require_same_padding([layers[0], layer], counts, ~np.isnan(samples[:, 0]))
-    return list(sides) if counts.all() else [samples[counts] for samples in sides]
-
-
-def _require_same_padding(layers: Sequence[SegmentLayer], x: NDArray[np.bool_], y: NDArray[np.bool_]) -> None:
-    if not np.array_equal(x, y):
-        raise SpanmatchError(
-            f"`layers` must have the same padding in both networks, but {_named(layers)} leaves out "
-            f"{np.count_nonzero(~x)} positions in one and {np.count_nonzero(~y)}, or others, in the "
-            "other; say which positions count with the `mask` of the data set's images"
-        )
-
-
-def _named(layers: Sequence[SegmentLayer]) -> str:
-    return " and ".join(dict.fromkeys(repr(layer.layer) for layer in layers))
 
 
 STAGE = Stage(

@@ -1,13 +1,14 @@
 """Stage *segments*: one layer's activations of one checkpoint for one range of images, as a Zarr group."""
 
 import gc
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 from typing import Any, ClassVar, Literal, NamedTuple, cast
 
+from numpy.typing import NDArray
 from typing_extensions import TypedDict
 
 from spanmatch import networks
@@ -117,7 +118,12 @@ class SegmentUnit(Unit):
 
 
 def plan(wanted: Wanted, done: Complete) -> dict[SegmentName, SegmentUnit]:
-    """Plan one segment for each checkpoint, range of images and layer."""
+    """Plan one segment for each checkpoint, range of images and layer; none for what is streamed."""
+    return {} if wanted.streams else passes(wanted, done)
+
+
+def passes(wanted: Wanted, done: Complete) -> dict[SegmentName, SegmentUnit]:
+    """Return what of a network passes for each checkpoint, range of images and layer."""
     units: dict[SegmentName, SegmentUnit] = {}
     for checkpoint in wanted.checkpoints:
         if (network := done["networks"].get(checkpoint.network)) is None:
@@ -157,29 +163,74 @@ def compute(root: Root, units: Sequence[SegmentUnit], reading: Reading) -> list[
     DamagedArtefactError
         If the checkpoint is not what was written.
     """
-    one = units[0]
     with ExitStack() as publishing:
-        try:
-            writers = _forward(root, units, publishing)
-            gc.collect()  # what watches a network refers to itself, and Python counts objects, not megabytes
-        except networks.NonFiniteActivationsError as error:
-            message = (
-                f"the activations of {one.group_label} must be finite, but {error}; lower "
-                "`training.learning_rate`, or leave that network out"
-            )
-            raise SpanmatchError(message) from None
-        except (networks.Float16OverflowError, networks.UnreadableImageError) as error:
-            raise SpanmatchError(f"{one.group_label}: {error}") from None
+        writers = _written(root, units, publishing)
+        gc.collect()  # what watches a network refers to itself, and Python counts objects, not megabytes
         return [_result(unit, writers[unit.layer]) for unit in units]
 
 
-def _forward(root: Root, units: Sequence[SegmentUnit], publishing: ExitStack) -> dict[str, LayerWriter]:
+def passed(
+    root: Root,
+    units: Sequence[SegmentUnit],
+    images: "networks.Images",
+    on_layer: Callable[[str, NDArray[Any]], None] = lambda _layer, _values: None,
+) -> Iterator[dict[str, NDArray[Any]]]:
+    """Pass images through the network of a group, and yield the activations of each unit's layer.
+
+    Parameters
+    ----------
+    root
+        Where the network is.
+    units
+        Of one group.
+    images
+        As `images_of` gives them, or some of them.
+    on_layer
+        As `spanmatch.networks.extract`.
+
+    Raises
+    ------
+    SpanmatchError
+        If a layer gives NaN or infinity, or values beyond what `dtype` can hold, or an image file is damaged.
+    DamagedArtefactError
+        If the checkpoint is not what was written.
+    """
     one = units[0]
     networks.require_same_code(one.architecture, one.code)
     dataset = load_planned(one.source, one.dataset_digest, "held-out")
     network = networks.build(one.architecture, dataset.held_out.shape, dataset.classes, one.width)
     networks.fit_weights(network, read_checkpoint(root, one.network, one.checkpoint))
-    images = dataset.held_out.slice(one.start, one.stop)
+    try:
+        yield from networks.extract(
+            network,
+            [unit.layer for unit in units],
+            images,
+            neurons={unit.layer: unit.neurons for unit in units if unit.neurons is not None},
+            positions=one.positions,
+            position_seed=one.positions_seed,
+            dtype=one.dtype,
+            device=device_of_this_worker(one.device),
+            on_layer=on_layer,
+        )
+    except networks.NonFiniteActivationsError as error:
+        message = (
+            f"the activations of {one.group_label} must be finite, but {error}; lower "
+            "`training.learning_rate`, or leave that network out"
+        )
+        raise SpanmatchError(message) from None
+    except (networks.Float16OverflowError, networks.UnreadableImageError) as error:
+        raise SpanmatchError(f"{one.group_label}: {error}") from None
+
+
+def images_of(unit: SegmentUnit) -> "networks.Images":
+    """Return the images of a unit."""
+    dataset = load_planned(unit.source, unit.dataset_digest, "held-out")
+    return dataset.held_out.slice(unit.start, unit.stop)
+
+
+def _written(root: Root, units: Sequence[SegmentUnit], publishing: ExitStack) -> dict[str, LayerWriter]:
+    one = units[0]
+    images = images_of(one)
     writers = {
         unit.layer: LayerWriter(
             GroupWriter(publishing.enter_context(_publication(root, unit)), _attributes(unit, images.ids)),
@@ -190,19 +241,12 @@ def _forward(root: Root, units: Sequence[SegmentUnit], publishing: ExitStack) ->
         for unit in units
     }
     with BackgroundWriter() as background:
-        passes = networks.extract(
-            network,
-            list(writers),
-            images,
-            neurons={unit.layer: unit.neurons for unit in units if unit.neurons is not None},
-            positions=one.positions,
-            position_seed=one.positions_seed,
-            dtype=one.dtype,
-            device=device_of_this_worker(one.device),
-            on_layer=lambda layer, values: writers[layer].append(values, background),
-        )
         done = 0
-        for batch in passes:
+
+        def on_layer(layer: str, values: NDArray[Any]) -> None:
+            writers[layer].append(values, background)
+
+        for batch in passed(root, units, images, on_layer):
             done += len(batch[one.layer])
             advance("segments", one.group, done)
     return writers
@@ -244,7 +288,7 @@ STAGE = Stage(
     form=Form.FOLDER,
     plan=plan,
     compute=compute,
-    count=lambda wanted: len(wanted.checkpoints) * len(wanted.segments),
+    count=lambda wanted: 0 if wanted.streams else len(wanted.checkpoints) * len(wanted.segments),
     counts_as=lambda name: (name.checkpoint, name.start),
     suffix=".zarr",
     inside=GROUP,

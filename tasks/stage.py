@@ -65,6 +65,8 @@ class Stage:
         How many groups there are at most, finished or not.
     counts_as
         What the ledger counts the name of a unit as.
+    foretold
+        What a person should know before a run, from what is wanted and the names of finished units.
     suffix
         Of a unit's folder.
     inside
@@ -82,6 +84,7 @@ class Stage:
     compute: Callable[[Root, Sequence[Any], "Reading"], Sequence[Result]]
     count: Callable[[Wanted], int]
     counts_as: Callable[[Any], object] = lambda name: name
+    foretold: Callable[[Wanted, Collection[Any]], str | None] = lambda _wanted, _finished: None
     suffix: str = ""
     inside: str = ""
     earlier: tuple[tuple[str, str], ...] = ()

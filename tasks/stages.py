@@ -7,7 +7,18 @@ from collections.abc import Iterable, Mapping
 
 from spanmatch.errors import InputValueError
 from storage.inventory import STAGING, Kind
-from tasks import matches, measures, networks, permuting, profiles, reduction, segments
+from tasks import (
+    matches,
+    measures,
+    networks,
+    permuting,
+    profiles,
+    reduction,
+    segments,
+    streamed,
+    streamed_null,
+)
+from tasks.passing import either
 from tasks.stage import GROUP, Stage
 
 
@@ -33,8 +44,8 @@ STAGES = registered(
     (
         networks.STAGE,
         segments.STAGE,
-        reduction.STAGE,
-        permuting.STAGE,
+        either(reduction.STAGE, streamed.STREAMED),
+        either(permuting.STAGE, streamed_null.STREAMED),
         profiles.STAGE,
         matches.STAGE,
         measures.STAGE,

@@ -161,6 +161,8 @@ class Wanted:
         As in the study.
     permutation_seed
         The study's ``null.seed``.
+    streams
+        Whether networks pass for sums, and no activation is stored.
     """
 
     networks: Mapping[str, WantedNetwork]
@@ -181,6 +183,7 @@ class Wanted:
     permutation_seed: int = 0
     level: float = 0.05
     pairing: Pairs = "same"
+    streams: bool = False
 
     @cached_property
     def resamples(self) -> tuple[Resample, ...]:

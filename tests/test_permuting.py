@@ -57,7 +57,7 @@ def test_cross_parts_are_those_of_images_exchanged_by_hand(
     root: Root, kinds: np.ndarray, memory: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     x, y = made(kinds)
-    monkeypatch.setattr(permuting, "_HELD_BYTES", memory)
+    monkeypatch.setattr(permuting, "HELD_BYTES", memory)
     units = units_of(stored(root, "x", x), stored(root, "y", y))
     results = permuting.compute(root, units, Reading(root))
     assert [result.unit for result in results] == units

@@ -198,7 +198,7 @@ def test_permutations_are_computed_alike_in_parts(
     kept = Path(shutil.copytree(made[0] / "root", tmp_path / "root"))
     shutil.rmtree(kept / "cache" / "permuted")
     shutil.rmtree(kept / "permuted")
-    monkeypatch.setattr(permuting, "_HELD_BYTES", 1)
+    monkeypatch.setattr(permuting, "HELD_BYTES", 1)
     monkeypatch.setattr(permuting, "_SPECTRA_BYTES", 1)
     results, computed = carried_out(study_of(tmp_path), cluster)
     assert computed["permuted"] == PERMUTATIONS

@@ -3,7 +3,7 @@
 Nothing is computed.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -32,11 +32,14 @@ class PlannedStage(NamedTuple):
     ----------
     planned
         How many results they would be if none were the same as another.
+    finished
+        What the units that have a record stand for.
     """
 
     units: list[Unit]
     missing: set[str]
     planned: int
+    finished: Collection[Any]
 
 
 @dataclass(frozen=True)
@@ -55,7 +58,9 @@ def status(prepared: Prepared) -> Status:
     """
     planned = planned_stages(prepared)
     stages = [_status(stage, planned[name], prepared) for name, stage in STAGES.items()]
-    return Status(stages, prepared.resolved.left_out, prepared.notices)
+    foretold = (stage.foretold(prepared.wanted, planned[name].finished) for name, stage in STAGES.items())
+    notices = (*prepared.notices, *filter(None, foretold))
+    return Status(stages, prepared.resolved.left_out, notices)
 
 
 def _status(stage: Stage, planned: PlannedStage, prepared: Prepared) -> StageStatus:
@@ -79,7 +84,7 @@ def planned_stages(prepared: Prepared) -> dict[str, PlannedStage]:
         }
         missing = {unit.key for unit in units.values()} - {one.unit.key for one in done.values()}
         results = {stage.counts_as(name) for name in units}
-        stages[stage.name] = PlannedStage(list(units.values()), missing, len(results))
+        stages[stage.name] = PlannedStage(list(units.values()), missing, len(results), done.keys())
         return done
 
     plan.walk(prepared.wanted, found)

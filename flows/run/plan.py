@@ -61,6 +61,7 @@ def wanted(study: Study, resolved: Resolved) -> Wanted:
         permutations=permutations,
         permutation_seed=study.null.seed,
         level=study.null.level,
+        streams=study.activations == "stream",
     )
 
 

@@ -105,6 +105,11 @@ class Study(Strict):
     segment_images: Annotated[StrictInt, Field(ge=1)] = Field(
         1000, description="Images in one stored segment of activations: what is resumed and repaired."
     )
+    activations: Literal["keep", "stream"] = Field(
+        "keep",
+        description="`keep` stores activations; `stream` sums while networks pass, and stores statistics "
+        "alone: what a study adds has networks pass again.",
+    )
     positions: Literal["all", "mean"] | Annotated[StrictInt, Field(ge=1)] = Field(
         "all",
         description="Positions of a map that are samples: all, so many drawn for each image, or their mean.",

@@ -6,7 +6,7 @@ from itertools import combinations
 from typing import Any, TypeAlias
 
 from spanmatch.comparing.loading import by_name
-from spanmatch.comparing.pairs import Column, Pair, Pairs, names_of_pairs
+from spanmatch.comparing.pairs import Column, Pair, Pairs, connected, names_of_pairs
 from spanmatch.errors import InputValueError
 from spanmatch.networks.layers import DEFAULT, Layer, Wanted, choose
 from spanmatch.networks.positions import Positions
@@ -184,20 +184,7 @@ def choose_pairs(
         remedy = 'positions="mean" compares all'
         several = f"{len(apart)} pairs of layers of different numbers of positions"
         left_out = (*left_out, f"{several}, such as: {apart[0]}; {remedy}")
-    return Choice(layers, tuple(chosen), _groups(chosen), tuple(left_out))
-
-
-def _groups(pairs: Sequence[Pair]) -> tuple[tuple[Column, ...], ...]:
-    """Return the connected components of layers, each in the order of pairs."""
-    group_of: dict[Column, list[Column]] = {}
-    for x, y in pairs:
-        one, other = group_of.setdefault(x, [x]), group_of.setdefault(y, [y])
-        if one is not other:
-            one.extend(other)
-            for column in other:
-                group_of[column] = one
-    unique = {id(group): tuple(group) for group in group_of.values()}
-    return tuple(unique.values())
+    return Choice(layers, tuple(chosen), connected(chosen), tuple(left_out))
 
 
 def bytes_of_sums(choice: Choice, folds: int) -> int:

@@ -1,16 +1,18 @@
 """Layers that are compared, and pairs of them, by names."""
 
 import difflib
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from itertools import product
-from typing import Literal, NamedTuple, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias, TypeVar
 
 from spanmatch.errors import InputValueError
 
 Pairs: TypeAlias = Literal["grid", "same"] | Sequence[tuple[str, str]]
 """Every layer of one network with every layer of another; those of one name; pairs of names or patterns."""
+
+Member = TypeVar("Member", bound=Hashable)
 
 
 class Column(NamedTuple):
@@ -106,3 +108,16 @@ def _answering(name: str, known: Collection[str], network: str) -> list[str]:
             f"{', '.join(known)}" + (f"; did you mean {near[0]!r}?" if near else "")
         )
     return found
+
+
+def connected(pairs: Iterable[tuple[Member, Member]]) -> tuple[tuple[Member, ...], ...]:
+    """Return the connected components of what pairs connect, each in the order of pairs."""
+    group_of: dict[Member, list[Member]] = {}
+    for x, y in pairs:
+        one, other = group_of.setdefault(x, [x]), group_of.setdefault(y, [y])
+        if one is not other:
+            one.extend(other)
+            for member in other:
+                group_of[member] = one
+    unique = {id(group): tuple(group) for group in group_of.values()}
+    return tuple(unique.values())

@@ -18,7 +18,7 @@ from spanmatch.errors import InputValueError
 from spanmatch.matching.inputs import AnyArray
 from spanmatch.networks.layers import Layer, by_position
 from spanmatch.networks.padding import Counts, counting
-from spanmatch.networks.passes import Activations, Take, Taking
+from spanmatch.networks.passes import Activations, Take, Taking, neurons_last
 from spanmatch.networks.positions import Positions
 from spanmatch.statistics.resampling import check_folds
 
@@ -125,7 +125,7 @@ class Stream:
                 found, told[name] = each.passed(
                     self._wanted[name], inputs, part.ids, take, mask=mask, batch=number
                 )
-                taken |= {Column(name, layer): _neurons_last(values) for layer, values in found.items()}
+                taken |= {Column(name, layer): neurons_last(values) for layer, values in found.items()}
             self._require_one_sense(part, told, number)
             for group in self.sums:
                 group.add({column: taken[column] for column in group.columns}, part.start, number)
@@ -186,12 +186,6 @@ class Stream:
             sums=tuple(self.sums),
             minibatch_cka=minibatch,
         )
-
-
-def _neurons_last(values: Activations) -> Activations:
-    """Lay out activations so that neurons are neighbours in memory, which torch does on all threads."""
-    laid_out: Activations = torch.from_numpy(values).contiguous().numpy()
-    return laid_out
 
 
 class _Beside:

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from spanmatch.networks.passes import (
         Float16OverflowError as Float16OverflowError,
         NonFiniteActivationsError as NonFiniteActivationsError,
+        neurons_last as neurons_last,
     )
     from spanmatch.networks.probing import list_layers as list_layers
     from spanmatch.networks.project import (
@@ -84,7 +85,7 @@ else:
             "spanmatch.networks.layers": "Chosen Layer UnusableLayerError as_if_said choose",
             "spanmatch.networks.outcome": "Snapshot Epoch Trained",
             "spanmatch.networks.padding": "check_mask",
-            "spanmatch.networks.passes": "Float16OverflowError NonFiniteActivationsError",
+            "spanmatch.networks.passes": "Float16OverflowError NonFiniteActivationsError neurons_last",
             "spanmatch.networks.probing": "list_layers",
             "spanmatch.networks.project": "project_digest project_modules",
             "spanmatch.networks.recipe": "Augmentation Recipe Schedule epochs_needed require_checkpoints",

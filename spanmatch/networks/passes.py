@@ -154,6 +154,12 @@ def passed(
     return Passed(taken, told.counts if told_of_padding else {})
 
 
+def neurons_last(values: Activations) -> Activations:
+    """Lay out activations so that neurons are neighbours in memory, which torch does on all threads."""
+    laid_out: Activations = torch.from_numpy(values).contiguous().numpy()
+    return laid_out
+
+
 def _range(values: torch.Tensor) -> tuple[float, float]:
     """Return the smallest and the largest value, NaN where there is one; zeros of nothing."""
     if values.numel() == 0:
