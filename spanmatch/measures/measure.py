@@ -97,9 +97,14 @@ class Evidence:
         return self.span_x.coordinates(self.covariances.xy)
 
     @cached_property
+    def cross(self) -> FloatArray:
+        """Inner products of the bases of the two spans, (rank, rank)."""
+        return self.span_y.coordinates(self.along_x.T).T
+
+    @cached_property
     def canonical(self) -> Canonical:
         """Canonical correlations of the two layers."""
-        return canonical(self.span_x, self.span_y, self.along_x)
+        return canonical(self.cross)
 
     @cached_property
     def partners(self) -> Partners:
