@@ -34,6 +34,8 @@ from torch import nn
 import spanmatch
 from spanmatch import OffsetWarning, TooFewSamplesWarning
 from spanmatch.comparing import Comparison
+from spanmatch.comparing.minibatches import centred_gram
+from spanmatch.comparing.sums import Sums
 from spanmatch.comparing.torch_sums import TorchSums
 from spanmatch.matching.joint_sums import JointSums
 from spanmatch.measures import MEASURES
@@ -144,11 +146,12 @@ def test_samples_that_are_kept_and_sums_are_one_statistic(tmp_path):
     offset=st.sampled_from([0.0, 1.0, 1e6, 1e10]),
     cuts=st.lists(st.integers(0, 300), max_size=3),
     dtype=st.sampled_from([np.float32, np.float64]),
+    order=st.sampled_from("CF"),
 )
-def test_sums_by_torch_are_those_by_numpy_within_their_certificates(seed, offset, cuts, dtype):
+def test_sums_by_torch_are_those_by_numpy_within_their_certificates(seed, offset, cuts, dtype, order):
     rng = np.random.default_rng(seed)
-    sizes = [int(size) for size in rng.integers(1, 9, 3)]
-    layers = [(rng.standard_normal((300, size)) + offset).astype(dtype) for size in sizes]
+    sizes = [int(size) for size in rng.choice([1, 3, 8, 63, 64, 65, 130], 3)]
+    layers = [(rng.standard_normal((300, size)) + offset).astype(dtype, order=order) for size in sizes]
     pairs = [(0, 0), (1, 1), (2, 2), (0, 1), (0, 2)]
     found, expected = TorchSums(sizes, pairs), JointSums(sizes, pairs)
     for sums in (found, expected):
@@ -223,6 +226,15 @@ def test_minibatch_cka_is_the_mean_of_unbiased_estimates(offset):
     np.testing.assert_allclose(found.matrix("minibatch_cka").values, expected, atol=1e-4)
 
 
+@pytest.mark.parametrize("offset", [0.0, 1e3])
+def test_products_of_whole_outputs_are_those_of_double_precision_however_long_they_are(offset):
+    values = offset + torch.randn(8, 150_001, generator=torch.Generator().manual_seed(1))
+    exact = values.double() - values.double().mean(dim=0)
+    exact = exact @ exact.T
+    assert float((centred_gram(values) - exact).abs().max()) < 1e-5 * float(exact.diagonal().max())
+    assert not centred_gram(values[:1].expand(8, -1)).any()
+
+
 def test_a_layer_that_never_varies_has_no_minibatch_cka():
     one, other = seeded(tanh, 0), seeded(tanh, 1)
     for network in (one, other):
@@ -246,6 +258,14 @@ def test_a_measure_of_ones_own_is_not_taken_for_the_one_of_its_name():
     found.matrix("cka")
     own = dataclasses.replace(MEASURES["linear-cka"], function=lambda _evidence, _parameter: 0.123)
     assert found.matrix(own)["1", "1"] == 0.123
+
+
+def test_samples_that_are_kept_hold_no_other_memory():
+    taken = np.ones((100, 50), dtype=np.float32)
+    sums = Sums([5], [(0, 0)], keep=True)
+    sums.add([taken[:3, :5]])
+    assert sums.samples(0).base is None
+    assert sums.bytes == sums.samples(0).nbytes == 60
 
 
 def test_memory_does_not_grow_with_samples_that_are_summed():

@@ -13,15 +13,15 @@ from spanmatch.comparing.pairs import Column, Pair
 
 LEAST_SAMPLES = 4
 """Of a batch: unbiased HSIC divides by n - 3."""
-# What all samples have in common costs sums of products digits: beyond so many, means are subtracted first.
-_TOLERATED = 1e-5
+# Of outputs in memory so many numbers are centred and multiplied at a time: they stay in a processor's cache,
+# and no output is copied as a whole.
+_PART_NUMBERS = 2**19
 
 
 class WholeGrams:
     """Inner products of samples, each a whole output as one vector, U-centred (Székely and Rizzo 2014)."""
 
     def __init__(self) -> None:
-        self._with_means: set[Column] = set()
         self.of: dict[Column, torch.Tensor] = {}
         """Of the present batch: (n, n), float64, on the host; rows sum to 0, and the diagonal is 0."""
 
@@ -39,17 +39,30 @@ class WholeGrams:
         """
         vectors = output.movedim(samples, 0).flatten(1)
         vectors = vectors.float() if vectors.dtype in (torch.float16, torch.bfloat16) else vectors
-        if column not in self._with_means:
-            gram = (vectors @ vectors.T).to("cpu", torch.float64)
-            self.of[column] = u_centred(gram)
-            lost = torch.finfo(vectors.dtype).eps / 2 * float(gram.norm())
-            if lost <= _TOLERATED * float(self.of[column].norm()):
-                return
-            self._with_means.add(column)  # as in this batch, so in the next
-        length, vectors = vectors.norm(), vectors - vectors.mean(dim=0)
-        if vectors.norm() <= len(vectors) * torch.finfo(vectors.dtype).eps * length:
-            vectors = torch.zeros_like(vectors)  # constant: what is left is rounding
-        self.of[column] = u_centred((vectors @ vectors.T).to("cpu", torch.float64))
+        self.of[column] = u_centred(centred_gram(vectors))
+
+
+def centred_gram(vectors: torch.Tensor) -> torch.Tensor:
+    """Return inner products of vectors, (n, features), less their mean: (n, n), float64, on the host.
+
+    Products are those of the vectors' precision, without what all have in common, which would cost them
+    digits; they are summed in float64. Vectors that differ by rounding alone give zeros.
+    """
+    n, features = vectors.shape
+    on_host = vectors.device.type == "cpu"
+    size = max(1, min(features, _PART_NUMBERS // max(n, 1) if on_host else features))
+    room = vectors.new_empty(n, size)
+    gram = torch.zeros(n, n, dtype=torch.float64)
+    of_means = 0.0
+    for part in vectors.split(size, dim=1):
+        mean = part.mean(dim=0)
+        centred = torch.sub(part, mean, out=room[:, : part.shape[1]])
+        gram += (centred @ centred.T).to("cpu", torch.float64)
+        of_means += float(mean.square().sum())
+    of_deviations = float(gram.trace())
+    if of_deviations <= (n * torch.finfo(vectors.dtype).eps) ** 2 * (of_deviations + n * of_means):
+        return torch.zeros_like(gram)
+    return gram
 
 
 def u_centred(gram: torch.Tensor) -> torch.Tensor:

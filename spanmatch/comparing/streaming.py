@@ -18,7 +18,7 @@ from spanmatch.errors import InputValueError
 from spanmatch.matching.inputs import AnyArray
 from spanmatch.networks.layers import Layer, by_position
 from spanmatch.networks.padding import Counts, counting
-from spanmatch.networks.passes import Activations, Take, Taking, neurons_last
+from spanmatch.networks.passes import Activations, Take, Taking
 from spanmatch.networks.positions import Positions
 from spanmatch.statistics.resampling import check_folds
 
@@ -125,7 +125,8 @@ class Stream:
                 found, told[name] = each.passed(
                     self._wanted[name], inputs, part.ids, take, mask=mask, batch=number
                 )
-                taken |= {Column(name, layer): neurons_last(values) for layer, values in found.items()}
+                for layer in list(found):
+                    taken[Column(name, layer)] = _by_sample_or_neuron(found.pop(layer))
             self._require_one_sense(part, told, number)
             for group in self.sums:
                 group.add({column: taken[column] for column in group.columns}, part.start, number)
@@ -186,6 +187,17 @@ class Stream:
             sums=tuple(self.sums),
             minibatch_cka=minibatch,
         )
+
+
+def _by_sample_or_neuron(values: Activations) -> Activations:
+    """Lay out activations so that all samples are rows or columns in memory: of maps, columns.
+
+    Rows of a network's maps are of one image each, and are copied whole.
+    """
+    tensor = torch.from_numpy(values)
+    if not tensor.is_contiguous():
+        values = tensor.permute(2, 0, 1).contiguous().permute(1, 2, 0).numpy()
+    return values
 
 
 class _Beside:

@@ -52,11 +52,13 @@ class Sums:
 
     def add(self, layers: Sequence[AnyArray]) -> None:
         """Add samples of all layers, (n_samples, n) each."""
-        for kept, samples in zip(self._kept, layers, strict=True):
-            kept.append(samples)
         self.bytes += sum(samples.nbytes for samples in layers)
         self.n_samples += len(layers[0])
-        if self.bytes > self._room and not self._keep:
+        is_full = self.bytes > self._room and not self._keep
+        for kept, samples in zip(self._kept, layers, strict=True):
+            # what is kept is copied: it lies among a pass's activations, and room around it would not be used
+            kept.append(samples if is_full else samples.copy(order="K"))
+        if is_full:
             self._sum()
 
     def moments(self, pair: Two) -> Moments:

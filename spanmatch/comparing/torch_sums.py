@@ -1,6 +1,7 @@
 """The sums of `JointSums`, by torch: on all of its threads, which another BLAS would keep waiting."""
 
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -14,6 +15,8 @@ from spanmatch.matching.side_by_side import Two
 
 # Of a deviation two roundings of either factor, and what its error squared adds.
 _OF_DEVIATIONS = 5
+# Of a layer with itself so many neurons at a time are multiplied with those up to them, and no others.
+_ROWS = 64
 
 
 class TorchSums(JointSums):
@@ -36,32 +39,15 @@ class TorchSums(JointSums):
         count = len(layers[0])
         if not count:
             return
-        means: list[FloatArray] = []
-        centred: list[torch.Tensor] = []
-        for layer in layers:
-            values = torch.tensor(layer, dtype=torch.float64)
-            mean = values.mean(dim=0)
-            values -= mean
-            rest = values.mean(dim=0)
-            if bool((rest.square() > torch.finfo(torch.float64).eps / 4 * values.square().mean(dim=0)).any()):
-                values -= rest  # an offset beyond some 1e8 deviations
-            means.append(np.stack(two_sum(mean.numpy(), rest.numpy())))
-            centred.append(values)
-        squares = [torch.linalg.vecdot(values, values) for values in centred]
+        centred = [_Centred.of(layer) for layer in layers]
         for i, j in self._pairs:
-            products: FloatArray = (centred[i].T @ centred[j]).numpy()
-            if i == j:
-                products = (products + products.T) / 2
-            found = CoMoments(products, means[i], means[j], count, count + _OF_DEVIATIONS)
-            sums = squares[i] @ squares[j], squares[i].sum(), squares[j].sum()
-            rows = RowMoments(
-                np.array([float(each) for each in sums]),
-                (squares[j] @ centred[i]).numpy(),
-                (squares[i] @ centred[j]).numpy(),
-                means[i],
-                means[j],
-                count,
-            )
+            x, y = centred[i], centred[j]
+            products = x.own if i == j else (x.values @ y.values.T).numpy()
+            found = CoMoments(products, x.mean, y.mean, count, count + _OF_DEVIATIONS)
+            sums = x.squares @ y.squares, x.squares.sum(), y.squares.sum()
+            of_x = (x.values @ y.squares).numpy()
+            of_y = of_x if i == j else (y.values @ x.squares).numpy()
+            rows = RowMoments(np.array([float(each) for each in sums]), of_x, of_y, x.mean, y.mean, count)
             self._moments[i, j] = self._added((i, j), Moments(found, rows))
         self.n_samples += count
 
@@ -71,3 +57,49 @@ class TorchSums(JointSums):
         before = self._moments[pair]
         rows = RowMoments.merged([(before.rows, before.comoments), (block.rows, block.comoments)])
         return Moments(before.comoments + block.comoments, rows)
+
+
+@dataclass(frozen=True, eq=False)
+class _Centred:
+    """A block of samples of a layer less its mean.
+
+    Attributes
+    ----------
+    values
+        Deviations, (n, n_samples).
+    own
+        Their inner products, (n, n), symmetric to the last bit.
+    mean
+        As `CoMoments.mean_x`, (2, n).
+    squares
+        Squared length of each sample, (n_samples,).
+    """
+
+    values: torch.Tensor
+    own: FloatArray
+    mean: FloatArray
+    squares: torch.Tensor
+
+    @classmethod
+    def of(cls, layer: AnyArray) -> "_Centred":
+        """Centre a block, (n_samples, n), of either order in memory."""
+        values = torch.from_numpy(layer.T).to(torch.float64, copy=True)
+        mean = values.mean(dim=1)
+        values -= mean[:, None]
+        rest = values.mean(dim=1)
+        own = _own_products(values)
+        if bool((len(layer) * rest.square() > torch.finfo(torch.float64).eps / 4 * own.diagonal()).any()):
+            values -= rest[:, None]  # an offset beyond some 1e8 deviations
+            own = _own_products(values)
+        squares = values.new_ones(len(values)) @ values.square()
+        return cls(values, own.numpy(), np.stack(two_sum(mean.numpy(), rest.numpy())), squares)
+
+
+def _own_products(values: torch.Tensor) -> torch.Tensor:
+    """Return the inner products of rows, (n, n): those below the diagonal are computed, and mirrored."""
+    n = len(values)
+    products = values.new_zeros(n, n)
+    for start in range(0, n, _ROWS):
+        end = start + _ROWS
+        torch.mm(values[start:end], values[:end].T, out=products[start:end, :end])
+    return products.tril() + products.tril(-1).T
