@@ -19,6 +19,8 @@ RIDGE = 1e-10
 _ZERO = 1e-8
 # Of the members of a span, when so many have left it is factorised afresh, without them.
 STALE_SHARE = 0.3
+# And not before so many have: it takes longer than to carry these along.
+STALE_LEAST = 24
 # The inverse of a matrix with unit diagonal has 1 on its own at least: less is what rounding left.
 LEAST_PIVOT = 0.9
 
@@ -117,7 +119,7 @@ class _Span:
         if not labels.size:
             return
         self._left += labels.size
-        if self._left > STALE_SHARE * self._members.size:
+        if self._left > max(STALE_SHARE * self._members.size, STALE_LEAST):
             self._fit()
             return
         tableau, count = self._tableau, self._members.size
