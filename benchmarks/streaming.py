@@ -46,7 +46,7 @@ class Case:
     folds: int
 
 
-CASES = [Case(*each) for each in product(("vgg16", "resnet18"), (256, 1024), (0, 10))]
+CASES = [Case(*each, 10) for each in product(("vgg16", "resnet18"), (256, 1024))]
 QUICK = [Case("resnet20", images, 2) for images in (32, 64)]
 
 

@@ -19,7 +19,7 @@ from flows.run.collect import collect
 from flows.run.plan import Finished, walk
 from flows.run.prepared import Prepared, look
 from spanmatch.errors import SpanmatchError
-from spanmatch.networks import architectures
+from spanmatch.networks import Images, architectures
 from storage.checkpoints import write_checkpoint
 from storage.records import Records
 from storage.root import Artefact, Root
@@ -28,6 +28,7 @@ from tasks.passing import Piece, packed
 from tasks.reduction import CrossName, OwnName
 from tasks.stage import Stage
 from tasks.stages import STAGES
+from tasks.statistic import Reading
 from tasks.unit import Done, Unit
 from tasks.wanted import Checkpoint, Wanted
 from tasks.work import jobs, work
@@ -279,3 +280,27 @@ def test_tiles_hold_every_part_and_their_sums_fit(prepared: Prepared, folds: int
     assert {name for tile in tiles for name in tile.names} == own | cross
     for tile in tiles:
         assert tile.bytes <= room or sum(isinstance(name, CrossName) for name in tile.names) == 1
+
+
+def test_padding_is_left_out_of_what_is_streamed_too(tmp_path, prepared, monkeypatch) -> None:
+    load = segments.load_planned
+    positions = next(iter(streamed.layers_of(prepared.wanted).values())).positions
+
+    def masked(*of: Any):
+        dataset = load(*of)
+        held_out = dataset.held_out
+        mask = np.arange(positions) < 2 + np.arange(len(held_out))[:, None] % 2
+        images = Images(held_out.stored, held_out.labels, held_out.ids, held_out.preprocessing, mask)
+        return replace(dataset, held_out=images)
+
+    monkeypatch.setattr(segments, "load_planned", masked)
+    under = pipeline(tmp_path)
+    of_map = {
+        network: tuple(layer for layer in layers if layer.positions == positions)
+        for network, layers in prepared.wanted.layers.items()
+    }
+    kept = replace(prepared.wanted, layers=of_map)
+    sums = under.finished(replace(kept, streams=True), "permuted")
+    (own, *_) = (done.artefact for name, done in sums["comoments"].items() if isinstance(name, OwnName))
+    assert Reading(under.root).own([own]).comoments.n_samples == 12 * 2 + 6
+    assert digests(sums) == digests(under.finished(kept, "permuted"))
