@@ -29,10 +29,10 @@ REPORT = "report.html"
 STUDY = "study.json"
 
 
-def write_table(root: Root, name: str, rows: Sequence[Mapping[str, Any]]) -> None:
+def write_table(root: Root, name: str, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:
     """Write rows as CSV with a header; numbers in their shortest exact form."""
     buffer = io.StringIO()
-    writer = csv.DictWriter(buffer, fieldnames=list(rows[0]), lineterminator="\n")
+    writer = csv.DictWriter(buffer, fieldnames=list(columns), lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
     root.write_text(name, buffer.getvalue())

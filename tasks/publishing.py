@@ -3,7 +3,8 @@
 import gc
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, fields
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,9 @@ from prefect.cache_policies import NO_CACHE
 from spanmatch.reporting import (
     CriticalEpsilons,
     Drawn,
+    GrowthRow,
+    MeasureRow,
+    SimilarityRow,
     StudyResults,
     report_markdown,
     report_page,
@@ -45,20 +49,21 @@ def publish(results: StudyResults, root: Root, request: Sequence[str]) -> None:
     with _others_at_rest():
         write_report(results, root, drawn)
         brief = report_markdown(results, request, drawn)
-    create_table_artifact(
-        table=similarity_table(results),
-        key=f"{results.study}-similarity",
-        description=f"Maximum match similarity of {results.study} by layer and ε",
-    )
+    if table := similarity_table(results):
+        create_table_artifact(
+            table=table,
+            key=f"{results.study}-similarity",
+            description=f"Maximum match similarity of {results.study} by layer and ε",
+        )
     create_markdown_artifact(markdown=brief, key=report_key(results.study), description="What came out")
 
 
 def write_results(results: StudyResults, root: Root) -> None:
     """Write the tables, critical epsilons, networks and ledger, each whole."""
-    files.write_table(root, files.SIMILARITY, [asdict(row) for row in results.similarity])
-    files.write_table(root, files.MEASURES, [asdict(row) for row in results.measures])
+    _write_table(root, files.SIMILARITY, SimilarityRow, results.similarity)
+    _write_table(root, files.MEASURES, MeasureRow, results.measures)
     if results.growth:
-        files.write_table(root, files.GROWTH, [asdict(row) for row in results.growth])
+        _write_table(root, files.GROWTH, GrowthRow, results.growth)
     else:
         root.place.remove(files.GROWTH)  # of an earlier run that asked for it
     files.write_lines(root, files.COVERS, (asdict(row) for row in results.covers))
@@ -76,6 +81,10 @@ def write_results(results: StudyResults, root: Root) -> None:
     files.write_lines(root, files.TRAINING, (asdict(row) for row in results.training))
     files.write_json(root, files.LEDGER, results.ledger)
     files.write_json(root, files.LEFT_OUT, results.left_out)
+
+
+def _write_table(root: Root, name: str, kind: type[Any], rows: Sequence[Any]) -> None:
+    files.write_table(root, name, [field.name for field in fields(kind)], map(asdict, rows))
 
 
 def write_report(results: StudyResults, root: Root, drawn: Drawn | None = None) -> None:

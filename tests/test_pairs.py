@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flows.run import plan
-from flows.study.model import Study
-from flows.study.resolved import Resolved
+from flows.study.model import Study, validated
+from flows.study.pairing import check_pairs
+from flows.study.resolved import Resolved, ResolvedOther, Shape
 from spanmatch.comparing.pairs import names_of_pairs
 from spanmatch.errors import InputValueError
 from storage.root import Artefact
@@ -39,7 +40,7 @@ NAMES = ("a", "b", "block.relu1", "block.relu2", "lstm[1][0]")
 
 
 def wanted(pairing: Any = "same", **changes: Any) -> Wanted:
-    resolved = Resolved(LAYERS, "data", "held-out", 599, sizes=dict.fromkeys(LAYERS, (20, 1)))
+    resolved = Resolved(LAYERS, "data", "held-out", 599, shapes=dict.fromkeys(LAYERS, Shape((8, 8), 20)))
     made = plan.wanted(Study.model_validate({**STUDY, **changes}), resolved)
     return replace(made, pairing=pairing)
 
@@ -210,3 +211,82 @@ def test_blocks_are_filled_in_order() -> None:
     one = Checkpoint("seed0", "final")
     shares = {Side(str(place), one): share for place, share in enumerate((0.5, 0.25, 0.5, 2.0, 0.1))}
     assert list(in_blocks(shares).values()) == [0, 0, 1, 2, 3]
+
+
+def resolved(maps: Mapping[str, tuple[int, ...]], of_other: Mapping[str, tuple[int, ...]]) -> Resolved:
+    """What a study and another one, `wide`, have for layers, by the sizes of their maps."""
+    own, theirs = ({name: Shape(sizes, 9) for name, sizes in of.items()} for of in (maps, of_other))
+    wide = Study.model_validate({**STUDY, "name": "wide"})
+    other = ResolvedOther(wide, "data", "", layers=tuple(theirs), shapes=theirs)
+    return Resolved(tuple(own), "data", "held-out", 599, shapes=own, others={"wide": other})
+
+
+def check(pairs: Any, of: Resolved, **changes: Any) -> None:
+    across = {"compare": ["networks", "others"], "others": {"wide": "wide.yaml"}}
+    check_pairs(Study.model_validate({**STUDY, "pairs": pairs, **across, **changes}), of)
+
+
+MAPS = {"conv": (8, 8), "tokens": (64,), "dense": ()}
+
+
+@pytest.mark.parametrize("positions", ["all", 5])
+@pytest.mark.parametrize(
+    ("pairs", "theirs", "says"),
+    [
+        ("grid", MAPS, "'conv' of 'seed0' has 8 × 8 positions and 'dense' of 'seed1' has one position; set"),
+        (
+            [["conv", "dense"]],
+            MAPS,
+            "'conv' of 'seed0' has 8 × 8 positions and 'dense' of 'seed1' has one pos",
+        ),
+        ([["conv", "conv"]], {"conv": (4, 16)}, "and 'conv' of 'wide/seed0' has 4 × 16 positions; set `pos"),
+        ([["tokens", "tokens"]], {"tokens": (16,)}, "has 64 positions and 'tokens' of 'wide/seed0' has 16"),
+    ],
+)
+def test_layers_whose_samples_differ_are_refused_with_both_shapes_and_the_mean(
+    pairs: Any, theirs: dict[str, tuple[int, ...]], says: str, positions: Any
+) -> None:
+    compare = ["networks" if "'seed1'" in says else "others", "others"]
+    with pytest.raises(InputValueError, match=f"`pairs` must be of layers with the same positions.*{says}"):
+        check(pairs, resolved(MAPS, theirs), positions=positions, compare=list(dict.fromkeys(compare)))
+    check(pairs, resolved(MAPS, theirs), positions="mean")
+
+
+def test_rows_of_as_many_positions_as_a_map_has_are_its_positions() -> None:
+    check([["conv", "tokens"]], resolved(MAPS, MAPS), positions="all")
+
+
+def test_a_pair_must_be_there_in_every_comparison() -> None:
+    of = resolved({"conv": (), "relu": ()}, {"stem": ()})
+    check([["conv", "stem"]], of, compare=["others"])
+    with pytest.raises(InputValueError, match="got 'stem', which is none of 'seed1': conv, relu"):
+        check([["conv", "stem"]], of)
+    with pytest.raises(InputValueError, match=r"got 'stemm', .* 'wide/seed0': stem; did you mean 'stem'"):
+        check([["conv", "stemm"]], of, compare=["others"])
+
+
+@pytest.mark.parametrize(
+    ("pairs", "says"),
+    [
+        ("every", "`pairs` must be same, grid, or a list .* got 'every'"),
+        ([], r"`pairs` must be same, grid, or a list .* got \[\]"),
+        (3, "`pairs` must be same, grid, or a list .* got 3"),
+        ([["a", "b", "c"]], r"`pairs` must hold pairs of names or patterns, got \['a', 'b', 'c'\]; write"),
+        (["ab"], "`pairs` must hold pairs of names or patterns, got 'ab'"),
+        ([["a", 3]], r"`pairs` must hold pairs of names or patterns, got \['a', 3\]"),
+    ],
+)
+def test_a_study_says_what_pairs_may_be(pairs: Any, says: str) -> None:
+    with pytest.raises(InputValueError, match=says):
+        validated({**STUDY, "pairs": pairs}, "the test")
+
+
+def test_layers_of_each_side_are_those_of_its_own_study() -> None:
+    study = Study.model_validate(
+        {**STUDY, "pairs": "grid", "compare": ["others"], "others": {"wide": "wide.yaml"}}
+    )
+    made = plan.wanted(study, resolved({"conv": (8, 8), "relu": ()}, {"stem": (), "relu": ()}))
+    assert {(pair.layer_x, pair.layer_y) for pair in made.pairs} == set(
+        product(("conv", "relu"), ("stem", "relu"))
+    )
+    assert {pair.layers for pair in made.looked_into} == {"relu"}

@@ -16,6 +16,7 @@ from flows.study.model import Study
 from spanmatch.reporting import (
     StudyResults,
     SummaryTable,
+    grid_sentences,
     left_out_sentences,
     mark_sentences,
     shown_network,
@@ -92,7 +93,7 @@ def show_summary(console: Console, results: StudyResults, root: Root) -> None:
     """Show similarity by layer, the ledger, and where the report is."""
     for table in summary_rows(results):
         _show_table(console, _summary_table(table))
-    for sentence in mark_sentences(results):
+    for sentence in [*grid_sentences(results), *mark_sentences(results)]:
         console.print(sentence, markup=False, highlight=False, soft_wrap=True)
     _warn(console, [f"warning: {sentence}" for sentence in warning_sentences(results)])
     latest = {row.network: row for row in results.networks}  # the last of each is its latest checkpoint

@@ -31,7 +31,7 @@ from tasks.matches import CoverDocument, MatchDocument, MatchName, read_matches
 from tasks.measures import MeasureName
 from tasks.profiles import ProfileName, read_profile
 from tasks.unit import Done
-from tasks.wanted import WHOLE, Checkpoint, Comparison, LayerPair, Resample
+from tasks.wanted import WHOLE, Checkpoint, Comparison, LayerPair, Resample, Wanted
 
 Read = TypeVar("Read")
 
@@ -48,16 +48,18 @@ def collect(prepared: Prepared, finished: Finished, ledger: Mapping[str, Mapping
     """
     packs = Packs(prepared.root)
     profiles: dict[ProfileName, MatchProfile] = _read_all(
-        packs, read_profile, {name: done for name, done in finished["profiles"].items() if _is_read(name)}
+        packs,
+        read_profile,
+        {name: done for name, done in finished["profiles"].items() if _is_read(prepared.wanted, name)},
     )
     matches: dict[MatchName, MatchDocument] = _read_all(packs, read_matches, finished["matches"])
     measures: dict[MeasureName, Done] = finished["measures"]
     pairs = dict.fromkeys(name.pair for name in profiles)
-    compared = dict.fromkeys(pair.compared for pair in pairs)
     wanted = prepared.wanted
+    compared = dict.fromkeys(name.pair.compared for name in measures)
     return StudyResults(
         study=prepared.study.name,
-        layers=tuple(dict.fromkeys(pair.layer_x for pair in pairs)),
+        layers=tuple(dict.fromkeys(pair.layers for pair in pairs)),
         comparisons=tuple(map(comparison_row, compared)),
         networks=tuple(_network_rows(finished["networks"], {one for pair in compared for one in pair})),
         training=tuple(_epoch_rows(finished["networks"])),
@@ -81,9 +83,9 @@ def collect(prepared: Prepared, finished: Finished, ledger: Mapping[str, Mapping
     )
 
 
-def _is_read(name: ProfileName) -> bool:
+def _is_read(wanted: Wanted, name: ProfileName) -> bool:
     """Tell whether results show more of a profile than measures say."""
-    return name.resample.kind in ("whole", "without", "held-out")
+    return wanted.is_looked_into(name.pair) and name.resample.kind in ("whole", "without", "held-out")
 
 
 def _critical_epsilons(
@@ -97,7 +99,7 @@ def _critical_epsilons(
     ]
     held_out = profiles.get(ProfileName(pair, centre, Resample("held-out")))
     return CriticalEpsilons(
-        pair.layer_x,
+        pair.layers,
         *_labels(pair),
         whole.x,
         whole.y,
@@ -176,7 +178,7 @@ def _epoch_rows(networks: Mapping[str, Done]) -> Iterator[EpochRow]:
 def _similarity_row(name: MatchName, document: MatchDocument) -> SimilarityRow:
     pair = name.pair
     return SimilarityRow(
-        layer=pair.layer_x,
+        layer=pair.layers,
         checkpoint_x=pair.compared.x.label,
         checkpoint_y=pair.compared.y.label,
         epsilon=document["epsilon"],
@@ -199,7 +201,7 @@ def _similarity_row(name: MatchName, document: MatchDocument) -> SimilarityRow:
 
 def _cover_row(name: MatchName, cover: CoverDocument) -> CoverRow:
     return CoverRow(
-        layer=name.pair.layer_x,
+        layer=name.pair.layers,
         checkpoint_x=name.pair.compared.x.label,
         checkpoint_y=name.pair.compared.y.label,
         centre=name.centre,
@@ -215,7 +217,7 @@ def _cover_row(name: MatchName, cover: CoverDocument) -> CoverRow:
 
 def _essential_row(name: MatchName, document: MatchDocument) -> EssentialRow:
     return EssentialRow(
-        layer=name.pair.layer_x,
+        layer=name.pair.layers,
         checkpoint_x=name.pair.compared.x.label,
         checkpoint_y=name.pair.compared.y.label,
         centre=name.centre,
@@ -229,7 +231,7 @@ def _simple_match_rows(name: MatchName, document: MatchDocument) -> list[SimpleM
     pair = name.pair
     return [
         SimpleMatchRow(
-            layer=pair.layer_x,
+            layer=pair.layers,
             checkpoint_x=pair.compared.x.label,
             checkpoint_y=pair.compared.y.label,
             epsilon=document["epsilon"],

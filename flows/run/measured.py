@@ -47,6 +47,8 @@ def growth_rows(wanted: Wanted, measures: Mapping[MeasureName, Done]) -> Iterato
         return
     for name, done in measures.items():
         record: MeasureRecord = done.record
+        if not record["first"]:  # of a grid
+            continue
         values = [*record["first"], record["value"]]
         for count, value in zip([*images, total], values, strict=True):
             yield GrowthRow(**_columns(name), images=count, value=value)
@@ -87,7 +89,7 @@ def _error(record: MeasureRecord) -> float | None:
 
 
 def _family_wise(measures: Mapping[MeasureName, Done]) -> dict[MeasureName, float]:
-    """Return p over all layers of each pair of networks, of those with values under every permutation."""
+    """Return p over all pairs of layers of each pair of networks, of those with values under all draws."""
     families: dict[Any, list[MeasureName]] = defaultdict(list)
     for name, done in measures.items():
         record: MeasureRecord = done.record

@@ -1,11 +1,12 @@
 """The units of every stage, planned from a resolved study by pure functions."""
 
 from collections.abc import Callable, Mapping
+from math import prod
 from typing import Any
 
 from flows.study.comparisons import Network, comparisons, networks
 from flows.study.model import Study
-from flows.study.resolved import Resolved
+from flows.study.resolved import Resolved, ResolvedOther
 from tasks.stage import Stage
 from tasks.stages import STAGES
 from tasks.unit import Done, Unit
@@ -38,15 +39,11 @@ def wanted(study: Study, resolved: Resolved) -> Wanted:
     others = {name: other.study for name, other in resolved.others.items()}
     segments = tuple(study.segments(resolved.held_out))
     folds, permutations = study.resampling(segments[-1][1])
-    layers = tuple(
-        WantedLayer(name, resolved.neurons.get(name), *resolved.sizes.get(name, ()))
-        for name in resolved.layers
-    )
     known = networks(study, others)
     return Wanted(
         networks={name: _network(network, resolved) for name, network in known.items()},
         comparisons=tuple(comparisons(study, others)),
-        layers=dict.fromkeys(known, layers),
+        layers={name: _layers(study, _looked_up(network, resolved)) for name, network in known.items()},
         source=study.source(),
         held_out_digest=resolved.held_out_digest,
         segments=segments,
@@ -62,12 +59,25 @@ def wanted(study: Study, resolved: Resolved) -> Wanted:
         permutation_seed=study.null.seed,
         level=study.null.level,
         streams=study.activations == "stream",
+        pairing=study.pairs,
     )
 
 
+def _looked_up(network: Network, resolved: Resolved) -> Resolved | ResolvedOther:
+    return resolved if network.other is None else resolved.others[network.other]
+
+
+def _layers(study: Study, looked_up: Resolved | ResolvedOther) -> tuple[WantedLayer, ...]:
+    layers = []
+    for name in looked_up.layers:
+        shape = looked_up.shapes.get(name)
+        sizes = () if shape is None else (shape.neurons, study.samples_of(prod(shape.map)))
+        layers.append(WantedLayer(name, looked_up.neurons.get(name), *sizes))
+    return tuple(layers)
+
+
 def _network(network: Network, resolved: Resolved) -> WantedNetwork:
-    study = network.study
-    looked_up = resolved if network.other is None else resolved.others[network.other]
+    study, looked_up = network.study, _looked_up(network, resolved)
     given = network.seed is None
     return WantedNetwork(
         shown=network.shown,

@@ -49,8 +49,9 @@ def read_results(root: Root, study: str) -> StudyResults:
     if not networks:
         raise files.unreadable(root, files.NETWORKS, "it must have a row for each network, got none")
     simple = files.read_lines(root, files.SIMPLE_MATCHES)
+    measures = _read_measures(root)
     layers = tuple(dict.fromkeys(row.layer for row in similarity))
-    pairs = tuple(dict.fromkeys((row.checkpoint_x, row.checkpoint_y) for row in similarity))
+    pairs = tuple(dict.fromkeys((row.checkpoint_x, row.checkpoint_y) for row in similarity or measures))
     return StudyResults(
         study=study,
         layers=layers,
@@ -62,7 +63,7 @@ def read_results(root: Root, study: str) -> StudyResults:
         critical_epsilons=tuple(
             _read_critical_epsilons(root, layers, pairs, {row.centre for row in similarity})
         ),
-        measures=tuple(_read_measures(root)),
+        measures=tuple(measures),
         growth=tuple(_read_table_if_there(root, files.GROWTH, list[GrowthRow])),
         covers=tuple(_read_lines_if_there(root, files.COVERS, list[CoverRow])),
         essential=tuple(_read_lines_if_there(root, files.ESSENTIAL, list[EssentialRow])),

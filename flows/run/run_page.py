@@ -137,10 +137,15 @@ def _contents(study: Study) -> list[str]:
         f"checkpoints: {_listed(study.checkpoints)}",
         f"compared: {_listed(study.compare)}",
         f"layers: {_listed(study.layers)}",
+        *([] if study.pairs == "same" else [f"pairs: {_pairs(study.pairs)}"]),
         f"images: {study.images}, positions: {study.positions}",
         f"ε: {_listed(study.epsilons)}",
         f"kept in: {study.root}",
     ]
+
+
+def _pairs(pairs: str | list[list[str]]) -> str:
+    return pairs if isinstance(pairs, str) else ", ".join(" ~ ".join(pair) for pair in pairs)
 
 
 def _given(study: Study) -> list[tuple[str, list[str]]]:

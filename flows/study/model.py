@@ -22,6 +22,7 @@ from flows.study.values import (
     Epsilon,
     FolderPreprocessing,
     LayerChoice,
+    LayerPairs,
     Number,
     Permutations,
     Seed,
@@ -98,6 +99,12 @@ class Study(Strict):
         description="Layers by name or pattern (block2.*); `default`: outputs of all activation functions. "
         "Where it cannot be told, or is told wrongly, which of its dimensions is the neurons: "
         "{name: …, neurons: last}.",
+    )
+    pairs: LayerPairs = Field(
+        "same",
+        description="Which layers of two networks are compared: `same`, those of one name; `grid`, every one "
+        "with every other: measures and their nulls, drawn as heat maps, and of those of one name all else; "
+        "or a list of pairs of names or patterns, [[block1.*, layer1.*]].",
     )
     images: Literal["all"] | Annotated[StrictInt, Field(ge=1)] = Field(
         description="Number of held-out images whose activations are compared, the first ones; or all."
@@ -291,6 +298,12 @@ class Study(Strict):
         images = held_out if self.images == "all" else self.images
         starts = range(0, images, self.segment_images)
         return [(start, min(start + self.segment_images, images)) for start in starts]
+
+    def samples_of(self, positions: int) -> int:
+        """Return how many of a layer's positions are samples of an image."""
+        if self.positions == "mean":
+            return 1
+        return positions if self.positions == "all" else min(positions, self.positions)
 
     def resampling(self, images: int) -> tuple[int, int]:
         """Return in how many folds so many images are, and how often they are permuted."""

@@ -6,7 +6,7 @@ All come before any work, the quick ones first.
 import json
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -14,7 +14,8 @@ from pathlib import Path
 from flows.study.comparisons import comparisons
 from flows.study.file import read_study
 from flows.study.model import Study, require_enough
-from flows.study.resolved import Resolved, ResolvedOther
+from flows.study.pairing import check_mask, check_pairs, described, own_layers, shared_layers
+from flows.study.resolved import Resolved, ResolvedOther, Shape
 from spanmatch import networks
 from spanmatch.errors import InputValueError
 from spanmatch.networks.catalogue import (
@@ -53,6 +54,7 @@ def is_plain(study: Study) -> bool:
         and study.architecture == "vgg9-digits"
         and study.width == 1
         and study.layers == ["default"]
+        and study.pairs == "same"
         and not (study.weights or study.others or study.training.mixed_precision)
         and study.device != "cuda"
     )
@@ -76,8 +78,10 @@ def resolve(study: Study, root: Root | None = None) -> Resolved:
         remembered = _remembered(root, _cache_place(study, weights))
         if remembered is not None:
             _require_images(study, remembered.held_out)
+            check_pairs(study, remembered)
             return remembered
     resolved = _resolved_anew(study, weights)
+    check_pairs(study, resolved)
     if root is not None and root.exists:
         remember(study, root, resolved)
     return resolved
@@ -114,35 +118,27 @@ def _resolved_anew(study: Study, weights: Mapping[str, str]) -> Resolved:
     dataset = networks.load_source(study.source())
     _require_images(study, len(dataset.held_out))
     known = _layers(study, dataset)
-    others = {name: _other(name, path, dataset) for name, path in study.others.items()}
     found = networks.choose(known, study.wanted_layers())
-    networks.check_mask(dataset.held_out.mask, {layer.name: layer.positions for layer in found.layers})
-    dimensions = {layer.name: layer.said for layer in found.layers if layer.said is not None}
-    others = {
-        name: (other, networks.as_if_said(layers, dimensions)) for name, (other, layers) in others.items()
+    check_mask(dataset, found.layers)
+    others = {name: _other(name, path, dataset) for name, path in study.others.items()}
+    layers = shared_layers(study, found, others) if study.pairs == "same" else own_layers(found, others)
+    for of_other in layers.others.values():
+        check_mask(dataset, of_other)
+    looked_up = {
+        name: replace(other, **described(layers.others[name])) for name, (other, _) in others.items()
     }
-    chosen, left_out = _shared(study, found, others)
+    comparisons(study, {name: other.study for name, other in looked_up.items()})
     passed_over = {layer: f"it gives {problem}" for layer, problem in found.left_out.items()}
-    comparisons(study, {name: other.study for name, (other, _) in others.items()})
     return Resolved(
-        layers=chosen,
-        neurons=dimensions,
-        sizes={layer.name: (layer.neurons, _samples(study, layer.positions)) for layer in found.layers},
+        **described(layers.own),
         dataset_digest=dataset.digest,
         held_out_digest=dataset.held_out.digest,
         held_out=len(dataset.held_out),
         code=project_digest(study.architecture),
         weights=weights,
-        others={name: other for name, (other, _) in others.items()},
-        left_out={**passed_over, **left_out},
+        others=looked_up,
+        left_out={**passed_over, **layers.left_out},
     )
-
-
-def _samples(study: Study, positions: int) -> int:
-    """Return how many of a layer's positions are samples of an image."""
-    if study.positions == "mean":
-        return 1
-    return positions if study.positions == "all" else min(positions, study.positions)
 
 
 def _layers(study: Study, dataset: "networks.Dataset") -> "tuple[networks.Layer, ...]":
@@ -173,38 +169,6 @@ def _other(
     layers = _layers(study, theirs)
     code, weights = project_digest(study.architecture), _weights_digests(study)
     return ResolvedOther(study, theirs.digest, code, weights), layers
-
-
-def _shared(
-    study: Study,
-    found: "networks.Chosen",
-    others: "Mapping[str, tuple[ResolvedOther, tuple[networks.Layer, ...]]]",
-) -> tuple[tuple[str, ...], dict[str, str]]:
-    """Return those of the chosen layers that all studies have, and why not the rest; refuse named ones."""
-    chosen, positions = found.names, {layer.name: layer.positions for layer in found.layers}
-    left_out: dict[str, str] = {}
-    for name, (_, layers) in others.items():
-        theirs = {layer.name: layer for layer in layers if not layer.problem}
-        missing = [layer for layer in chosen if layer not in theirs]
-        named = [layer for layer in missing if layer in dict(study.wanted_layers())]
-        if named or len(missing) == len(chosen):
-            raise InputValueError(
-                f"`layers` must be there in the networks of {name!r} too, got {(named or missing)[0]!r}, "
-                f"which is not one of: {', '.join(theirs)}; name layers that both have"
-            )
-        problems = {layer.name: layer.problem for layer in layers}
-        for layer in missing:
-            gives = f"give {problems[layer]} there" if layer in problems else "have no such layer"
-            left_out[layer] = f"the networks of {name!r} {gives}"
-        chosen = tuple(layer for layer in chosen if layer in theirs)
-        for layer in chosen:
-            if theirs[layer].positions != positions[layer] and study.positions != "mean":
-                raise InputValueError(
-                    f"`layers` must have as many positions in both networks, got {positions[layer]} and "
-                    f"{theirs[layer].positions} of {layer!r} in {name!r}; set `positions` to mean, or leave "
-                    "that layer out"
-                )
-    return chosen, left_out
 
 
 def _require_images(study: Study, held_out: int | None) -> None:
@@ -249,8 +213,8 @@ def _weights_digest(name: str, path: str) -> str:
 def _remembered(root: Root, place: str) -> Resolved | None:
     try:
         found = json.loads(root.read(place))
-        sizes = {layer: (neurons, positions) for layer, (neurons, positions) in found["sizes"].items()}
-        return Resolved(**{**found, "layers": tuple(found["layers"]), "sizes": sizes})
+        shapes = {layer: Shape(tuple(map_), neurons) for layer, (map_, neurons) in found["shapes"].items()}
+        return Resolved(**{**found, "layers": tuple(found["layers"]), "shapes": shapes})
     except (FileNotFoundError, ValueError, KeyError, TypeError):
         return None
 

@@ -2,9 +2,29 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from flows.study.model import Study
+
+
+class Shape(NamedTuple):
+    """What a layer gives for one image.
+
+    Attributes
+    ----------
+    map
+        Sizes of the dimensions that are positions; none where there is one position.
+    neurons
+        How many there are.
+    """
+
+    map: tuple[int, ...]
+    neurons: int
+
+    @property
+    def shown(self) -> str:
+        """The same for people."""
+        return f"{' × '.join(map(str, self.map)) or 'one'} position{'s' * bool(self.map)}"
 
 
 @dataclass(frozen=True)
@@ -23,8 +43,8 @@ class Resolved:
         How many of these there are.
     neurons
         For layers of which the study says it, the dimension of the output that is the neurons.
-    sizes
-        For each layer its neurons, and the positions that are samples.
+    shapes
+        Of the layers.
     code
         Digest of the module that builds the networks where that is the user's own, otherwise empty.
     weights
@@ -40,7 +60,7 @@ class Resolved:
     held_out_digest: str
     held_out: int
     neurons: Mapping[str, Literal["last"] | int] = field(default_factory=dict)
-    sizes: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    shapes: Mapping[str, Shape] = field(default_factory=dict)
     code: str = ""
     weights: Mapping[str, str] = field(default_factory=dict)
     others: Mapping[str, "ResolvedOther"] = field(default_factory=dict)
@@ -49,9 +69,12 @@ class Resolved:
 
 @dataclass(frozen=True)
 class ResolvedOther:
-    """Another study whose networks are compared, with the same digests."""
+    """Another study whose networks are compared, with the same digests, and its own layers."""
 
     study: Study
     dataset_digest: str
     code: str
     weights: Mapping[str, str] = field(default_factory=dict)
+    layers: tuple[str, ...] = ()
+    neurons: Mapping[str, Literal["last"] | int] = field(default_factory=dict)
+    shapes: Mapping[str, Shape] = field(default_factory=dict)

@@ -13,6 +13,7 @@ from pydantic import (
     model_validator,
 )
 
+from spanmatch.comparing.pairs import is_pair
 from spanmatch.errors import InputValueError
 from spanmatch.matching.checks import EPSILON_LIMIT, LEAST_EPSILON
 from spanmatch.networks.datasource import Framing
@@ -38,6 +39,26 @@ Epsilon = Annotated[
     Field(json_schema_extra={"minimum": LEAST_EPSILON, "exclusiveMaximum": EPSILON_LIMIT}),
 ]
 Seed = Annotated[StrictInt, Field(ge=0, lt=2**63)]
+
+
+def _pairs_known(pairs: object) -> object:
+    if pairs in ("same", "grid"):
+        return pairs
+    if not isinstance(pairs, list | tuple) or not pairs:
+        raise InputValueError(
+            "must be same, grid, or a list of pairs of names or patterns such as [[block1.*, layer1.*]], "
+            f"got {pairs!r}"
+        )
+    for pair in pairs:
+        if not is_pair(pair):
+            raise InputValueError(f"must hold pairs of names or patterns, got {pair!r}; write [NAME, NAME]")
+    return [list(pair) for pair in dict.fromkeys(map(tuple, pairs))]
+
+
+LayerPairs = Annotated[
+    Literal["same", "grid"] | list[Annotated[list[str], Field(min_length=2, max_length=2)]],
+    BeforeValidator(_pairs_known),
+]
 
 
 class Strict(BaseModel):

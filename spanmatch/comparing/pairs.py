@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple, TypeAlias, TypeVar
 
 from spanmatch.errors import InputValueError
 
-Pairs: TypeAlias = Literal["grid", "same"] | Sequence[tuple[str, str]]
+Pairs: TypeAlias = Literal["grid", "same"] | Sequence[Sequence[str]]
 """Every layer of one network with every layer of another; those of one name; pairs of names or patterns."""
 
 Member = TypeVar("Member", bound=Hashable)

@@ -87,6 +87,11 @@ class Layer:
         return 0 if self.arrangement is None else self.arrangement.positions
 
     @property
+    def map(self) -> tuple[int, ...]:
+        """Sizes of the dimensions that are positions, in order; none where there is one or a problem."""
+        return () if self.arrangement is None else self.arrangement.map
+
+    @property
     def neurons(self) -> int:
         """How many neurons there are, 0 where there is a problem."""
         return 0 if self.arrangement is None else self.arrangement.neurons

@@ -10,6 +10,11 @@ from spanmatch.lazy import lazy
 if TYPE_CHECKING:
     from spanmatch.reporting.along_layers import similarity_figure as similarity_figure
     from spanmatch.reporting.drawn import Drawn as Drawn
+    from spanmatch.reporting.grid_figures import (
+        measure_grids_figure as measure_grids_figure,
+        similarity_grids_figure as similarity_grids_figure,
+    )
+    from spanmatch.reporting.grid_words import grid_sentences as grid_sentences
     from spanmatch.reporting.growth_curves import growth_figure as growth_figure
     from spanmatch.reporting.markdown import (
         failure_markdown as failure_markdown,
@@ -51,6 +56,8 @@ else:
         {
             "spanmatch.reporting.along_layers": "similarity_figure",
             "spanmatch.reporting.drawn": "Drawn",
+            "spanmatch.reporting.grid_figures": "measure_grids_figure similarity_grids_figure",
+            "spanmatch.reporting.grid_words": "grid_sentences",
             "spanmatch.reporting.growth_curves": "growth_figure",
             "spanmatch.reporting.markdown": "failure_markdown report_markdown",
             "spanmatch.reporting.match_sizes": "simple_match_sizes_figure",

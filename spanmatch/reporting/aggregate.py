@@ -57,12 +57,17 @@ class GroupSimilarity(Spread):
 
 def study_epsilons(results: StudyResults) -> tuple[float, ...]:
     """Return the epsilons of a study, ascending."""
-    return tuple(sorted({row.epsilon for row in results.similarity}))
+    found = {row.epsilon for row in results.similarity} or {
+        row.parameter for row in results.measures if row.parameter is not None
+    }
+    return tuple(sorted(found))
 
 
 def study_centres(results: StudyResults) -> tuple[str, ...]:
     """Return the centres of a study, ``raw`` first."""
-    found = {row.centre for row in results.similarity}
+    found = {row.centre for row in results.similarity} or {
+        row.centre for row in results.measures if row.measure == "maximum-match"
+    }
     return tuple(sorted(found, key=["raw", "mean"].index))
 
 

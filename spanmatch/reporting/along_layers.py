@@ -99,4 +99,6 @@ def _texts(results: StudyResults) -> FigureTexts:
     )
 
 
-SIMILARITY = ReportFigure("similarity", similarity_figure, _texts, brief_bytes=110_000)
+SIMILARITY = ReportFigure(
+    "similarity", similarity_figure, _texts, lambda results: bool(results.layers), brief_bytes=110_000
+)

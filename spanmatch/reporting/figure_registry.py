@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from spanmatch.reporting.along_layers import SIMILARITY
+from spanmatch.reporting.grid_figures import MEASURE_GRIDS, SIMILARITY_GRIDS
 from spanmatch.reporting.growth_curves import GROWTH
 from spanmatch.reporting.match_sizes import SIZES
 from spanmatch.reporting.measure_figure import MEASURES_ALONG_LAYERS
@@ -19,7 +20,9 @@ FIGURES: Mapping[str, ReportFigure] = MappingProxyType(
         figure.name: figure
         for figure in (
             SIMILARITY,
+            SIMILARITY_GRIDS,
             MEASURES_ALONG_LAYERS,
+            MEASURE_GRIDS,
             GROWTH,
             CURVES,
             SIZES,

@@ -47,9 +47,8 @@ def group_growth(results: StudyResults) -> dict[tuple[ShownMeasure, str, str], G
     rows: dict[tuple[str, float | None, str, str, tuple[str, str]], dict[int, float | None]]
     rows = defaultdict(dict)
     for row in results.growth:
-        if row.layer_x == row.layer_y:
-            pair = row.checkpoint_x, row.checkpoint_y
-            rows[row.measure, row.parameter, row.centre, row.layer_x, pair][row.images] = row.value
+        pair = row.checkpoint_x, row.checkpoint_y
+        rows[row.measure, row.parameter, row.centre, row.layers, pair][row.images] = row.value
     measured = measure_groups(results)
     found = {}
     for (name, epsilon, centre), measure in shown.items():

@@ -3,16 +3,21 @@
 from collections.abc import Callable, Sequence
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
 from numpy.typing import NDArray
 
-from spanmatch.reporting.theme import GRID, INK, MUTED, elide
+from spanmatch.reporting.theme import GRID, INK, MUTED, elide, plain
 
-__all__ = ["heat_map_figure"]
+__all__ = ["colour_bar", "draw_heat_map", "heat_map_figure", "name_layers"]
 
 # Beyond so many layers of a network, not every one is named.
 _NAMED = 40
 _LONGEST = 32
+# A cell has so many pixels a side; those of a hollow one that lie inside its frame are left out.
+_PIXELS = 7
+_FRAME = slice(2, 5)
 
 
 def heat_map_figure(
@@ -42,32 +47,75 @@ def heat_map_figure(
     size = min(max(0.22 * max(values.shape) + 2.2, 4.2), 11)
     figure = Figure(figsize=(size + 0.8, size), layout="constrained")
     ax = figure.add_subplot()
-    ax.set_facecolor(GRID)
-    known = values[np.isfinite(values)]
-    high = bounds[1] if np.isfinite(bounds[1]) else float(known.max(initial=1.0))
-    image = ax.imshow(
-        np.ma.masked_invalid(values),
-        origin="lower",
-        cmap="viridis",
-        vmin=min(0.0, float(known.min(initial=0.0))),
-        vmax=high,
-        aspect="auto",
-    )
-    _name(ax.set_xticks, layers_y, rotation=90)
-    _name(ax.set_yticks, layers_x)
+    image = draw_heat_map(ax, values, bounds)
+    name_layers(ax, layers_x, layers_y)
     ax.set_xlabel(f"layers of {elide(networks[1], _LONGEST)}", color=INK)
     ax.set_ylabel(f"layers of {elide(networks[0], _LONGEST)}", color=INK)
-    ax.tick_params(length=0, labelsize=7, colors=MUTED)
-    for spine in ax.spines.values():
-        spine.set_visible(False)
-    bar = figure.colorbar(image, ax=ax, fraction=0.05, pad=0.02)
-    bar.set_label(label, color=INK)
-    bar.ax.tick_params(labelsize=7, colors=MUTED)
-    bar.outline.set_visible(False)
+    colour_bar(figure, image, [ax], label)
     return figure
 
 
-def _name(set_ticks: Callable[..., object], layers: Sequence[str], **words: object) -> None:
-    step = -(-len(layers) // _NAMED)
-    places = range(0, len(layers), step)
-    set_ticks(list(places), [elide(layers[place], _LONGEST) for place in places], **words)
+def draw_heat_map(
+    ax: Axes,
+    values: NDArray[np.float64],
+    bounds: tuple[float, float],
+    hollow: NDArray[np.bool_] | None = None,
+) -> AxesImage:
+    """Draw values as colours, the first layers in the lower left; grey where there is none.
+
+    Parameters
+    ----------
+    ax
+        Where to.
+    values
+        (layers of x, layers of y), NaN where there is none.
+    bounds
+        Least and greatest possible value; where they are infinite, those there are.
+    hollow
+        Of the same shape: cells that are frames.
+    """
+    ax.set_facecolor(GRID)
+    known = values[np.isfinite(values)]
+    pixels = np.kron(values, np.ones((_PIXELS, _PIXELS)))
+    if hollow is not None:
+        inside = np.zeros((_PIXELS, _PIXELS), dtype=bool)
+        inside[_FRAME, _FRAME] = True
+        pixels[np.kron(hollow, inside)] = np.nan
+    image = ax.imshow(
+        np.ma.masked_invalid(pixels),
+        origin="lower",
+        cmap="viridis",
+        vmin=min(0.0, float(known.min(initial=0.0))),
+        vmax=bounds[1] if np.isfinite(bounds[1]) else float(known.max(initial=1.0)),
+        aspect="auto",
+        extent=(-0.5, values.shape[1] - 0.5, -0.5, values.shape[0] - 0.5),
+        interpolation="none",
+    )
+    ax.set(xticks=[], yticks=[])
+    ax.tick_params(length=0, labelsize=7, colors=MUTED)
+    for spine in ax.spines.values():
+        spine.set_visible(False)
+    return image
+
+
+def name_layers(
+    ax: Axes, layers_x: Sequence[str], layers_y: Sequence[str], *, most: int = _NAMED, longest: int = _LONGEST
+) -> None:
+    """Name so many layers of either side, at most; none where there are none."""
+    _name(ax.set_xticks, layers_y, most, longest, rotation=90)
+    _name(ax.set_yticks, layers_x, most, longest)
+
+
+def colour_bar(figure: Figure, image: AxesImage, axes: Sequence[Axes], label: str) -> None:
+    """Explain the colours of an image, beside axes."""
+    bar = figure.colorbar(image, ax=axes, fraction=0.05, pad=0.02)
+    bar.set_label(label, color=INK)
+    bar.ax.tick_params(labelsize=7, colors=MUTED)
+    bar.outline.set_visible(False)
+
+
+def _name(
+    set_ticks: Callable[..., object], layers: Sequence[str], most: int, longest: int, **words: object
+) -> None:
+    places = range(0, len(layers), max(1, -(-len(layers) // most)))
+    set_ticks(list(places), [plain(elide(layers[place], longest)) for place in places], **words)

@@ -226,4 +226,4 @@ def _texts(results: StudyResults) -> FigureTexts:
     )
 
 
-SIZES = ReportFigure("sizes", simple_match_sizes_figure, _texts)
+SIZES = ReportFigure("sizes", simple_match_sizes_figure, _texts, lambda results: bool(results.layers))

@@ -44,7 +44,7 @@ def measures_figure(results: StudyResults) -> Figure:
     Raises
     ------
     ValueError
-        If the results hold no measure of a layer with itself.
+        If the results hold no measure of a layer that is looked into.
     """
     measures, groups = shown_measures(results), group_names(results)
     if not measures:
@@ -127,5 +127,9 @@ def _texts(results: StudyResults) -> FigureTexts:
 
 
 MEASURES_ALONG_LAYERS = ReportFigure(
-    "measures", measures_figure, _texts, lambda results: bool(shown_measures(results)), brief_bytes=80_000
+    "measures",
+    measures_figure,
+    _texts,
+    lambda results: bool(results.layers and shown_measures(results)),
+    brief_bytes=80_000,
 )

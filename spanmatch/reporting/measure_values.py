@@ -51,13 +51,12 @@ class ShownMeasure:
 
 
 def shown_measures(results: StudyResults) -> tuple[ShownMeasure, ...]:
-    """Return the measures that compare layers with themselves, in order of appearance, raw before centred."""
+    """Return the measures of a study in order of appearance, raw before centred."""
     epsilons: dict[str, dict[str, set[float]]] = defaultdict(dict)
     for row in results.measures:
-        if row.layer_x == row.layer_y:
-            of_measure = epsilons[row.measure].setdefault(row.centre, set())
-            if row.parameter is not None:
-                of_measure.add(row.parameter)
+        of_measure = epsilons[row.measure].setdefault(row.centre, set())
+        if row.parameter is not None:
+            of_measure.add(row.parameter)
     return tuple(
         _shown(results, name, centre, of_centres[centre], several=len(of_centres) > 1)
         for name, of_centres in epsilons.items()

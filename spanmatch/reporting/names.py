@@ -1,8 +1,8 @@
-"""A network's name as figures, tables and the terminal show it."""
+"""Names and numbers as figures, tables and the terminal show them."""
 
 import re
 
-__all__ = ["paired_layers", "shown_network"]
+__all__ = ["count_of", "paired_layers", "shown_network"]
 
 _SEED = re.compile(r"seed(\d+)", re.ASCII)
 
@@ -15,3 +15,8 @@ def shown_network(network: str) -> str:
 def paired_layers(layer_x: str, layer_y: str) -> str:
     """Write two layers that are compared as one: their name, or both where they are two."""
     return layer_x if layer_x == layer_y else f"{layer_x} ~ {layer_y}"
+
+
+def count_of(number: int, noun: str) -> str:
+    """Write a number with its noun, in the plural unless it is one."""
+    return f"{number:,} {noun}{'' if number == 1 else 'es' if noun.endswith('match') else 's'}"

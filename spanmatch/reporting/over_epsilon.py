@@ -154,4 +154,4 @@ def _texts(results: StudyResults) -> FigureTexts:
     )
 
 
-CURVES = ReportFigure("curves", curves_figure, _texts)
+CURVES = ReportFigure("curves", curves_figure, _texts, lambda results: bool(results.layers))

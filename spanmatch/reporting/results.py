@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from numpy import float64
 from numpy.typing import NDArray
 
+from spanmatch.reporting.names import paired_layers
+
 __all__ = [
     "ComparisonRow",
     "CoverRow",
@@ -26,6 +28,7 @@ class SimilarityRow:
     """Maximum match of one layer of one pair of networks at one epsilon (Def. 3)."""
 
     layer: str
+    """Its name; both names, ``one ~ other``, where two different layers are compared, as in all rows."""
     checkpoint_x: str
     checkpoint_y: str
     epsilon: float
@@ -77,7 +80,7 @@ class MeasureRow:
     p: float | None = None
     """(1 + number of permutations that are as close) / (1 + permutations)."""
     p_family: float | None = None
-    """The same over all layers of the pair of networks, by the maximum statistic."""
+    """The same over all layers of the pair of networks, or all pairs of them, by the maximum statistic."""
     calibrated: float | None = None
     """max(0, (value - threshold) / (1 - threshold)), of a measure whose greatest value is 1."""
     permutations: int = 0
@@ -89,6 +92,11 @@ class MeasureRow:
     folds: int = 0
     reason: str = ""
     """Why `value` is None."""
+
+    @property
+    def layers(self) -> str:
+        """Name of the layer, or of both, as other rows have it."""
+        return paired_layers(self.layer_x, self.layer_y)
 
     @property
     def cleared(self) -> bool | None:
@@ -110,6 +118,11 @@ class GrowthRow:
     images: int
     """Images in these folds; the last row has all of them."""
     value: float | None
+
+    @property
+    def layers(self) -> str:
+        """Name of the layer, or of both, as other rows have it."""
+        return paired_layers(self.layer_x, self.layer_y)
 
 
 @dataclass(frozen=True)
@@ -234,15 +247,18 @@ class StudyResults:
 
     study: str
     layers: tuple[str, ...]
-    """In network order, input first."""
+    """Those, or pairs of those, that are looked into, in network order, input first.
+
+    A grid has measures of further pairs, and may have none that is looked into.
+    """
     comparisons: tuple[ComparisonRow, ...]
     networks: tuple[NetworkRow, ...]
     similarity: tuple[SimilarityRow, ...]
-    """One row for every layer, comparison and epsilon."""
+    """One row for every one of `layers`, comparison and epsilon."""
     simple_matches: tuple[SimpleMatchRow, ...]
     """May be empty: nothing matched, or the study did not ask for them."""
     critical_epsilons: tuple[CriticalEpsilons, ...]
-    """One entry for every layer and comparison."""
+    """One entry for every one of `layers` and comparison."""
     ledger: Mapping[str, Mapping[str, int]]
     """Stage (networks, segments, grams, profiles, matches) to its numbers `computed` and `reused`."""
     training: tuple[EpochRow, ...] = ()

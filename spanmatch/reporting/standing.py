@@ -88,13 +88,14 @@ def _mean(values: Iterable[float | None]) -> float | None:
 
 @once_for_results
 def measure_groups(results: StudyResults) -> dict[MeasureKey, list[MeasureRow]]:
-    """Return the rows of the pairs of each group, of layers with themselves, in order of appearance."""
+    """Return the rows of the pairs of each group, of layers that are looked into, in order of appearance."""
     groups: dict[tuple[str, str], dict[str, None]] = defaultdict(dict)
     for comparison in results.comparisons:
         groups[comparison.checkpoint_x, comparison.checkpoint_y][comparison.group] = None
     rows: dict[MeasureKey, list[MeasureRow]] = defaultdict(list)
+    layers = frozenset(results.layers)
     for row in results.measures:
-        if row.layer_x == row.layer_y:
+        if row.layers in layers:
             for group in groups[row.checkpoint_x, row.checkpoint_y]:
-                rows[row.measure, row.parameter, row.centre, row.layer_x, group].append(row)
+                rows[row.measure, row.parameter, row.centre, row.layers, group].append(row)
     return rows

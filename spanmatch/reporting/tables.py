@@ -123,7 +123,7 @@ def summary_rows(results: StudyResults) -> tuple[SummaryTable, ...]:
     epsilons = study_epsilons(results)
     similarities = group_similarities(results)
     tables = []
-    for group in group_names(results):
+    for group in group_names(results) if results.layers else ():
         for centre in study_centres(results):
             rows = [
                 [similarities[layer, group, centre, epsilon] for epsilon in epsilons]
@@ -148,7 +148,7 @@ def measure_tables(results: StudyResults) -> tuple[MeasureTable, ...]:
     """
     measures, rows = shown_measures(results), measure_groups(results)
     tables = []
-    for group in group_names(results) if measures else ():
+    for group in group_names(results) if results.layers and measures else ():
         notes: dict[tuple[str, str], list[str]] = {}
         cells = []
         for layer in results.layers:

@@ -19,12 +19,12 @@ from spanmatch.reporting.aggregate import (
     training_histories,
 )
 from spanmatch.reporting.covers import Cover, group_covers, span_text
+from spanmatch.reporting.grid_words import grid_sentences, layers_compared
 from spanmatch.reporting.growth_words import growth_sentences
-from spanmatch.reporting.names import shown_network
+from spanmatch.reporting.names import count_of, shown_network
 from spanmatch.reporting.results import NetworkRow, StudyResults
 
 __all__ = [
-    "count_of",
     "dead_neurons",
     "ledger_totals",
     "overview_sentence",
@@ -34,11 +34,6 @@ __all__ = [
 _MAX_LISTED_GROUPS = 4
 _MAX_LISTED_CHECKPOINTS = 3
 _NO_SIMPLE_MATCHES = "The results hold no simple matches."
-
-
-def count_of(number: int, noun: str) -> str:
-    """Write a number with its noun, in the plural unless it is one."""
-    return f"{number:,} {noun}{'' if number == 1 else 'es' if noun.endswith('match') else 's'}"
 
 
 def dead_neurons(results: StudyResults) -> dict[tuple[str, str], int]:
@@ -61,7 +56,7 @@ def overview_sentence(results: StudyResults) -> str:
     groups = group_names(results)
     counts = [f"{_quoted(group)}: {len(group_pairs(results, group))}" for group in groups]
     listed = f" ({', '.join(counts)})" if len(groups) <= _MAX_LISTED_GROUPS else ""
-    pairs, layers = count_of(len(compared_pairs(results)), "pair"), count_of(len(results.layers), "layer")
+    pairs, layers = count_of(len(compared_pairs(results)), "pair"), layers_compared(results)
     tolerances = count_of(len(study_epsilons(results)), "tolerance")
     return (
         f"Study {results.study} compares {pairs} of networks, in {count_of(len(groups), 'group')}{listed}, "
@@ -75,6 +70,8 @@ def summary_sentences(results: StudyResults) -> list[str]:
     Of many groups only the extreme ones are named: sentences on each would fill a page.
     """
     groups = group_names(results)
+    if not results.layers:  # a grid of networks without a layer name in common
+        return [*_accuracy_sentences(results), *_training_sentences(results), *grid_sentences(results)]
     if len(groups) <= _MAX_LISTED_GROUPS:
         matches = [*_extreme_sentences(results), *_contrast_sentences(results)]
         sizes = _size_sentences(results)
@@ -86,6 +83,7 @@ def summary_sentences(results: StudyResults) -> list[str]:
         *_accuracy_sentences(results),
         *_training_sentences(results),
         *matches,
+        *grid_sentences(results),
         *_lost_sentences(results, scopes),
         *growth_sentences(results, scopes),
         *sizes,

@@ -77,6 +77,12 @@ class Arrangement:
     neurons: int
     of_neurons: tuple[int, ...]
 
+    @property
+    def map(self) -> tuple[int, ...]:
+        """Sizes of the dimensions that are positions, in order, without those of size 1."""
+        others = (size for place, size in enumerate(self.shape) if place not in self.of_neurons)
+        return tuple(size for size in others if size > 1)
+
     def fits(self, shape: Sequence[int], images: int) -> bool:
         """Tell whether an output of so many images has the shape that was looked at."""
         expected = [size * images if place == self.images else size for place, size in enumerate(self.shape)]
