@@ -1,6 +1,5 @@
 """Stage *segments*: one layer's activations of one checkpoint for one range of images, as a Zarr group."""
 
-import gc
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, replace
@@ -21,6 +20,7 @@ from storage.digests import json_digest
 from storage.root import Artefact, Root
 from tasks.datasets import load_planned
 from tasks.devices import device_of_this_worker
+from tasks.garbage import collect
 from tasks.networks import NetworkUnit
 from tasks.progress import advance
 from tasks.stage import GROUP, Form, Result, Stage
@@ -165,7 +165,7 @@ def compute(root: Root, units: Sequence[SegmentUnit], reading: Reading) -> list[
     """
     with ExitStack() as publishing:
         writers = _written(root, units, publishing)
-        gc.collect()  # what watches a network refers to itself, and Python counts objects, not megabytes
+        collect()
         return [_result(unit, writers[unit.layer]) for unit in units]
 
 

@@ -4,7 +4,6 @@ The sums have the bits of those of stored activations: what the networks give is
 it is stored, and summed by the same code.
 """
 
-import gc
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from spanmatch.comparing.pairs import connected
 from storage.root import Root
 from tasks import reduction
 from tasks.fold_sums import FoldSums, images_at_once
+from tasks.garbage import collect
 from tasks.passing import Piece, Streamed, label_of, packed
 from tasks.progress import advance
 from tasks.reduction import CoMomentsUnit, CrossName, OwnName, summed
@@ -200,7 +200,7 @@ def compute(root: Root, units: Sequence[StreamedUnit], reading: Reading) -> list
             place[side].add(side, networks.neurons_last(batch[side.layer]))
         done[behind] += len(batch[by_pass[behind][0].layer])
     del passing
-    gc.collect()  # what watches a network refers to itself, and Python counts objects, not megabytes
+    collect()
     results: dict[StreamedUnit, Result] = {}
     while sums:  # what is in memory twice is one group's
         results |= sums.pop().results()

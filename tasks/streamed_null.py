@@ -4,7 +4,6 @@ Those of as many layers as fit are held in one pass; of a pair of layers that do
 as do, and networks pass again for the others. Nothing of them is written.
 """
 
-import gc
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from spanmatch.comparing.pairs import connected
 from spanmatch.matching.inputs import AnyArray
 from storage.root import Artefact, Root
 from tasks import permuting
+from tasks.garbage import collect
 from tasks.passing import Piece, Streamed, label_of, packed
 from tasks.permuting import (
     Activations,
@@ -244,7 +244,7 @@ class _Passing:
                         values[side][images] = taken[:, start:stop]
                         self.counts[side][images] = ~np.isnan(taken[:, :, 0])
             advance("permuted", self._group, one.stop)
-        gc.collect()  # what watches a network refers to itself, and Python counts objects, not megabytes
+        collect()
         return values
 
 
