@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 import torchvision
-from hypothesis import given, settings
+from examples import examples
+from hypothesis import given
 from hypothesis import strategies as st
 from made import Branching, Encoder, default, flat, images, seeded, whole
 from numpy.typing import NDArray
@@ -93,7 +94,7 @@ def test_a_layer_alone_has_the_bits_that_it_has_among_others(make: Callable[[], 
 
 
 # channels of each convolution, permuted in a copy of the network
-@settings(max_examples=10, deadline=None)
+@examples(10)
 @given(seed=st.integers(0, 2**32 - 1))
 def test_a_copy_with_permuted_channels_has_permuted_activations(seed: int) -> None:
     rng = np.random.default_rng(seed)

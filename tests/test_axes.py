@@ -6,7 +6,8 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from examples import examples
+from hypothesis import given
 from hypothesis import strategies as st
 from made import images, seeded, whole
 from torch import nn
@@ -502,7 +503,7 @@ def test_what_somebody_says_of_neurons_holds() -> None:
             choose(listed, [("1", wrong)])
 
 
-@settings(deadline=None, max_examples=200)
+@examples(200)
 @given(data=st.data())
 def test_a_change_of_shape_and_back_changes_nothing(data: st.DataObject) -> None:
     sizes = data.draw(st.lists(st.integers(1, 4), min_size=1, max_size=4))
@@ -574,7 +575,7 @@ class Staged(nn.Module):
         return self.head(x.flatten(1) if self.flat else x.flatten(2).mean(2))
 
 
-@settings(deadline=None, max_examples=30)
+@examples(30)
 @given(data=st.data(), ndim=st.integers(1, 3), seed=st.integers(0, 999))
 def test_a_permutation_of_channels_permutes_neurons_and_nothing_else(
     data: st.DataObject, ndim: int, seed: int

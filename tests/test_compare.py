@@ -26,7 +26,8 @@ from compared import (
     two,
     vit,
 )
-from hypothesis import given, settings
+from examples import examples
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from torch import nn
@@ -99,7 +100,7 @@ def test_every_activation_of_real_architectures_is_compared_by_default():
     assert ((values >= 0) & (values <= 1)).all()
 
 
-@settings(deadline=None, max_examples=10)
+@examples(10)
 @given(order=st.permutations(range(5)), size=st.integers(1, 40), centre=st.sampled_from(["raw", "mean"]))
 def test_batches_of_any_size_and_order_give_the_same_within_the_certificate(order, size, centre):
     one, other = seeded(convolutional, 0), seeded(convolutional, 1)
@@ -140,7 +141,7 @@ def test_samples_that_are_kept_and_sums_are_one_statistic(tmp_path):
         assert Comparison.load(tmp_path / "twice.npz").rows() == again.rows()
 
 
-@settings(deadline=None, max_examples=30)
+@examples(30)
 @given(
     seed=st.integers(0, 2**32 - 1),
     offset=st.sampled_from([0.0, 1.0, 1e6, 1e10]),

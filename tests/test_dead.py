@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 from cases import EPSILONS, layers
-from hypothesis import given, settings
+from examples import examples
+from hypothesis import given
 
 from spanmatch import (
     GramMatrix,
@@ -98,7 +99,7 @@ def test_simple_matches_of_dead_neurons_come_in_the_order_of_neurons():
     assert [simple.neuron for simple in found] == [("x", 0), ("x", 1)]
 
 
-@settings(deadline=None, max_examples=120)
+@examples(120)
 @given(pair=layers(), epsilon=EPSILONS)
 def test_the_conventions_differ_by_the_dead_neurons_only(pair, epsilon):
     gram = GramMatrix.from_activations(*pair)

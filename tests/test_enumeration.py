@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 from cases import EPSILONS, layers
-from hypothesis import assume, example, given, settings
+from examples import examples
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 from oracle import Oracle, as_set, minimal_ones
 from scipy.linalg import subspace_angles
@@ -69,7 +70,7 @@ def exact_layers(draw, most=6, samples=40):
     return (x * scales)[:, order_x], y[:, order_y]
 
 
-@settings(deadline=None, max_examples=100)
+@examples(100)
 @given(pair=small_layers(), epsilon=EPSILONS)
 @example(pair=(np.eye(5)[:, :1], np.eye(5)[:, [0, 0]]), epsilon=0.3)
 @example(pair=(np.eye(8)[:, [0, 1, 0, 1, 2]], np.eye(8)[:, [1, 1, 0, 2, 0]]), epsilon=0.0)
@@ -133,7 +134,7 @@ def test_a_neuron_outside_the_maximum_match_has_none_and_that_is_complete():
         assert not minimal_matches(gram, neuron, epsilon=0.3)
 
 
-@settings(deadline=None, max_examples=60)
+@examples(60)
 @given(data=st.data(), size=st.integers(1, 6))
 def test_the_search_for_unsettled_sets_finds_all_cores_and_all_corrections(data, size):
     """Both are the minimal hitting sets of the other (Berge), and each answer is new."""
@@ -154,7 +155,7 @@ def test_the_search_for_unsettled_sets_finds_all_cores_and_all_corrections(data,
     assert answers == len(search.cores) + len(search.corrections)
 
 
-@settings(deadline=None, max_examples=60)
+@examples(60)
 @given(pair=exact_layers())
 def test_minimum_match_is_the_only_minimal_match_of_the_exact_case(pair):
     """Theorem 8, and Lemma 6 on the way: by brute force, by Algorithm 2 and by enumeration."""
@@ -174,7 +175,7 @@ def test_minimum_match_is_the_only_minimal_match_of_the_exact_case(pair):
             assert as_set(found) == frozenset.intersection(*around)
 
 
-@settings(deadline=None, max_examples=30)
+@examples(30)
 @given(pair=exact_layers(most=5))
 def test_intersections_of_exact_matches_of_independent_sides_are_matches(pair):
     """Lemma 6, on all pairs of matches."""
@@ -194,7 +195,7 @@ def test_intersections_need_independence():
     assert not is_match(gram, Match([0], []), epsilon=0)
 
 
-@settings(deadline=None, max_examples=100)
+@examples(100)
 @given(seed=st.integers(0, 2**32 - 1), noise=st.sampled_from([0.01, 0.1, 0.5]))
 def test_a_residual_onto_an_intersection_is_bounded_by_those_onto_its_parts(seed, noise):
     """The constant of docs/theory.md, with θ between what one part has for itself and the other part."""
@@ -279,7 +280,7 @@ def test_minimum_match_refuses_dependent_sides():
         minimum_match(outside, ("x", 0))
 
 
-@settings(deadline=None, max_examples=60)
+@examples(60)
 @given(pair=layers(most=10), epsilon=EPSILONS, seed=st.integers(0, 2**32 - 1))
 def test_a_match_is_the_union_of_the_simple_matches_of_its_decomposition(pair, epsilon, seed):
     """Theorem 5, for matches inside random parts."""
@@ -322,7 +323,7 @@ def answers(gram, neuron, epsilon):
     return set(found), found.complete, minimum
 
 
-@settings(deadline=None, max_examples=25)
+@examples(25)
 @given(pair=st.one_of(small_layers(), exact_layers()), epsilon=EPSILONS, seed=st.integers(0, 2**32 - 1))
 def test_answers_ignore_rotation_scale_and_order(pair, epsilon, seed):
     rng = np.random.default_rng(seed)

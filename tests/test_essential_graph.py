@@ -5,7 +5,8 @@ from itertools import combinations
 import numpy as np
 import pytest
 from cases import EPSILONS, layers
-from hypothesis import assume, example, given, settings
+from examples import examples
+from hypothesis import assume, example, given
 from oracle import CUT, Oracle, as_set
 from test_enumeration import exact_layers
 
@@ -114,7 +115,7 @@ def test_essential_neurons_are_in_every_minimal_match_by_brute_force():
     assert exact > 50
 
 
-@settings(deadline=None, max_examples=60)
+@examples(60)
 @given(pair=layers(most=6, samples=24), epsilon=EPSILONS)
 @example(pair=(np.eye(5)[:, :1], np.eye(5)[:, [0, 0]]), epsilon=0.3)
 @example(pair=(np.eye(8)[:, [0, 1, 0, 1, 2]], np.eye(8)[:, [1, 1, 0, 2, 0]]), epsilon=0.0)
@@ -136,7 +137,7 @@ def test_essential_neurons_are_those_without_which_algorithm_1_drops_the_neuron(
     np.testing.assert_array_equal(essential(gram, epsilon=epsilon, profile=profile).falls, graph.falls)
 
 
-@settings(deadline=None, max_examples=60)
+@examples(60)
 @given(pair=exact_layers(most=8))
 def test_of_exact_independent_layers_they_are_the_minimum_match(pair):
     """Theorem 8; the components are the classes of equal minimum matches."""
@@ -172,7 +173,7 @@ def test_a_chain_falls_from_its_first_neuron_on_and_a_ring_as_a_whole():
     )
 
 
-@settings(deadline=None, max_examples=60)
+@examples(60)
 @given(pair=layers(most=6, samples=24), epsilon=EPSILONS)
 def test_the_skeleton_leads_where_edges_do_and_no_edge_of_it_can_be_left_out(pair, epsilon):
     graph = essential(GramMatrix.from_activations(*pair), epsilon=epsilon)

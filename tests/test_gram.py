@@ -6,7 +6,8 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from examples import examples
+from hypothesis import given
 from hypothesis import strategies as st
 
 from spanmatch import GramMatrix
@@ -39,7 +40,7 @@ def test_gram_holds_the_inner_products():
     assert repr(gram) == "GramMatrix(n_x=5, n_y=3, n_samples=200)"
 
 
-@settings(deadline=None, max_examples=40)
+@examples(40)
 @given(
     cuts=st.lists(st.integers(0, 200), max_size=6),
     merged=st.booleans(),

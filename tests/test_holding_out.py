@@ -5,7 +5,8 @@ from unittest import mock
 
 import numpy as np
 import pytest
-from hypothesis import assume, example, given, settings
+from examples import examples
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 from layers import planted_pair, squared_errors, summary
 
@@ -80,7 +81,7 @@ def plain_profile(x, y, fold, centre):
 
 
 @pytest.mark.draws
-@settings(deadline=None, max_examples=40)
+@examples(40)
 @given(
     seed=st.integers(0, 2**32 - 1),
     centre=st.sampled_from(["raw", "mean"]),
@@ -113,7 +114,7 @@ def test_held_out_residuals_are_those_of_least_squares_on_the_other_folds(seed, 
         np.testing.assert_allclose(getattr(found, f"in_sample_{side}"), fitted, rtol=1e-5, atol=3e-5)
 
 
-@settings(deadline=None, max_examples=10)
+@examples(10)
 @given(seed=st.integers(0, 2**32 - 1), centre=st.sampled_from(["raw", "mean"]))
 def test_what_updates_leave_is_what_fresh_fits_give(seed, centre):
     x, y = planted_pair(seed, neurons=24)(np.random.default_rng(seed), 120)

@@ -4,13 +4,14 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from examples import examples
+from hypothesis import given
 from hypothesis import strategies as st
 
 from spanmatch.statistics import jackknife_bias, jackknife_error, verdict
 
 
-@settings(deadline=None)
+@examples(100)
 @given(st.integers(0, 2**32 - 1))
 def test_of_a_mean_the_jackknife_is_the_standard_error_and_has_no_bias(seed):
     rng = np.random.default_rng(seed)

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 from cases import layers
-from hypothesis import given, settings
+from examples import examples
+from hypothesis import given
 from hypothesis import strategies as st
 
 from spanmatch import GramMatrix
@@ -35,7 +36,7 @@ def drawn_layers(seed):
     return rng, x + rng.standard_normal(5), y
 
 
-@settings(deadline=None, max_examples=100)
+@examples(100)
 @given(pair=layers(kinds=("planted", "relu", "random")))
 def test_it_is_that_of_the_kernels(pair):
     x, y = (np.asarray(side, dtype=np.float64) for side in pair)

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 from cases import EPSILONS, layers
-from hypothesis import assume, given, settings
+from examples import examples
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from oracle import Oracle, as_set
 
@@ -13,7 +14,7 @@ from spanmatch import GramMatrix, Match, is_match, match_profile, maximum_match
 pytestmark = pytest.mark.filterwarnings("ignore::spanmatch.OffsetWarning")
 
 
-@settings(deadline=None, max_examples=240)
+@examples(240)
 @given(pair=layers(), epsilon=EPSILONS)
 def test_maximum_match_equals_algorithm_1(pair, epsilon):
     oracle, gram = Oracle(*pair), GramMatrix.from_activations(*pair)
@@ -24,7 +25,7 @@ def test_maximum_match_equals_algorithm_1(pair, epsilon):
     assert is_match(gram, found, epsilon=epsilon)
 
 
-@settings(deadline=None, max_examples=24)
+@examples(24)
 @given(pair=layers(most=4), epsilon=EPSILONS)
 def test_maximum_match_is_the_union_of_all_matches(pair, epsilon):
     oracle = Oracle(*pair)
@@ -34,7 +35,7 @@ def test_maximum_match_is_the_union_of_all_matches(pair, epsilon):
     assert as_set(found) == frozenset().union(*matches)
 
 
-@settings(deadline=None, max_examples=80)
+@examples(80)
 @given(pair=layers(), epsilons=st.tuples(EPSILONS, EPSILONS))
 def test_maximum_match_grows_with_epsilon(pair, epsilons):
     gram = GramMatrix.from_activations(*pair)
@@ -42,7 +43,7 @@ def test_maximum_match_grows_with_epsilon(pair, epsilons):
     assert maximum_match(gram, epsilon=small) <= maximum_match(gram, epsilon=large)
 
 
-@settings(deadline=None, max_examples=80)
+@examples(80)
 @given(pair=layers(), epsilon=EPSILONS, data=st.data())
 def test_unions_of_matches_are_matches(pair, epsilon, data):
     """Lemma 2, on the maximum matches of random parts."""
@@ -58,7 +59,7 @@ def test_unions_of_matches_are_matches(pair, epsilon, data):
     assert union <= maximum_match(gram, epsilon=epsilon)
 
 
-@settings(deadline=None, max_examples=80)
+@examples(80)
 @given(pair=layers(), epsilon=EPSILONS, seed=st.integers(0, 2**32 - 1))
 def test_maximum_match_ignores_rotation_scale_and_order(pair, epsilon, seed):
     rng = np.random.default_rng(seed)
@@ -83,7 +84,7 @@ def test_maximum_match_ignores_rotation_scale_and_order(pair, epsilon, seed):
     assert Match(swapped.y, swapped.x) == expected
 
 
-@settings(deadline=None, max_examples=120)
+@examples(120)
 @given(pair=layers(most=12))
 def test_profile_and_algorithm_agree_at_and_beside_every_critical_epsilon(pair):
     gram = GramMatrix.from_activations(*pair)

@@ -2,7 +2,8 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from examples import examples
+from hypothesis import given
 from hypothesis import strategies as st
 
 from spanmatch import GramMatrix, match_profile
@@ -91,7 +92,7 @@ def test_every_measure_has_a_row():
     assert UNCHANGED_BY.keys() == MEASURES.keys()
 
 
-@settings(deadline=None, max_examples=25)
+@examples(25)
 @given(seed=SEEDS)
 def test_what_a_measure_does_not_see_changes_nothing(seed):
     for change, side, before, after in changed(seed):
@@ -120,7 +121,7 @@ def test_the_sides_of_symmetric_measures_alone_may_be_exchanged():
         assert (max(apart) < 1e-9) == measure.symmetric, name
 
 
-@settings(deadline=None, max_examples=20)
+@examples(20)
 @given(seed=SEEDS, scale=st.sampled_from([1e-100, 1e-20, 1e20, 1e100]))
 def test_units_of_any_size_change_nothing(seed, scale):
     """But for the debiased measure, which says so: it has products of four activations."""
@@ -133,7 +134,7 @@ def test_units_of_any_size_change_nothing(seed, scale):
             ), name
 
 
-@settings(deadline=None, max_examples=20)
+@examples(20)
 @given(seed=SEEDS)
 def test_an_offset_of_a_million_costs_no_digits(seed):
     x, y, _ = layers(seed)

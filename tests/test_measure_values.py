@@ -8,7 +8,8 @@ import needs
 import numpy as np
 import pytest
 import scipy
-from hypothesis import given, settings
+from examples import examples
+from hypothesis import given
 from sklearn.cross_decomposition import CCA
 from sklearn.decomposition import PCA
 from sklearn.linear_model import LinearRegression
@@ -238,7 +239,7 @@ def by_parts(profile, most):
     return sum((b - a) * profile.similarity(a) for a, b in pairwise(ends))
 
 
-@settings(deadline=None, max_examples=60)
+@examples(60)
 @given(pair=cases.layers())
 def test_measures_of_critical_epsilons_are_areas_under_the_similarity(pair):
     evidence = evidence_of(*pair)

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
-from hypothesis import given, settings
+from examples import examples
+from hypothesis import given
 from hypothesis import strategies as st
 
 from flows.study.file import read_study
@@ -148,7 +149,7 @@ def test_a_held_out_value_is_refused_where_nothing_is_fitted():
         evaluate_held_out(MEASURES["cca-mean"], evidence, Evidence())
 
 
-@settings(deadline=None, max_examples=40)
+@examples(40)
 @given(drawn=random_layers())
 def test_centred_evidence_is_that_of_centred_activations(drawn):
     x, y, _ = drawn
@@ -178,7 +179,7 @@ def test_a_measure_says_what_it_is(measure):
 
 
 @pytest.mark.parametrize("measure", MEASURES.values(), ids=list(MEASURES))
-@settings(deadline=None, max_examples=40)
+@examples(40)
 @given(drawn=random_layers())
 def test_a_value_is_within_bounds_whatever_the_order_of_neurons_samples_and_sides(measure, drawn):
     x, y, rng = drawn
@@ -199,7 +200,7 @@ HELD_OUT = {name: measure for name, measure in MEASURES.items() if measure.held_
 
 
 @pytest.mark.parametrize("measure", HELD_OUT.values(), ids=list(HELD_OUT))
-@settings(deadline=None, max_examples=25)
+@examples(25)
 @given(drawn=random_layers())
 def test_a_held_out_value_is_of_no_order_and_on_the_same_samples_the_value_itself(measure, drawn):
     x, y, rng = drawn

@@ -5,7 +5,8 @@ from itertools import permutations
 import numpy as np
 import pytest
 import scipy
-from hypothesis import given, settings
+from examples import examples
+from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.linear_model import LinearRegression
 
@@ -133,7 +134,7 @@ def test_every_held_out_form_is_transcribed():
     assert TRANSCRIPTIONS.keys() == HELD_OUT.keys()
 
 
-@settings(deadline=None, max_examples=100)
+@examples(100)
 @given(seed=st.integers(0, 2**32 - 1))
 def test_a_held_out_value_is_its_definition(seed):
     train, test = drawn(seed)

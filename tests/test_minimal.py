@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 from cases import EPSILONS, layers
-from hypothesis import assume, given, settings
+from examples import examples
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from oracle import Oracle, as_set, minimal_ones
 
@@ -21,7 +22,7 @@ from spanmatch import (
 pytestmark = pytest.mark.filterwarnings("ignore::spanmatch.OffsetWarning")
 
 
-@settings(deadline=None, max_examples=160)
+@examples(160)
 @given(pair=layers(), epsilon=EPSILONS, data=st.data())
 def test_minimal_match_equals_algorithm_2_for_any_order(pair, epsilon, data):
     x, y = pair
@@ -38,7 +39,7 @@ def test_minimal_match_equals_algorithm_2_for_any_order(pair, epsilon, data):
     assert (None if found is None else as_set(found)) == expected
 
 
-@settings(deadline=None, max_examples=24)
+@examples(24)
 @given(pair=layers(most=5), epsilon=EPSILONS)
 def test_minimal_and_simple_matches_are_minimal_by_brute_force(pair, epsilon):
     assume(pair[0].shape[1] + pair[1].shape[1] <= 9)
@@ -58,7 +59,7 @@ def test_minimal_and_simple_matches_are_minimal_by_brute_force(pair, epsilon):
         assert found & set(minimal[neuron])
 
 
-@settings(deadline=None, max_examples=80)
+@examples(80)
 @given(pair=layers(most=12), epsilon=EPSILONS)
 def test_simple_matches_cover_the_maximum_match(pair, epsilon):
     """Theorem 5, for the maximum match."""
@@ -73,7 +74,7 @@ def test_simple_matches_cover_the_maximum_match(pair, epsilon):
     assert simple_matches(gram, epsilon=epsilon, profile=match_profile(gram)) == simple
 
 
-@settings(deadline=None, max_examples=30)
+@examples(30)
 @given(pair=layers(most=12, kinds=("planted", "relu", "random")), epsilon=st.sampled_from([0.15, 0.3, 0.5]))
 def test_simple_matches_survive_no_removal(pair, epsilon):
     """Minimal by Algorithm 1: without any one other neuron, the neuron is in no match inside."""

@@ -4,7 +4,8 @@ import warnings
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from examples import examples
+from hypothesis import given
 from hypothesis import strategies as st
 from layers import (
     CCA,
@@ -52,7 +53,7 @@ def grouped_layers(draw):
     return x.astype(dtype), y.astype(dtype), groups, rng
 
 
-@settings(deadline=None, max_examples=30)
+@examples(30)
 @given(drawn=grouped_layers(), seed=st.integers(0, 100), centre=st.sampled_from(["raw", "mean"]))
 def test_the_null_is_that_of_permuted_activations(drawn, seed, centre):
     x, y, groups, rng = drawn
@@ -88,7 +89,7 @@ def test_the_null_is_that_of_permuted_activations(drawn, seed, centre):
         np.testing.assert_allclose(one.x, other.x, atol=1e-7)
 
 
-@settings(deadline=None, max_examples=20)
+@examples(20)
 @given(seed=st.integers(0, 2**32 - 1), positions=st.integers(1, 5), offset=st.sampled_from([0.0, 1e5]))
 def test_permuted_comoments_are_those_of_permuted_images_however_they_are_cut(seed, positions, offset):
     rng = np.random.default_rng(seed)

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from examples import examples
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -39,7 +40,7 @@ def published(root: Root, members: packs.Content, together: str = "pack") -> dic
 
 
 @given(MEMBERS)
-@settings(max_examples=50, deadline=None)
+@examples(50)
 def test_every_unit_reads_back_as_it_was_written(
     tmp_path_factory: pytest.TempPathFactory, members: packs.Content
 ) -> None:

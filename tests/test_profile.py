@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 from cases import EPSILONS, layers
-from hypothesis import assume, given, settings
+from examples import examples
+from hypothesis import assume, given
 from oracle import Oracle
 
 from spanmatch import GramMatrix, match_profile
@@ -18,7 +19,7 @@ def by_neuron(profile):
     return {(side, i): value for side, values in sides for i, value in enumerate(values)}
 
 
-@settings(deadline=None, max_examples=160)
+@examples(160)
 @given(pair=layers())
 def test_critical_epsilons_equal_those_of_least_squares(pair):
     oracle = Oracle(*pair)
@@ -30,7 +31,7 @@ def test_critical_epsilons_equal_those_of_least_squares(pair):
         assert found[neuron] == pytest.approx(value, abs=1e-6)
 
 
-@settings(deadline=None, max_examples=80)
+@examples(80)
 @given(pair=layers(), epsilon=EPSILONS)
 def test_similarity_is_the_matched_share_and_the_curve_its_steps(pair, epsilon):
     profile = match_profile(GramMatrix.from_activations(*pair))

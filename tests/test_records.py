@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from examples import examples
+from hypothesis import given
 from hypothesis import strategies as st
 
 from storage.folder import Folder
@@ -114,7 +115,7 @@ def test_a_file_that_holds_no_records_counts_as_none(root: Root, text: str) -> N
 
 
 @given(st.integers(0, 600))
-@settings(max_examples=40, deadline=None)
+@examples(40)
 def test_a_file_that_is_cut_anywhere_gives_whole_records_or_none(
     tmp_path_factory: pytest.TempPathFactory, length: int
 ) -> None:

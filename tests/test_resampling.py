@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from examples import examples
+from hypothesis import given
 from hypothesis import strategies as st
 from layers import CCA, MEAN_CRITICAL_EPSILON
 
@@ -56,7 +57,7 @@ def pair(seed=0, images=40, positions=3, n_x=5, n_y=6, offset=0.0):
     return x, y, np.repeat(np.arange(images), positions)
 
 
-@settings(deadline=None, max_examples=30)
+@examples(30)
 @given(seed=st.integers(0, 2**32 - 1), folds=st.integers(2, 9), centre=st.sampled_from(["raw", "mean"]))
 def test_jackknife_and_growth_are_those_of_the_activations_that_are_left(seed, folds, centre):
     x, y, groups = pair(seed, offset=1.0)
@@ -98,7 +99,7 @@ def test_jackknife_and_growth_are_those_of_the_activations_that_are_left(seed, f
     assert [row.error for row in grown.rows] == [row.error for row in found.rows]
 
 
-@settings(deadline=None)
+@examples(100)
 @given(seed=st.integers(0, 2**32 - 1), folds=st.integers(2, 6))
 def test_folds_have_each_image_once_in_the_order_in_which_they_come(seed, folds):
     rng = np.random.default_rng(seed)

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 from cases import EPSILONS, layers
-from hypothesis import assume, given, settings
+from examples import examples
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from oracle import Oracle, as_set
 
@@ -24,7 +25,7 @@ def gram():
     return GramMatrix.from_activations(rng.standard_normal((30, 4)), rng.standard_normal((30, 3)))
 
 
-@settings(deadline=None, max_examples=180)
+@examples(180)
 @given(pair=layers(), data=st.data())
 def test_residuals_equal_least_squares_onto_any_subset(pair, data):
     x, y = pair
@@ -63,7 +64,7 @@ def test_residual_onto_nothing_is_one_and_of_a_dead_neuron_zero():
     assert relative_residuals(gram, onto="y", subset=[]).tolist() == [1, 0]
 
 
-@settings(deadline=None, max_examples=180)
+@examples(180)
 @given(pair=layers(), epsilon=EPSILONS, data=st.data())
 def test_is_match_follows_the_definition(pair, epsilon, data):
     x, y = pair

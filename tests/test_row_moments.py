@@ -5,7 +5,8 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from examples import examples
+from hypothesis import given
 from hypothesis import strategies as st
 
 from spanmatch import GramMatrix
@@ -61,7 +62,7 @@ def of_parts(x, y, ends, pieces):
     return parts
 
 
-@settings(deadline=None, max_examples=150)
+@examples(150)
 @given(
     seed=st.integers(0, 2**32 - 1),
     samples=st.sampled_from([1, 2, 3, 20, 60]),
@@ -78,7 +79,7 @@ def test_merged_sums_are_those_of_exact_arithmetic(seed, samples, offset, dtype,
     assert rows.n_samples == samples
 
 
-@settings(deadline=None, max_examples=60)
+@examples(60)
 @given(seed=st.integers(0, 2**32 - 1), offset=st.sampled_from([0.0, 1e6]), samples=st.integers(1, 50))
 def test_sums_of_samples_whose_mean_is_known_need_no_merge(seed, offset, samples):
     x, y = drawn(seed, samples, offset, "float64")

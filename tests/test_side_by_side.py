@@ -2,7 +2,8 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from examples import examples
+from hypothesis import given
 from hypothesis import strategies as st
 
 from spanmatch.matching.deviations import deviations
@@ -13,7 +14,7 @@ def layers_of(rng, samples, widths):
     return [deviations(rng.standard_normal((samples, width))) for width in widths]
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(
     seed=st.integers(0, 2**32 - 1),
     samples=st.sampled_from([1, 7, 300, 1000, 4096]),

@@ -4,7 +4,8 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from examples import examples
+from hypothesis import given
 from hypothesis import strategies as st
 
 from spanmatch.statistics import (
@@ -21,7 +22,7 @@ LEVELS = st.sampled_from([0.01, 0.05, 0.1, 0.2, 0.3, 1 / 3, 0.5, 0.07])
 VALUES = st.integers(0, 6).map(lambda step: step / 6)
 
 
-@settings(deadline=None)
+@examples(100)
 @given(value=VALUES, null=st.lists(VALUES, min_size=1, max_size=45), level=LEVELS, higher=st.booleans())
 def test_beyond_the_threshold_is_significant_and_nothing_else(value, null, level, higher):
     if len(null) < least_permutations(level):
@@ -51,7 +52,7 @@ def test_least_permutations_resolve_a_level_and_one_fewer_does_not(level, least)
         significance.check_permutations(least - 1, level)
 
 
-@settings(deadline=None)
+@examples(100)
 @given(st.integers(2, 10**6))
 def test_one_over_a_whole_number_is_resolved_by_one_fewer(count):
     assert least_permutations(1 / count) == count - 1
@@ -81,7 +82,7 @@ def plain_family_wise(values, nulls):
     return found
 
 
-@settings(deadline=None)
+@examples(100)
 @given(st.integers(0, 2**32 - 1))
 def test_family_wise_is_its_transcription(seed):
     rng = np.random.default_rng(seed)

@@ -2,7 +2,8 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from examples import examples
+from hypothesis import given
 from hypothesis import strategies as st
 
 from spanmatch.matching import span as span_module
@@ -61,7 +62,7 @@ def vectors_of(kind, rng, n_members, n_targets, noise):
     return np.hstack((members, mixed + share * rng.standard_normal((200, n_targets))))
 
 
-@settings(deadline=None, max_examples=180)
+@examples(180)
 @given(
     kind=st.sampled_from(["near duplicates", "rank deficient", "decaying spectrum", "relu"]),
     n_members=st.integers(1, 16),
