@@ -4,6 +4,7 @@ import warnings
 
 import numpy as np
 import pytest
+from examples import examples
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -26,6 +27,7 @@ def entangled(seed: int, sizes: tuple[int, int], noise: float, samples: int = 40
     return [causes @ rng.normal(size=(4, size)) + noise * rng.normal(size=(samples, size)) for size in sizes]
 
 
+@examples(100)
 @given(
     seed=st.integers(0, 2**32 - 1),
     sizes=st.tuples(st.integers(1, 30), st.integers(1, 30)),

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from examples import examples
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -48,6 +49,7 @@ def check(x: np.ndarray, y: np.ndarray, kinds: np.ndarray | None, draws: int) ->
         close(rows.weighted_y, expected.weighted_y, unit * longest)
 
 
+@examples(100)
 @given(
     images=st.integers(3, 20),
     positions=st.integers(1, 3),

@@ -2,7 +2,8 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from examples import examples
+from hypothesis import given
 from hypothesis import strategies as st
 from test_measure_values import Known, evidence_of, svcca
 
@@ -25,7 +26,7 @@ def symmetric(rng, n, kind):
     return (matrix + matrix.T) / 2
 
 
-@settings(deadline=None, max_examples=150)
+@examples(150)
 @given(
     seed=st.integers(0, 2**32),
     n=st.integers(1, 40),
