@@ -72,7 +72,7 @@ class MeasureUnit(Unit):
     """
 
     stage: ClassVar[str] = "measures"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
 
     measure: str
     parameter: float | None

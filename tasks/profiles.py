@@ -58,7 +58,7 @@ class ProfileUnit(Unit):
     """
 
     stage: ClassVar[str] = "profiles"
-    version: ClassVar[int] = 5
+    version: ClassVar[int] = 6
 
     statistic: Statistic
     centre: Centre
