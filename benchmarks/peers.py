@@ -37,15 +37,18 @@ Tool = Callable[[nn.Module, nn.Module, "DataLoader[Any]", list[str]], HeatMap]
 
 
 class Block(BasicBlock):
-    """A block of a ResNet18 that calls no module twice."""
+    """A block of a ResNet18 that calls no module twice, and all in the order in which they are its own.
+
+    `torch_cka` gives layers in the order of calls, under names in the order of modules.
+    """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - as torchvision's
         super().__init__(*args, **kwargs)
         self.relu2 = nn.ReLU(inplace=True)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        beside = x if self.downsample is None else self.downsample(x)
         within = self.bn2(self.conv2(self.relu(self.bn1(self.conv1(x)))))
+        beside = x if self.downsample is None else self.downsample(x)
         found: torch.Tensor = self.relu2(within + beside)
         return found
 
@@ -63,7 +66,8 @@ def names(of: nn.Module) -> list[str]:
 
 def ours(one: nn.Module, other: nn.Module, loader: "DataLoader[Any]", layers: list[str]) -> HeatMap:
     found = spanmatch.compare({"a": one, "b": other}, loader, layers=layers, minibatch_cka=True)
-    return np.asarray(found.matrix("minibatch_cka").values)
+    matrix = found.matrix("minibatch_cka")
+    return np.array([[matrix[x, y] for y in layers] for x in layers])
 
 
 def pytorch_cka(one: nn.Module, other: nn.Module, loader: "DataLoader[Any]", layers: list[str]) -> HeatMap:
