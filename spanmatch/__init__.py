@@ -38,6 +38,7 @@ if TYPE_CHECKING:
         residual_bounds as residual_bounds,
         simple_matches as simple_matches,
     )
+    from spanmatch.opening import open_root as open_root
     from spanmatch.statistics import (
         Growth as Growth,
         HeldOut as HeldOut,
@@ -77,6 +78,7 @@ else:
                 "is_match match_profile maximum_match minimal_match minimal_matches minimum_match "
                 "offset_neurons relative_residuals residual_bounds simple_matches"
             ),
+            "spanmatch.opening": "open_root",
             "spanmatch.statistics": (
                 "Growth HeldOut HeldOutProfile Jackknife Null Test calibrated family_wise "
                 "fold_grams growth held_out held_out_profile jackknife jackknife_bias "

@@ -6,12 +6,11 @@ Imports nothing but Python's own at first, and the pipeline by its name alone: a
 import sys
 from contextlib import suppress
 from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 
 import spanmatch
-from spanmatch.clone import HAS_PIPELINE, PIPELINE, ROOT, missing_package
+from spanmatch.clone import HAS_PIPELINE, missing_package, require_pipeline
 from spanmatch.errors import SpanmatchError
 
 _PIPELINE_COMMANDS = ("run", "serve", "status", "report", "layers", "prune")
@@ -39,31 +38,14 @@ def _look_here_last() -> None:
 
 def _commands(first: list[str]) -> ModuleType:
     """Import the commands among which the first word is looked for."""
-    if first and first[0] in _PIPELINE_COMMANDS and not HAS_PIPELINE:
-        raise SpanmatchError(
-            f"`spanmatch {first[0]}` must be given where the pipeline is, got the library alone; clone the "
-            "repository and type `make`, or use its image"
-        )
-    pipeline = HAS_PIPELINE and first != ["match"]
+    asked = bool(first) and first[0] in _PIPELINE_COMMANDS
+    pipeline = asked or (HAS_PIPELINE and first != ["match"])
     if pipeline:
-        _require_ours()
+        require_pipeline(f"spanmatch {first[0]}" if asked else "spanmatch")
     try:
         return import_module("flows.command.cli" if pipeline else "spanmatch.command.program")
     except ModuleNotFoundError as error:
         raise missing_package(error) or error from None
-
-
-def _require_ours() -> None:
-    """See that Python finds the pipeline's packages, not somebody else's modules of their names."""
-    for name in PIPELINE:
-        spec = find_spec(name)
-        if spec is not None and (
-            spec.origin is None or not Path(spec.origin).samefile(ROOT / name / "__init__.py")
-        ):
-            raise SpanmatchError(
-                f"`{name}` must be the pipeline's own package where a study is run, got {spec.origin!r}, "
-                "which Python finds first; rename it, or take its folder off PYTHONPATH"
-            )
 
 
 if __name__ == "__main__":

@@ -165,6 +165,11 @@ class GroupReader:
         """Return the number of blocks of an array."""
         return len(self._arrays[name]["blocks"])
 
+    def block_rows(self, name: str) -> list[int]:
+        """Return how many rows each block of an array has."""
+        rows, total = self._arrays[name]["rows"], self.shape(name)[0]
+        return [min(rows, total - start) for start in range(0, total, rows)]
+
     def read_block(self, name: str, block: int) -> NDArray[Any]:
         """Read and verify block number `block` of an array."""
         entry = self._arrays[name]

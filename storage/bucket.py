@@ -93,6 +93,12 @@ class Bucket(Place):
             listed = obstore.list_with_delimiter(self._store, folder)
         return {PurePosixPath(entry["path"]).name for entry in listed["objects"]}
 
+    def folders(self, folder: str) -> set[str]:
+        """List the prefixes right below a prefix."""
+        with self._answering():
+            listed = obstore.list_with_delimiter(self._store, folder or None)
+        return {PurePosixPath(prefix).name for prefix in listed["common_prefixes"]}
+
     def files(self, folder: str) -> Iterator[File]:
         """List all objects below a prefix."""
         with self._answering():

@@ -52,6 +52,10 @@ class Folder(Place):
         except (FileNotFoundError, NotADirectoryError):
             return set()
 
+    def folders(self, folder: str) -> set[str]:
+        """Return the names of the folders in a folder."""
+        return {name for name in self.names(folder) if (self.path / folder / name).is_dir()}
+
     def files(self, folder: str) -> Iterator[File]:
         """Walk down a folder; a link is a file of its own, and is not followed."""
         for below, folders, files in os.walk(self.path / folder, onerror=self._unless_absent):

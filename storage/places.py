@@ -81,6 +81,10 @@ class Place(ABC):
         """Return the names of the files in a folder, without the folder; none where there is no folder."""
 
     @abstractmethod
+    def folders(self, folder: str) -> set[str]:
+        """Return the names of the folders in a folder, without it; none where there is no folder."""
+
+    @abstractmethod
     def files(self, folder: str) -> Iterator[File]:
         """List all files below a folder, however deep; none where there is no folder."""
 

@@ -27,6 +27,14 @@ LEDGER = "ledger.json"
 LEFT_OUT = "left_out.json"
 REPORT = "report.html"
 STUDY = "study.json"
+STUDIES = "studies"
+
+CRITICAL_EPSILONS_BY_CENTRE = {"raw": CRITICAL_EPSILONS, "mean": CENTRED_CRITICAL_EPSILONS}
+
+
+def pair_name(checkpoint_x: str, checkpoint_y: str) -> str:
+    """Name of a compared pair in the critical epsilons."""
+    return f"{checkpoint_x}~{checkpoint_y}"
 
 
 def write_table(root: Root, name: str, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:

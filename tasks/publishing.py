@@ -27,14 +27,6 @@ from storage import result_files as files
 from storage.root import Root
 from tasks.retries import RETRIES
 
-CRITICAL_EPSILONS = {"raw": files.CRITICAL_EPSILONS, "mean": files.CENTRED_CRITICAL_EPSILONS}
-"""Files of critical epsilons by centre."""
-
-
-def pair_name(checkpoint_x: str, checkpoint_y: str) -> str:
-    """Name of a compared pair in the critical epsilons."""
-    return f"{checkpoint_x}~{checkpoint_y}"
-
 
 def report_key(study: str) -> str:
     """Name a study's Markdown artefacts in the Prefect UI: reports, and reasons why there is none."""
@@ -69,10 +61,10 @@ def write_results(results: StudyResults, root: Root) -> None:
     files.write_lines(root, files.COVERS, (asdict(row) for row in results.covers))
     files.write_lines(root, files.ESSENTIAL, (asdict(row) for row in results.essential))
     files.write_lines(root, files.SIMPLE_MATCHES, (asdict(row) for row in results.simple_matches))
-    for centre, name in CRITICAL_EPSILONS.items():
+    for centre, name in files.CRITICAL_EPSILONS_BY_CENTRE.items():
         of_centre = [entry for entry in results.critical_epsilons if entry.centre == centre]
         if of_centre:
-            pairs = [pair_name(pair.checkpoint_x, pair.checkpoint_y) for pair in results.comparisons]
+            pairs = [files.pair_name(pair.checkpoint_x, pair.checkpoint_y) for pair in results.comparisons]
             layers = {layer: _critical_epsilons(results, of_centre, layer) for layer in results.layers}
             files.write_critical_epsilons(root, name, pairs, layers)
         else:

@@ -25,9 +25,8 @@ from spanmatch.matching.centring import CENTRES, centred_by
 from spanmatch.measures import MEASURES
 from storage.arrays import GroupReader
 from storage.records import Records
-from storage.result_files import read_critical_epsilons
+from storage.result_files import CRITICAL_EPSILONS_BY_CENTRE, read_critical_epsilons
 from storage.root import Root
-from tasks.publishing import CRITICAL_EPSILONS
 from tasks.statistic import Reading
 from tasks.unit import Done
 from tasks.wanted import WHOLE, LayerPair
@@ -170,7 +169,7 @@ def test_the_rows_are_those_of_the_critical_epsilons(
 ) -> None:
     of_centre = {
         centre: read_critical_epsilons(Root.at(digits_root), file, LAYERS)
-        for centre, file in CRITICAL_EPSILONS.items()
+        for centre, file in CRITICAL_EPSILONS_BY_CENTRE.items()
     }
     assert tuple(of_centre) == CENTRES
     for row in similarity:

@@ -84,6 +84,13 @@ def test_a_command_says_in_one_sentence_what_it_lacks(
     assert printed.count("\n") == 1
 
 
+def test_opening_a_root_says_in_one_sentence_that_it_needs_the_pipeline(bare: Path, tmp_path: Path) -> None:
+    opening = "try: spanmatch.open_root('.')\nexcept spanmatch.SpanmatchError as error: print(error)"
+    printed = ran(bare / "python", "-c", f"import spanmatch\n{opening}", folder=tmp_path)
+    assert printed.startswith("`spanmatch.open_root` must be used where the pipeline is, got the library")
+    assert printed.count("\n") == 1
+
+
 ASKED = """
 import spanmatch
 try:

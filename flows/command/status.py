@@ -76,12 +76,7 @@ def planned_stages(prepared: Prepared) -> dict[str, PlannedStage]:
     stages: dict[str, PlannedStage] = {}
 
     def found(stage: Stage, units: Mapping[Any, Unit]) -> dict[Any, Done]:
-        kept = records.find(stage.name, {unit.key for unit in units.values()})
-        done = {
-            name: Done(unit, kept[unit.key].record, stage.artefact(unit.key, kept[unit.key]))
-            for name, unit in units.items()
-            if stage.accepted(unit, kept.get(unit.key))
-        }
+        done = plan.recorded(records, stage, units)
         missing = {unit.key for unit in units.values()} - {one.unit.key for one in done.values()}
         results = {stage.counts_as(name) for name in units}
         stages[stage.name] = PlannedStage(list(units.values()), missing, len(results), done.keys())

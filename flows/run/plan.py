@@ -7,6 +7,7 @@ from typing import Any
 from flows.study.comparisons import Network, comparisons, networks
 from flows.study.model import Study
 from flows.study.resolved import Resolved, ResolvedOther
+from storage.records import Records
 from tasks.stage import Stage
 from tasks.stages import STAGES
 from tasks.unit import Done, Unit
@@ -32,6 +33,16 @@ def walk(wanted: Wanted, complete: Callable[[Stage, Planned], dict[Any, Done]]) 
     for name, stage in STAGES.items():
         finished[name] = complete(stage, stage.plan(wanted, finished))
     return finished
+
+
+def recorded(records: Records, stage: Stage, units: Planned) -> dict[Any, Done]:
+    """Return those units of a stage that have a record, without computing any."""
+    kept = records.find(stage.name, {unit.key for unit in units.values()})
+    return {
+        name: Done(unit, kept[unit.key].record, stage.artefact(unit.key, kept[unit.key]))
+        for name, unit in units.items()
+        if stage.accepted(unit, kept.get(unit.key))
+    }
 
 
 def wanted(study: Study, resolved: Resolved) -> Wanted:

@@ -27,7 +27,6 @@ from spanmatch.reporting import (
 )
 from storage import result_files as files
 from storage.root import Root
-from tasks.publishing import CRITICAL_EPSILONS, pair_name
 from tasks.wanted import Checkpoint, Comparison
 
 Rows = TypeVar("Rows")
@@ -93,8 +92,8 @@ def _read_ledger(root: Root) -> dict[str, dict[str, int]]:
 def _read_critical_epsilons(
     root: Root, layers: Sequence[str], pairs: Sequence[tuple[str, str]], centres: Collection[str]
 ) -> Iterator[CriticalEpsilons]:
-    wanted = [pair_name(*pair) for pair in pairs]
-    for centre, file in CRITICAL_EPSILONS.items():
+    wanted = [files.pair_name(*pair) for pair in pairs]
+    for centre, file in files.CRITICAL_EPSILONS_BY_CENTRE.items():
         if centre not in centres:
             continue
         names, arrays = files.read_critical_epsilons(root, file, layers)

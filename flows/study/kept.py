@@ -1,19 +1,25 @@
-"""The study of a root's last finished run, `study.json`, and its union with a study file.
+"""The studies that have run under a root: `study.json` of the last finished run, and each by its name.
 
 A root that has been extended holds more than its study file says.
 """
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    field_validator,
+)
 
 from flows.study.file import read_study
 from flows.study.model import Study, validated
 from flows.study.resolved import Resolved
 from spanmatch.errors import InputValueError
-from storage.result_files import STUDY, write_json
+from storage.result_files import STUDIES, STUDY, write_json
 from storage.root import Root, is_url
 
 # What must be as it was: with anything else in one of these, nothing that is there would be reused.
@@ -29,6 +35,8 @@ _FIXED = (
     "positions_seed",
     "dtype",
 )
+
+_SUFFIX = ".json"
 
 
 class Kept(BaseModel):
@@ -48,9 +56,52 @@ class Kept(BaseModel):
     digests: dict[str, str]
 
 
+class LookedUp(Kept):
+    """The same with all that the study refers to: it can be planned where neither data nor torch are.
+
+    Attributes
+    ----------
+    resolved
+        Layers, digests and sizes; None where another version wrote it, in another form.
+    """
+
+    resolved: Resolved | None
+
+    @field_validator("resolved", mode="wrap")
+    @classmethod
+    def _of_this_version(cls, value: object, validate: ValidatorFunctionWrapHandler) -> Resolved | None:
+        try:
+            resolved: Resolved | None = validate(value)
+        except ValidationError:
+            return None
+        return resolved
+
+
+KeptKind = TypeVar("KeptKind", bound=Kept)
+
+
 def keep(root: Root, study: Study, resolved: Resolved) -> None:
     """Write down what was compared, once its results are written."""
-    write_json(root, STUDY, stands_on(study, resolved).model_dump(mode="json"))
+    kept = stands_on(study, resolved)
+    looked_up = LookedUp(study=kept.study, digests=kept.digests, resolved=resolved)
+    write_json(root, _place(study.name), looked_up.model_dump(mode="json"))
+    write_json(root, STUDY, kept.model_dump(mode="json"))
+
+
+def kept_studies(root: Root) -> list[str]:
+    """Return the names of all studies that have run under a root."""
+    return sorted(name.removesuffix(_SUFFIX) for name in root.place.names(STUDIES) if name.endswith(_SUFFIX))
+
+
+def read_looked_up(root: Root, name: str) -> LookedUp | None:
+    """Return what the last finished run of a study left of it; None where versions before left nothing.
+
+    Raises
+    ------
+    ValueError
+        If it cannot be read.
+    """
+    return _read(root, _place(name), LookedUp)
 
 
 def stands_on(study: Study, resolved: Resolved) -> Kept:
@@ -67,14 +118,22 @@ def read_kept(root: Root) -> Kept | None:
     ValueError
         If its account cannot be read.
     """
+    return _read(root, STUDY, Kept)
+
+
+def _place(name: str) -> str:
+    return f"{STUDIES}/{name}{_SUFFIX}"
+
+
+def _read(root: Root, file: str, kind: type[KeptKind]) -> KeptKind | None:
     try:
-        return Kept.model_validate_json(root.read(STUDY))
+        return kind.model_validate_json(root.read(file))
     except FileNotFoundError:
         return None
     except ValidationError as error:
         reason = " ".join(str(error).split())
         message = (
-            f"`root` must hold a study.json that a run wrote, but {root.where(STUDY)!r} is none ({reason}); "
+            f"`root` must hold a {file} that a run wrote, but {root.where(file)!r} is none ({reason}); "
             "remove it, and run the study from its file"
         )
         raise InputValueError(message) from None

@@ -1,0 +1,1 @@
+"""What past runs have stored, for people: `spanmatch.open_root`. Reads alone, without Prefect."""

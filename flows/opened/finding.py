@@ -1,0 +1,52 @@
+"""Which study of a root is opened."""
+
+from pathlib import Path
+
+from flows.opened.stored_study import StoredStudy
+from flows.study.file import read_study
+from flows.study.kept import kept_studies, read_kept, read_looked_up
+from flows.study.model import Study
+from flows.study.resolve import resolve
+from flows.study.resolved import Resolved
+from spanmatch.errors import InputValueError, unknown_name
+from storage.result_files import STUDY
+from storage.root import Root, is_url
+
+
+def open_root(path: str | Path, *, study: str | None = None) -> StoredStudy:
+    """Open what the runs of a study have stored; see `spanmatch.open_root`."""
+    where = str(path)
+    if not is_url(where) and Path(where).expanduser().is_file():
+        named = read_study(Path(where))
+        where, study = named.root, study or named.name
+    root = Root.at(where)
+    root.check()
+    found, resolved = _study_of(root, study)
+    return StoredStudy(root, found.model_copy(update={"root": where}), resolved)
+
+
+def _study_of(root: Root, name: str | None) -> tuple[Study, Resolved]:
+    last = read_kept(root)
+    if last is None:
+        raise _nothing_in(root)
+    names = list(dict.fromkeys([last.study.name, *kept_studies(root)]))
+    if name is not None and name not in names:
+        raise unknown_name("study", name, names, remedy="or run it first")
+    looked_up = read_looked_up(root, name or last.study.name)
+    if looked_up is None:  # a version that wrote no more than study.json
+        return last.study, resolve(last.study, root)
+    return looked_up.study, looked_up.resolved or resolve(looked_up.study, root)
+
+
+def _nothing_in(root: Root) -> InputValueError:
+    """Return the error of a folder in which no run has finished, with the roots right below it."""
+    below = sorted(name for name in root.place.folders("") if STUDY in root.place.names(name))
+    if below:
+        return InputValueError(
+            f"`path` must be the root of a study, got {root.where()!r}, which holds those of "
+            f"{', '.join(below)}; open one of them, such as {root.where(below[0])!r}"
+        )
+    return InputValueError(
+        f"`path` must be the root of a study of which a run has finished, got {root.where()!r}, which has no "
+        f"{STUDY}; `spanmatch run` of the study computes it"
+    )
