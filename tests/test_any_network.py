@@ -10,6 +10,8 @@ import pytest
 import torch
 from conftest import TINY, Environment, computed, ledger, measured, spanmatch, write_study
 from faults_weights import prefixed
+from in_process import spanmatch_here
+from pipeline import in_this_process
 
 from flows.study import resolve as checks
 from flows.study.file import read_study
@@ -74,7 +76,7 @@ def test_weights_that_are_given_match_the_network_that_they_are_of(
     key = _key_of_seed_0(root)
     weights = {"twin": str(tiny_root / "networks" / key / "final.safetensors")}
     changes = {"weights": weights, "checkpoints": ["final"], "compare": ["seed0-final ~ twin-final"]}
-    spanmatch("run", write_study(tmp_path, {**TINY, **changes}), "--root", root, *outside, env=env)
+    spanmatch_here("run", write_study(tmp_path, {**TINY, **changes}), "--root", root, *outside, env=env)
     # the twin's activations are the same to the bit, and so is what they have in common with seed 0's
     assert computed(root) == {
         "networks": 1,
@@ -109,7 +111,7 @@ def test_a_further_checkpoint_touches_only_pairs_with_it(
     root = copy_of(tiny_root)
     before = {path: path.read_bytes() for path in (root / "networks").rglob("*.safetensors")}
     changes = {**TINY, "checkpoints": ["initial", "epoch1", "final"]}
-    spanmatch("run", write_study(tmp_path, changes), "--root", root, *outside, env=env)
+    spanmatch_here("run", write_study(tmp_path, changes), "--root", root, *outside, env=env)
     assert ledger(root)["segments"] == {"computed": 4, "reused": 8}
     # of either network its own part and one with the other, of two layers and segments
     assert computed(root) == {
@@ -137,7 +139,7 @@ def test_networks_of_other_studies_are_compared(
         "compare": "others",
         "checkpoints": ["final"],
     }
-    spanmatch("run", write_study(tmp_path, changes), "--root", root, *outside, env=env)
+    spanmatch_here("run", write_study(tmp_path, changes), "--root", root, *outside, env=env)
     assert ledger(root)["networks"] == {"computed": 1, "reused": 2}
     assert ledger(root)["segments"] == {"computed": 2, "reused": 4}
     pairs = {(row["checkpoint_x"], row["checkpoint_y"]) for row in similarity(root)}
@@ -173,16 +175,18 @@ def test_networks_that_are_no_classifiers_have_no_accuracy_anywhere(
 ) -> None:
     (tmp_path / "mine.py").write_text(MINE, encoding="utf-8")
     monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.chdir(tmp_path)
     embedder = importlib.import_module("mine").Embedder
     for name in ("a", "b"):
         torch.save(prefixed("model.", embedder().state_dict()), tmp_path / f"{name}.ckpt")
     changes = {"architecture": "mine:Embedder", "layers": "default", "checkpoints": ["final"]}
     given = {"seeds": [], "weights": {"a": "a.ckpt", "b": "b.ckpt"}}
     study = write_study(tmp_path, {**TINY, **changes, **given, "root": "root"})
-    said = spanmatch("run", study, env=env, folder=tmp_path)
+    with in_this_process() as cluster:
+        said = spanmatch_here("run", study, "--scheduler", cluster.address, env=env)
     rows = json.loads((tmp_path / "root" / "networks.json").read_text())
     assert [(row["accuracy"], row["loss"]) for row in rows] == [(None, None)] * 2
-    said += spanmatch("report", study, env=env, folder=tmp_path)
+    said += spanmatch_here("report", study, env=env)
     assert "accuracy" not in said.lower()
     assert "accuracy" not in (tmp_path / "root" / "report.html").read_text().lower()
     assert {row["neurons_x"] for row in similarity(tmp_path / "root")} == {"5"}

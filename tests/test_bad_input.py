@@ -9,6 +9,7 @@ import pytest
 import torch
 import yaml
 from conftest import DIGITS, TINY, Environment, free_port, spanmatch, write_study
+from in_process import spanmatch_here
 
 from flows.run import plan
 from flows.study.model import Study
@@ -174,10 +175,12 @@ def test_a_report_without_results_is_refused(tmp_path: Path, bare_env: Environme
     refused("report", DIGITS, "--root", tmp_path / "root", env=bare_env, says=says, folder=tmp_path)
 
 
-def test_nan_in_training_names_the_network_and_the_step(tmp_path: Path, env: Environment) -> None:
+def test_nan_in_training_names_the_network_and_the_step(
+    tmp_path: Path, env: Environment, outside: list[str]
+) -> None:
     training = {**TINY["training"], "learning_rate": 1e30}
     study = write_study(tmp_path, {**TINY, "training": training, "checkpoints": ["final"]})
-    printed = spanmatch("run", study, "--root", tmp_path / "root", env=env, expect=2)
+    printed = spanmatch_here("run", study, "--root", tmp_path / "root", *outside, env=env, expect=2)
     assert re.search(
         r"training seed [01]: the loss must be finite, got nan in step 2 of epoch 1; lower", printed
     )

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from conftest import NOTHING, TINY, Environment, computed, ledger, measured, results, spanmatch, write_study
+from in_process import spanmatch_here
 from older_roots import make_older
 
 from flows.command.prune import remove, survey
@@ -35,9 +36,9 @@ def test_networks_and_activations_are_used_the_rest_is_computed_and_then_cleared
     older: tuple[Path, list[str]], tiny_root: Path, tmp_path: Path, env: Environment, outside: list[str]
 ) -> None:
     (root, old), study = older, write_study(tmp_path, TINY)
-    printed = spanmatch("status", study, "--root", root, env=env)
+    printed = spanmatch_here("status", study, "--root", root, env=env)
     assert SAID in printed
-    printed = spanmatch("run", study, "--root", root, *outside, env=env)
+    printed = spanmatch_here("run", study, "--root", root, *outside, env=env)
     assert printed.count(SAID) >= 1
     assert "is damaged" not in printed
     assert ledger(root) == {
@@ -53,7 +54,7 @@ def test_networks_and_activations_are_used_the_rest_is_computed_and_then_cleared
     assert all((root / name).exists() for name in old)
     spanmatch("prune", study, "--root", root, "--older-than", 0, "--yes", env=env)
     assert not any((root / name).exists() for name in old)
-    printed = spanmatch("run", study, "--root", root, *outside, env=env)
+    printed = spanmatch_here("run", study, "--root", root, *outside, env=env)
     assert SAID not in printed
     assert computed(root) == NOTHING
     assert results(root) == results(tiny_root)

@@ -11,7 +11,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from conftest import NOTHING, TINY, Environment, computed, measured, results, spanmatch, write_study
+from conftest import NOTHING, TINY, Environment, computed, measured, results, write_study
+from in_process import spanmatch_here
 from test_reuse import content, recorded
 
 from flows.command.prune import remove, survey
@@ -42,7 +43,7 @@ def grown_root(
     """The tiny study, grown. Not to be changed: copy it."""
     folder = tmp_path_factory.mktemp("grown")
     root = Path(shutil.copytree(tiny_root, folder / "root"))
-    spanmatch("run", write_study(folder, GROWN), "--root", root, *outside, env=env)
+    spanmatch_here("run", write_study(folder, GROWN), "--root", root, *outside, env=env)
     return root
 
 
@@ -124,11 +125,11 @@ def test_what_is_left_is_the_study_and_what_is_not_ours_and_what_went_comes_back
     assert len(found.unused) == len(gone) - 2
     keep(Root.at(root), wanted, resolve(wanted))  # as a run of it does
     before["study.json"] = (root / "study.json").read_bytes()
-    printed = spanmatch("prune", study, "--root", root, env=env)
+    printed = spanmatch_here("prune", study, "--root", root, env=env)
     assert "left alone: " in printed, "all was written just now"
     assert "nothing was deleted" in printed
     assert content(root) == before
-    printed = spanmatch("prune", study, "--root", root, "--older-than", 0, "--yes", env=env)
+    printed = spanmatch_here("prune", study, "--root", root, "--older-than", 0, "--yes", env=env)
     assert "such as segments/" in printed, "why an artefact is left is said"
     assert not [path for path in gone if path.exists()]
     assert all(path.is_file() for path in stay)
@@ -137,10 +138,10 @@ def test_what_is_left_is_the_study_and_what_is_not_ours_and_what_went_comes_back
     assert left == stages(tiny_root)
     assert status(look(wanted)) == done
     assert survey([wanted], hours=0).unused == ()
-    spanmatch("run", study, "--root", root, env=env)
+    spanmatch_here("run", study, "--root", root, env=env)
     assert computed(root) == NOTHING
     assert results(root) == results(tiny_root)
-    spanmatch("run", write_study(tmp_path, GROWN), "--root", root, *outside, env=env)
+    spanmatch_here("run", write_study(tmp_path, GROWN), "--root", root, *outside, env=env)
     # the third segment of four checkpoints that are there, three of the two that are not; of each layer and
     # moment the own part of three networks and the cross part of three pairs, of which 24 are there
     assert computed(root) == {

@@ -1,6 +1,5 @@
 """Packs of which some is wanted are made smaller, whatever comes in between, and nothing wanted is lost."""
 
-import os
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -9,7 +8,8 @@ from typing import Any
 
 import obstore
 import pytest
-from conftest import NOTHING, Environment, computed, results, spanmatch, write_study
+from conftest import NOTHING, Environment, computed, results, write_study
+from in_process import spanmatch_here
 from test_prune import DEAD, FEWER, study_of
 from test_reuse import content
 from test_roots import objects
@@ -74,7 +74,7 @@ def test_a_pack_of_which_some_is_wanted_is_made_smaller(
     assert accounted(root, found)
     assert not survey([study], hours=24).shared, "a run may have just written them"
     before = {stage: size_of(root, stage) for stage in STAGES}
-    printed = spanmatch(
+    printed = spanmatch_here(
         "prune", write_study(tmp_path, FEWER), "--root", path, "--older-than", 0, "--yes", env=env
     )
     assert f"{len(found.shared)} files of " in printed
@@ -88,7 +88,7 @@ def test_a_pack_of_which_some_is_wanted_is_made_smaller(
         for stage in STAGES
         if stage not in ("networks", "permuted", "measures")
     )
-    spanmatch("run", write_study(tmp_path, FEWER), "--root", path, *outside, env=env)
+    spanmatch_here("run", write_study(tmp_path, FEWER), "--root", path, *outside, env=env)
     assert computed(path) == NOTHING
     assert set(results(path)[0].splitlines()) < set(results(tiny_root)[0].splitlines())
 
@@ -203,7 +203,7 @@ def test_in_an_object_store_too(
         steps += 1
     assert steps >= 2 + 4
     assert status(look(study)) == done
-    printed = spanmatch(
+    printed = spanmatch_here(
         "prune",
         write_study(tmp_path, FEWER),
         "--root",
@@ -211,7 +211,7 @@ def test_in_an_object_store_too(
         "--older-than",
         0,
         "--yes",
-        env={**os.environ, **env},
+        env=env,
     )
     assert url in printed
     left, found = objects(root), survey([study], hours=0)

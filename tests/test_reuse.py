@@ -23,6 +23,7 @@ from conftest import (
     spanmatch,
     write_study,
 )
+from in_process import spanmatch_here
 from pipeline import carried_out, in_this_process, quick
 
 from flows.run.prepared import prepare
@@ -45,28 +46,21 @@ def packs(root: Path, stage: str) -> list[Path]:
     return sorted((root / stage).iterdir())
 
 
-def test_a_further_epsilon_computes_matches_and_measures_alone_and_the_same_again_nothing(
-    digits_root: Path, copy_of: Callable[[Path], Path], outside: list[str], env: Environment
-) -> None:
-    root = copy_of(digits_root)
-    for stage in ("segments", "networks"):  # whoever reads activations or weights notices
-        for artefact in (root / stage).iterdir():
-            delete(artefact)
-    printed = spanmatch("run", DIGITS, "--root", root, *outside, "--epsilon", 0.35, env=env)
-    assert "is damaged" not in printed
-    assert computed(root) == {**NOTHING, "matches": 48 * 2, "measures": 48 * 2}, "raw and less means"
-    first = results(root)
-    spanmatch("run", DIGITS, "--root", root, *outside, "--epsilon", 0.35, env=env)
-    assert computed(root) == NOTHING
-    assert results(root) == first
-
-
-def test_a_further_epsilon_gives_the_rows_of_a_run_from_scratch(
+def test_a_further_epsilon_computes_matches_and_measures_alone_as_a_run_from_scratch_does(
     tiny_root: Path, copy_of: Callable[[Path], Path], tmp_path: Path, outside: list[str], env: Environment
 ) -> None:
     study, root, scratch = write_study(tmp_path, TINY), copy_of(tiny_root), tmp_path / "scratch"
-    spanmatch("run", study, "--root", root, *outside, "--epsilon", 0.35, env=env)
-    spanmatch("run", study, "--root", scratch, *outside, "--epsilon", 0.35, env=env)
+    for stage in ("segments", "networks"):  # whoever reads activations or weights notices
+        for artefact in (root / stage).iterdir():
+            delete(artefact)
+    printed = spanmatch_here("run", study, "--root", root, *outside, "--epsilon", 0.35, env=env)
+    assert "is damaged" not in printed
+    assert computed(root) == further(4)
+    first = results(root)
+    spanmatch_here("run", study, "--root", root, *outside, "--epsilon", 0.35, env=env)
+    assert computed(root) == NOTHING, "the same again"
+    assert results(root) == first
+    spanmatch_here("run", study, "--root", scratch, *outside, "--epsilon", 0.35, env=env)
     assert rows_at(root, 0.35)
     assert results(root) == results(scratch)
 
@@ -84,7 +78,9 @@ def test_a_further_seed_trains_one_network_and_reduces_only_pairs_with_it(
     tiny_root: Path, copy_of: Callable[[Path], Path], tmp_path: Path, outside: list[str], env: Environment
 ) -> None:
     root = copy_of(tiny_root)
-    spanmatch("run", write_study(tmp_path, TINY | {"seeds": [0, 1, 2]}), "--root", root, *outside, env=env)
+    spanmatch_here(
+        "run", write_study(tmp_path, TINY | {"seeds": [0, 1, 2]}), "--root", root, *outside, env=env
+    )
     # two checkpoints × two segments; two layers × two moments × the pairs (0, 2) and (1, 2); each at two ε
     assert ledger(root) == {
         "networks": {"computed": 1, "reused": 2},
@@ -118,7 +114,7 @@ def test_further_images_are_extracted_and_reduced_alone_to_the_same_bits(
     study = write_study(tmp_path, TINY | {"images": 135})
     for segment in (root / "segments").iterdir():  # whoever reads an earlier image notices
         delete(segment)
-    printed = spanmatch("run", study, "--root", root, *outside, env=env)
+    printed = spanmatch_here("run", study, "--root", root, *outside, env=env)
     assert "is damaged" not in printed
     # one more segment for each of two checkpoints of two networks
     assert ledger(root) == {
@@ -130,7 +126,7 @@ def test_further_images_are_extracted_and_reduced_alone_to_the_same_bits(
         "matches": {"computed": 8, "reused": 0},
         "measures": {"computed": measured(4, 2), "reused": 0},
     }
-    spanmatch("run", study, "--root", scratch, *outside, env=env)
+    spanmatch_here("run", study, "--root", scratch, *outside, env=env)
     assert results(root) == results(scratch)
     for stage, count in {"comoments": 36, "profiles": 4, "matches": 8, "measures": measured(4, 2)}.items():
         anew, grown = recorded(scratch, stage), recorded(root, stage)
@@ -144,7 +140,7 @@ def test_a_further_layer_leaves_the_others_as_they_are(
     root = copy_of(tiny_root)
     before = inodes(root / "segments")
     study = write_study(tmp_path, TINY | {"layers": [*TINY["layers"], "classifier.relu2"]})
-    spanmatch("run", study, "--root", root, *outside, env=env)
+    spanmatch_here("run", study, "--root", root, *outside, env=env)
     assert ledger(root)["segments"] == {"computed": 8, "reused": 0}  # forward passes
     assert ledger(root)["comoments"] == {"computed": 12, "reused": 24}
     assert ledger(root)["profiles"] == {"computed": 2, "reused": 4}
@@ -167,42 +163,48 @@ def flip_a_byte(artefact: Path) -> None:
     largest.write_bytes(content)
 
 
-@pytest.mark.parametrize("damage", [delete, flip_a_byte])
+DAMAGES = (delete, flip_a_byte)
+
+
 def test_damage_is_left_alone_until_needed_then_named_and_repaired(
-    damage: Callable[[Path], None],
-    tiny_root: Path,
-    copy_of: Callable[[Path], Path],
-    tmp_path: Path,
-    outside: list[str],
-    env: Environment,
+    tiny_root: Path, copy_of: Callable[[Path], Path], tmp_path: Path, outside: list[str], env: Environment
 ) -> None:
     root = copy_of(tiny_root)
-    networks, segments = sorted((root / "networks").iterdir()), sorted((root / "segments").iterdir())
-    damage(segments[0])
-    damage(networks[0])
-    others = {path.name: inodes(path) for path in segments[1:]}
+    segments = {segment: layer_of(segment) for segment in sorted((root / "segments").iterdir())}
+    first, *_ = segments.values()
+    # of one layer, so that each is of a forward pass of its own
+    damaged = dict(zip([each for each in segments if segments[each] == first], DAMAGES, strict=False))
+    networks = dict(zip(sorted((root / "networks").iterdir()), DAMAGES, strict=True))
+    for artefact, damage in {**damaged, **networks}.items():
+        damage(artefact)
+    others = {path.name: inodes(path) for path in segments.keys() - damaged.keys()}
     # a further ε needs neither activations nor weights: it does not look at them
-    printed = spanmatch(
+    printed = spanmatch_here(
         "run", write_study(tmp_path, TINY), "--root", root, *outside, "--epsilon", 0.4, env=env
     )
     assert "is damaged" not in printed
     assert computed(root) == further(4)
     # a further seed needs every segment; other segments need every network
-    printed = spanmatch(
+    printed = spanmatch_here(
         "run", write_study(tmp_path, TINY | {"seeds": [0, 1, 2]}), "--root", root, *outside, env=env
     )
-    assert str(segments[0]) in printed
-    assert computed(root)["segments"] == 5
+    assert all(str(segment) in printed for segment in damaged)
+    assert computed(root)["segments"] == 4 + len(damaged)
     assert {name: inodes(root / "segments" / name) for name in others} == others, "the damaged layer alone"
     assert kept(tiny_root, root)
-    if str(networks[0]) in printed:  # the segment was of that network, which has been repaired for it
-        damage(networks[0])
-    printed = spanmatch(
+    for network, damage in networks.items():
+        if str(network) in printed:  # a segment was of that network, which has been repaired for it
+            damage(network)
+    printed = spanmatch_here(
         "run", write_study(tmp_path, TINY | {"segment_images": 30}), "--root", root, *outside, env=env
     )
-    assert str(networks[0]) in printed
-    assert computed(root)["networks"] == 1
+    assert all(str(network) in printed for network in networks)
+    assert computed(root)["networks"] == len(networks)
     assert results(root) == results(tiny_root)
+
+
+def layer_of(segment: Path) -> str:
+    return str(json.loads((segment / "zarr.json").read_text())["attributes"]["layer"])
 
 
 def kept(before: Path, after: Path) -> bool:
@@ -213,7 +215,7 @@ def kept(before: Path, after: Path) -> bool:
     )
 
 
-@pytest.mark.parametrize("damage", [delete, flip_a_byte])
+@pytest.mark.parametrize("damage", DAMAGES)
 def test_a_damaged_pack_is_named_and_what_is_wrong_in_it_is_computed_again(
     damage: Callable[[Path], None],
     tiny_root: Path,
@@ -226,9 +228,9 @@ def test_a_damaged_pack_is_named_and_what_is_wrong_in_it_is_computed_again(
     study = write_study(tmp_path, TINY)
     (pack,) = packs(root, "comoments")
     damage(pack)
-    printed = spanmatch("run", study, "--root", root, *outside, env=env)
+    printed = spanmatch_here("run", study, "--root", root, *outside, env=env)
     assert "is damaged" not in printed, "nothing needed the co-moments"
-    printed = spanmatch("run", study, "--root", root, *outside, "--epsilon", 0.4, env=env)
+    printed = spanmatch_here("run", study, "--root", root, *outside, "--epsilon", 0.4, env=env)
     assert printed.count("is damaged") == 1
     assert f"{pack} (" in printed
     assert (" and 23 more in it) is damaged: " in printed) == whole
@@ -236,7 +238,7 @@ def test_a_damaged_pack_is_named_and_what_is_wrong_in_it_is_computed_again(
     (profile,), (match,) = packs(root, "profiles"), packs(tiny_root, "matches")  # not those of 0.4
     damage(profile)
     damage(root / "matches" / match.name)
-    printed = spanmatch("run", study, "--root", root, *outside, env=env)
+    printed = spanmatch_here("run", study, "--root", root, *outside, env=env)
     assert f"{profile} (" in printed
     assert f"{root / 'matches' / match.name} (" in printed
     assert computed(root) == {
@@ -254,7 +256,7 @@ def test_a_cached_record_that_was_cut_off_is_computed_again(
     (held,) = (root / "cache" / "comoments").iterdir()
     for record in (min((root / "cache" / "networks").iterdir()), held):
         record.write_bytes(record.read_bytes()[:-20])
-    spanmatch("run", write_study(tmp_path, TINY), "--root", root, *outside, env=env)
+    spanmatch_here("run", write_study(tmp_path, TINY), "--root", root, *outside, env=env)
     assert computed(root) == {**NOTHING, "networks": 1, "comoments": 24}
     assert results(root) == results(tiny_root)
 
@@ -264,7 +266,7 @@ def test_what_two_layers_share_is_computed_and_repaired_once(
 ) -> None:
     study = write_study(tmp_path, TINY | {"layers": ["block3.pool", "classifier.flatten"], "epsilons": [0.3]})
     root = tmp_path / "root"
-    spanmatch("run", study, "--root", root, *outside, env=env)
+    spanmatch_here("run", study, "--root", root, *outside, env=env)
     # two checkpoints of two networks, two segments; two moments
     once = {"networks": 2, "segments": 8, "comoments": 12, "permuted": 0, "profiles": 2, "matches": 2}
     assert computed(root) == {**once, "measures": measured(2, 1)}
@@ -274,7 +276,7 @@ def test_what_two_layers_share_is_computed_and_repaired_once(
     assert alike[::2] == alike[1::2]
     for artefact in [*(root / "profiles").iterdir(), *(root / "segments").iterdir()]:
         delete(artefact)
-    printed = spanmatch("run", study, "--root", root, *outside, "--epsilon", 0.4, env=env)
+    printed = spanmatch_here("run", study, "--root", root, *outside, "--epsilon", 0.4, env=env)
     assert printed.count(" and 1 more in it) is damaged") == printed.count("is damaged") == 1
     assert computed(root) == further(2, profiles=2)
     assert rows_at(root, 0.3) == rows

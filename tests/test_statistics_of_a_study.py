@@ -110,9 +110,14 @@ def test_everything_is_computed_once(made, again) -> None:
         assert None not in [getattr(row, name) for name in NUMBERS], row
 
 
-def test_a_further_epsilon_reduces_permutes_and_profiles_nothing(again) -> None:
-    results, computed = again(epsilons=[0.3, 0.4])
-    assert computed == {"matches": 2, "measures": 2}
+def test_a_further_epsilon_reduces_permutes_and_profiles_nothing(
+    made, tmp_path: Path, cluster: Cluster
+) -> None:
+    root = Path(shutil.copytree(made[0] / "root", tmp_path / "root"))
+    for stage in ("networks", "segments"):  # whoever reads weights or activations notices
+        shutil.rmtree(root / stage)
+    results, computed = carried_out(study_of(tmp_path, epsilons=[0.3, 0.4]), cluster)
+    assert +computed == {"matches": 2, "measures": 2}, "raw and less means"
     assert all(row.p is not None for row in results.measures)
 
 

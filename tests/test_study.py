@@ -13,6 +13,7 @@ from uuid import UUID
 import numpy as np
 import pytest
 from conftest import DIGITS, TINY, Environment, ledger, results, spanmatch, write_study
+from in_process import spanmatch_here
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey, FlowRunFilter, FlowRunFilterId
 from safetensors import safe_open
@@ -148,7 +149,7 @@ def test_status_tells_what_is_done_and_what_a_run_would_compute(digits_root: Pat
 
 
 def test_status_of_nothing_is_all_to_compute_and_writes_nothing(tmp_path: Path, env: Environment) -> None:
-    printed = spanmatch("status", DIGITS, "--root", tmp_path / "root", env=env)
+    printed = spanmatch_here("status", DIGITS, "--root", tmp_path / "root", env=env)
     assert re.search(r"matches +│ +0 │ +480", printed)  # of both centres
     assert not (tmp_path / "root").exists()
 
@@ -248,7 +249,7 @@ def test_gram_matrices_are_those_of_the_stored_activations(digits_root: Path, fi
 def test_two_runs_from_scratch_are_identical(
     tiny_root: Path, tmp_path: Path, outside: list[str], env: Environment
 ) -> None:
-    spanmatch("run", write_study(tmp_path, TINY), "--root", tmp_path / "root", *outside, env=env)
+    spanmatch_here("run", write_study(tmp_path, TINY), "--root", tmp_path / "root", *outside, env=env)
     assert results(tmp_path / "root") == results(tiny_root)
     assert (tmp_path / "root" / "report.html").read_text() == (tiny_root / "report.html").read_text()
     assert {path.name for path in (tmp_path / "root").iterdir()} == {
