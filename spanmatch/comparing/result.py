@@ -12,6 +12,7 @@ import numpy as np
 
 from spanmatch.comparing import saved
 from spanmatch.comparing.compared_values import ComparedRow, LayerMatrix
+from spanmatch.comparing.evidence_rows import evidence_rows
 from spanmatch.comparing.group_sums import GroupSums
 from spanmatch.comparing.pairs import Column, ComparedLayer, Pair
 from spanmatch.errors import InputValueError, unknown_name
@@ -260,8 +261,10 @@ class Comparison:
         *,
         epsilons: Collection[float] = EPSILONS,
         centre: Centre = "raw",
+        layers: tuple[str, str] | None = None,
+        evidence: bool = False,
     ) -> tuple[ComparedRow, ...]:
-        """Return measures of all pairs, one a row.
+        """Return measures of all pairs, one a row, and what each has to be held against.
 
         Parameters
         ----------
@@ -271,26 +274,44 @@ class Comparison:
             At which tolerances.
         centre : {"raw", "mean"}
             Of measures that follow the profile.
+        layers : tuple of str, optional
+            Names of two layers; all pairs where it is left out.
+        evidence : bool, optional
+            Whether rows are an `EvidenceRow` each: with mean and p of 20 permutations where samples are kept,
+            as ``keep_samples=True`` in the call has them, with error and held-out value where it has folds.
 
         Raises
         ------
         TypeError, ValueError
-            When there is no such measure or tolerance.
+            When there is no such measure, tolerance or pair, or the call asked for neither samples nor folds.
+
+        Notes
+        -----
+        Evidence costs some permutations + folds + 3 profiles for each pair, and held-out profiles as much as
+        one for each fold: nothing for one pair, long for a grid, of which `layers` says what is wanted.
         """
         wanted = [measure for measure in MEASURES.values() if measure.usual] if measures is None else measures
         chosen = [_measure(each) for each in wanted]
         at = [check_epsilon(epsilon, argument="epsilons") for epsilon in epsilons]
         check_centre(centre)
-        found = []
+        pairs = [pair for pair in self.pairs if layers is None or (pair.x.layer, pair.y.layer) == (*layers,)]
+        if not pairs:
+            raise InputValueError(
+                f"`layers` must be names of two layers that are compared, got {layers}; such as "
+                f"{(self.pairs[0].x.layer, self.pairs[0].y.layer)}"
+            )
+        found: list[ComparedRow] = []
         with warned_once(), self._one_pair_after_another():
-            for pair in self.pairs:
-                for measure in chosen:
-                    for parameter in at if measure.parameter else [None]:
-                        value, reason = self._value(pair, measure, parameter, centre)
-                        shown = centre if measure.depends_on_centre else "mean"
-                        found.append(
-                            ComparedRow(*pair.x, *pair.y, measure.name, parameter, shown, value, reason)
-                        )
+            for pair in pairs:
+                rows = [
+                    self._row(pair, measure, parameter, centre)
+                    for measure in chosen
+                    for parameter in (at if measure.parameter else [None])
+                ]
+                if evidence:
+                    found += evidence_rows(rows, pair, self._group(pair), chosen, at, centre)
+                else:
+                    found += rows
         return tuple(found)
 
     def to_frame(
@@ -299,12 +320,14 @@ class Comparison:
         *,
         epsilons: Collection[float] = EPSILONS,
         centre: Centre = "raw",
+        layers: tuple[str, str] | None = None,
+        evidence: bool = False,
     ) -> Any:  # noqa: ANN401 - a DataFrame, of a package that need not be there
         """Return `rows` as a data frame of pandas.
 
         Parameters
         ----------
-        measures, epsilons, centre
+        measures, epsilons, centre, layers, evidence
             As `rows`.
 
         Raises
@@ -315,9 +338,8 @@ class Comparison:
             As `rows`.
         """
         pandas = pandas_for("to_frame", "`rows`")
-        return pandas.DataFrame(
-            [asdict(row) for row in self.rows(measures, epsilons=epsilons, centre=centre)]
-        )
+        rows = self.rows(measures, epsilons=epsilons, centre=centre, layers=layers, evidence=evidence)
+        return pandas.DataFrame([asdict(row) for row in rows])
 
     def null(
         self,
@@ -488,6 +510,11 @@ class Comparison:
             found = match_profile(centred_by(gram or self._gram(pair), centre))
             self._profiles[pair, centre] = found
         return self._profiles[pair, centre]
+
+    def _row(self, pair: Pair, measure: Measure, parameter: float | None, centre: Centre) -> ComparedRow:
+        value, reason = self._value(pair, measure, parameter, centre)
+        shown = centre if measure.depends_on_centre else "mean"
+        return ComparedRow(*pair.x, *pair.y, measure.name, parameter, shown, value, reason)
 
     def _value(
         self, pair: Pair, measure: Measure, parameter: float | None, centre: Centre
