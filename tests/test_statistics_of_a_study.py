@@ -187,9 +187,10 @@ def test_other_segments_give_the_same_numbers(made, tmp_path: Path, cluster: Clu
     equal(results, made[1])
 
 
-def test_another_seed_permutes_and_nothing_else(made, again) -> None:
+def test_another_seed_permutes_and_computes_what_stands_on_that(made, again) -> None:
     results, computed = again(null={"permutations": PERMUTATIONS, "level": 0.2, "seed": 1})
-    assert computed == {"permuted": PERMUTATIONS, "profiles": PERMUTATIONS * 2, "measures": 3}
+    # matches have beside them those of the first permutation
+    assert computed == {"permuted": PERMUTATIONS, "profiles": PERMUTATIONS * 2, "matches": 2, "measures": 3}
     for before, after in zip(made[1].measures, results.measures, strict=True):
         assert (before.value, before.error, before.held_out) == (after.value, after.error, after.held_out)
         if before.measure == "linear-cka":  # shares of neurons may be alike
