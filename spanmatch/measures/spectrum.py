@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.linalg.lapack import dormqr, dstein, dsterf, dstevd, dsytrd
+from scipy.linalg import eigh_tridiagonal
+from scipy.linalg.lapack import dormqr, dstein, dsterf, dsytrd
 
 from spanmatch.matching.inputs import FloatArray
 
@@ -43,9 +44,7 @@ class Spectrum:
                 self.diagonal, self.beside, wanted, np.ones(size, np.int32), np.full(size, size, np.int32)
             )
         if failed:  # many are wanted, or inverse iteration has not settled
-            _, every, failed = dstevd(self.diagonal, self.beside)
-            assert not failed, "all eigenvectors of a finite tridiagonal matrix are found"
-            found = every[:, first:end]
+            found = eigh_tridiagonal(self.diagonal, self.beside[: size - 1])[1][:, first:end]
         if size > 1 and count:
             room = PANEL * max(size, count)
             found[1:] = dormqr("L", "N", self.reflectors, self.factors, found[1:], lwork=room)[0]
