@@ -37,7 +37,7 @@ from spanmatch import OffsetWarning, TooFewSamplesWarning
 from spanmatch.comparing import Comparison
 from spanmatch.comparing.minibatches import centred_gram
 from spanmatch.comparing.sums import Sums
-from spanmatch.comparing.torch_sums import TorchSums
+from spanmatch.comparing.torch_sums import TorchSums, statistic_device
 from spanmatch.matching.joint_sums import JointSums
 from spanmatch.measures import MEASURES
 
@@ -170,6 +170,40 @@ def test_sums_by_torch_are_those_by_numpy_within_their_certificates(seed, offset
         np.testing.assert_allclose(
             rows.weighted_x, other_rows.weighted_x, rtol=1e-7, atol=1e-6 * rows.sums.max()
         )
+
+
+def test_sums_are_on_the_first_device_that_has_double_precision():
+    cpu, mps = torch.device("cpu"), torch.device("mps")
+    assert statistic_device([]) == statistic_device([cpu]) == cpu
+    if not torch.backends.mps.is_available():
+        assert statistic_device([mps, cpu]) == cpu  # where it is there, it has none
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")
+def test_sums_on_a_cuda_device_are_those_on_the_host():
+    assert statistic_device([torch.device("cpu"), torch.device("cuda")]) == torch.device("cuda")
+    rng = np.random.default_rng(0)
+    layers = [rng.standard_normal((300, size)) + 1e6 for size in (3, 65)]
+    pairs = [(0, 0), (1, 1), (0, 1)]
+    found, expected = TorchSums([3, 65], pairs, device="cuda"), JointSums([3, 65], pairs)
+    for sums in (found, expected):
+        sums.add([layer[:100] for layer in layers])
+        sums.add([layer[100:] for layer in layers])
+    for pair in pairs:
+        one, other = found.moments(pair).comoments, expected.moments(pair).comoments
+        x, y = (np.sqrt(np.diagonal(expected.moments((n, n)).comoments.products)) for n in pair)
+        allowed = (one.roundings + other.roundings) * 2.0**-53 * np.multiply.outer(x, y)
+        assert (np.abs(one.products - other.products) <= allowed).all()
+
+
+def test_sums_for_which_a_device_has_no_room_are_refused(monkeypatch):
+    def full(*_):
+        raise torch.OutOfMemoryError
+
+    monkeypatch.setattr("spanmatch.comparing.torch_sums._own_products", full)
+    said = "`loader` must give batches for whose statistic there is room on cpu, got 9 samples of 2 neurons"
+    with pytest.raises(ValueError, match=said):
+        TorchSums([2], [(0, 0)]).add([np.ones((9, 2))])
 
 
 def test_statistics_are_those_of_the_library():

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -12,7 +13,7 @@ from spanmatch.comparing.loading import Batch
 from spanmatch.comparing.minibatches import LEAST_SAMPLES, MinibatchSums, WholeGrams
 from spanmatch.comparing.pairs import Column, ComparedLayer
 from spanmatch.comparing.result import Comparison
-from spanmatch.comparing.torch_sums import TorchSums
+from spanmatch.comparing.torch_sums import TorchSums, statistic_device
 from spanmatch.comparing.watched import Watched
 from spanmatch.errors import InputValueError
 from spanmatch.matching.inputs import AnyArray
@@ -59,8 +60,9 @@ class Stream:
         self._folds = folds
         self._keep = keep
         neurons = {column: choice.layer(column).neurons for group in choice.groups for column in group}
+        joint = partial(TorchSums, device=statistic_device(each.device for each in watched.values()))
         self.sums = [
-            GroupSums(group, neurons, choice.pairs, max(folds, 1), keep, TorchSums) for group in choice.groups
+            GroupSums(group, neurons, choice.pairs, max(folds, 1), keep, joint) for group in choice.groups
         ]
         self.minibatches = MinibatchSums(choice.pairs) if minibatch_cka else None
         self._grams = WholeGrams()

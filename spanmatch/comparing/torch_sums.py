@@ -1,11 +1,12 @@
 """The sums of `JointSums`, by torch: on all of its threads, which another BLAS would keep waiting."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 
+from spanmatch.errors import InputValueError
 from spanmatch.matching.comoments import CoMoments
 from spanmatch.matching.deviations import two_sum
 from spanmatch.matching.inputs import AnyArray, FloatArray
@@ -24,10 +25,20 @@ class TorchSums(JointSums):
 
     Its certificate is wider than that of `JointSums`: of torch's products no order of summation is known, so
     that they may err by one rounding for each sample of a block.
+
+    Parameters
+    ----------
+    sizes, pairs
+        As of `JointSums`.
+    device
+        Where blocks are multiplied; it has float64. What they come to is added up on the host.
     """
 
-    def __init__(self, sizes: Sequence[int], pairs: Collection[Two]) -> None:
+    def __init__(
+        self, sizes: Sequence[int], pairs: Collection[Two], device: torch.device | str = "cpu"
+    ) -> None:
         super().__init__(sizes, pairs)
+        self._device = device
         self._pairs = list(pairs)
         self._moments: dict[Two, Moments] = {}
 
@@ -36,17 +47,26 @@ class TorchSums(JointSums):
         return self._moments.get(pair) or super().moments(pair)
 
     def _add_block(self, layers: Sequence[AnyArray]) -> None:
-        count = len(layers[0])
-        if not count:
+        if not len(layers[0]):
             return
-        centred = [_Centred.of(layer) for layer in layers]
+        try:
+            self._add_centred([_Centred.of(layer, self._device) for layer in layers])
+        except torch.OutOfMemoryError as error:
+            raise InputValueError(
+                f"`loader` must give batches for whose statistic there is room on {self._device}, got "
+                f"{len(layers[0]):,} samples of {sum(self._sizes):,} neurons at once; use smaller batches, "
+                "fewer `layers`, or positions='mean'"
+            ) from error
+
+    def _add_centred(self, centred: "Sequence[_Centred]") -> None:
+        count = centred[0].values.shape[1]
         for i, j in self._pairs:
             x, y = centred[i], centred[j]
-            products = x.own if i == j else (x.values @ y.values.T).numpy()
+            products = x.own if i == j else _on_host(x.values @ y.values.T)
             found = CoMoments(products, x.mean, y.mean, count, count + _OF_DEVIATIONS)
             sums = x.squares @ y.squares, x.squares.sum(), y.squares.sum()
-            of_x = (x.values @ y.squares).numpy()
-            of_y = of_x if i == j else (y.values @ x.squares).numpy()
+            of_x = _on_host(x.values @ y.squares)
+            of_y = of_x if i == j else _on_host(y.values @ x.squares)
             rows = RowMoments(np.array([float(each) for each in sums]), of_x, of_y, x.mean, y.mean, count)
             self._moments[i, j] = self._added((i, j), Moments(found, rows))
         self.n_samples += count
@@ -81,9 +101,9 @@ class _Centred:
     squares: torch.Tensor
 
     @classmethod
-    def of(cls, layer: AnyArray) -> "_Centred":
-        """Centre a block, (n_samples, n), of either order in memory."""
-        values = torch.from_numpy(layer.T).to(torch.float64, copy=True)
+    def of(cls, layer: AnyArray, device: torch.device | str) -> "_Centred":
+        """Centre a block, (n_samples, n), of either order in memory, on a device."""
+        values = torch.from_numpy(layer.T).to(device).to(torch.float64, copy=True)
         mean = values.mean(dim=1)
         values -= mean[:, None]
         rest = values.mean(dim=1)
@@ -92,7 +112,24 @@ class _Centred:
             values -= rest[:, None]  # an offset beyond some 1e8 deviations
             own = _own_products(values)
         squares = values.new_ones(len(values)) @ values.square()
-        return cls(values, own.numpy(), np.stack(two_sum(mean.numpy(), rest.numpy())), squares)
+        both = np.stack(two_sum(_on_host(mean), _on_host(rest)))
+        return cls(values, _on_host(own), both, squares)
+
+
+def statistic_device(devices: Iterable[torch.device]) -> torch.device:
+    """Return where to sum what networks on these devices give: on the first that has float64, or the CPU."""
+    for device in devices:
+        try:
+            torch.zeros(1, dtype=torch.float64, device=device)
+        except (RuntimeError, TypeError):  # such as mps, which has none
+            continue
+        if device.type != "cpu":
+            return device
+    return torch.device("cpu")
+
+
+def _on_host(tensor: torch.Tensor) -> FloatArray:
+    return tensor.cpu().numpy()
 
 
 def _own_products(values: torch.Tensor) -> torch.Tensor:
