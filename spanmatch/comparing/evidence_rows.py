@@ -75,7 +75,8 @@ def evidence_rows(
     asked: Any = {
         "measures": [each for each in measures if "minibatches" not in each.needs],
         "epsilons": epsilons,
-        "centre": centre,
+        # profiles less means say nothing of offsets, where no row is of a profile
+        "centre": centre if any(each.depends_on_centre for each in measures) else "mean",
     }
     found: list[Rows[Any]] = []
     if group.are_kept:
