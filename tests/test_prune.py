@@ -124,7 +124,7 @@ def test_what_is_left_is_the_study_and_what_is_not_ours_and_what_went_comes_back
     # the old match and the old Gram matrix with their records; the last run wanted the others
     assert len(found.unused) == len(gone) - 2
     keep(Root.at(root), wanted, resolve(wanted))  # as a run of it does
-    before["study.json"] = (root / "study.json").read_bytes()
+    before |= {name: (root / name).read_bytes() for name in ("study.json", "studies/tiny.json")}
     printed = spanmatch_here("prune", study, "--root", root, env=env)
     assert "left alone: " in printed, "all was written just now"
     assert "nothing was deleted" in printed
