@@ -26,8 +26,8 @@ def load_planned(source: DataSource, digest: str, part: Literal["whole", "held-o
         dataset = networks.load_source(source)
     if _is_other(dataset, digest, part):
         raise SpanmatchError(
-            "`dataset` must give the same images whenever it is loaded, and on every worker, got others from "
-            f"{source.name!r}; see that nothing in it is drawn anew, and bring workers to one state"
+            "`dataset` must give the same samples whenever it is loaded, and on every worker, got others "
+            f"from {source.name!r}; see that nothing in it is drawn anew, and bring workers to one state"
         )
     return dataset
 

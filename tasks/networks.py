@@ -101,7 +101,7 @@ class NetworkUnit(Unit):
             **network,
             "dataset": self.dataset_digest,
             "seed": self.seed,
-            "recipe": asdict(self.recipe),
+            "recipe": self.recipe.identity(),
             "mixed_precision": self.mixed_precision,
         }
 

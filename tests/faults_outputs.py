@@ -15,7 +15,7 @@ from made import whole
 from torch import nn
 
 from spanmatch.networks.data import Dataset, Images, Preprocessing
-from spanmatch.networks.evaluation import judge, require_classifier
+from spanmatch.networks.evaluation import judge, require_logits
 from spanmatch.networks.layers import choose
 from spanmatch.networks.probing import list_layers
 
@@ -90,7 +90,7 @@ def _no_accuracy(output: Callable[[Net, torch.Tensor], object], _: Path) -> None
 
 def _no_training(output: Callable[[Net, torch.Tensor], object], _: Path) -> None:
     with pytest.raises(ValueError, match=r"`seeds` must train .* \(images, 3\), got .* as `weights`"):
-        require_classifier(Net(output), labelled(8, 0, 1, 2))
+        require_logits(Net(output), labelled(8, 0, 1, 2))
 
 
 FAULTS = [
@@ -107,12 +107,12 @@ def _auxiliary(_: Path) -> None:
     network = Net(lambda net, z: (net.logits(z), z) if net.training else net.logits(z))
     assert judge(network, labelled(8, 0, 1, 2)) is not None
     with pytest.raises(ValueError, match="got tuple for 2 images in training"):
-        require_classifier(network, labelled(8, 0, 1, 2))
+        require_logits(network, labelled(8, 0, 1, 2))
 
 
 def _frozen(_: Path) -> None:
     with pytest.raises(ValueError, match="one whose output depends on none"):
-        require_classifier(Net(lambda net, z: net.logits(z)).requires_grad_(False), labelled(8, 0, 1))
+        require_logits(Net(lambda net, z: net.logits(z)).requires_grad_(False), labelled(8, 0, 1))
 
 
 def _one_label(_: Path) -> None:

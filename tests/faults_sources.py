@@ -242,7 +242,7 @@ def _run(folder: Path) -> None:
         unit = networks.plan(plan.wanted(study, resolved), {})["seed0"]
         other = replace(unit, source=DataSource("f_data:data"), recipe=None, weights="none.pt")
         write(folder, {"f_data.py": DATA})
-        with pytest.raises(SpanmatchError, match="`dataset` must give the same images whenever"):
+        with pytest.raises(SpanmatchError, match="`dataset` must give the same samples whenever"):
             networks.compute(Root.prepare(study.root), [other], Reading(Root.at(study.root)))
         write(folder, {"f_helper.py": "# longer\n" + width(12)})
         assert project_digest("f_one:net") != resolved.code

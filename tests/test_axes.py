@@ -474,7 +474,7 @@ def test_a_pattern_that_only_answers_to_what_is_no_layer_says_why() -> None:
             return x @ functional.relu(self.table).T
 
     for wanted in ("default", "rel*"):
-        with pytest.raises(UnusableLayerError, match=r"'relu' gives .* that does not depend on the images"):
+        with pytest.raises(UnusableLayerError, match=r"'relu' gives .* that does not depend on the samples"):
             choose(list_layers(Table(), (4,)), [wanted])
 
 

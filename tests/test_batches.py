@@ -39,11 +39,11 @@ def test_an_epoch_has_every_image_once_prepared_ahead_or_not(augment: tuple[Any,
     for one, other in zip(*epochs, strict=True):
         assert np.array_equal(one[0], other[0])
         assert np.array_equal(one[1], other[1])
-    assert [len(labels) for _, labels in epochs[0]] == [64, 64, 22]
+    assert [len(labels) for _, labels, _ in epochs[0]] == [64, 64, 22]
     torch.manual_seed(5)
     order = torch.randperm(150).numpy()
-    assert np.array_equal(np.concatenate([labels for _, labels in epochs[0]]), images.labels[order])
-    pixels = np.concatenate([pixels for pixels, _ in epochs[0]])
+    assert np.array_equal(np.concatenate([labels for _, labels, _ in epochs[0]]), images.labels[order])
+    pixels = np.concatenate([pixels for pixels, _, _ in epochs[0]])
     plain = images.pixels[order]
     same, turned = ((pixels == other).all(axis=(1, 2, 3)) for other in (plain, plain[..., ::-1]))
     if augment == ():
@@ -55,4 +55,4 @@ def test_an_epoch_has_every_image_once_prepared_ahead_or_not(augment: tuple[Any,
         assert 1 < np.count_nonzero(same | turned) < 50
     for ahead in (False, True):
         straight = list(ordered_batches(images, 64, ahead=ahead))
-        assert np.array_equal(np.concatenate([pixels for pixels, _ in straight]), images.pixels)
+        assert np.array_equal(np.concatenate([pixels for pixels, _, _ in straight]), images.pixels)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from cases import random_bytes
 
-from spanmatch.networks.catalogue import HELD_OUT_IMAGES, held_out_images, require_dataset
+from spanmatch.networks.catalogue import DATASET_NAMES, held_out_images, require_dataset
 from spanmatch.networks.data import Dataset, Images, Preprocessing, downloads, load_dataset
 from spanmatch.networks.data.load import DATASETS
 
@@ -114,7 +114,7 @@ def test_a_data_set_s_parts_fit_together() -> None:
 
 
 def test_the_catalogue_names_every_data_set_and_the_nearest_to_a_slip() -> None:
-    assert set(HELD_OUT_IMAGES) == set(DATASETS)
+    assert set(DATASET_NAMES) == set(DATASETS)
     assert len(load_dataset("digits").held_out) == held_out_images("digits")
     assert held_out_images("folder:somewhere") is None
     require_dataset("folder:somewhere")

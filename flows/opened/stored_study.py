@@ -1,5 +1,6 @@
 """A study that has run, and what of it is stored: tables, activations, networks, statistics, matches."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
@@ -225,6 +226,10 @@ class StoredStudy:
                 "`strongest` returns"
             )
         found = self.dataset().held_out.raw(numbers.reshape(-1))
+        if isinstance(found, Mapping):
+            raise InputValueError(
+                f"`pictures` must be of a data set with one input, got {', '.join(found)}; `dataset` has all"
+            )
         if found.ndim == 4:
             found = found[:, 0] if found.shape[1] == 1 else np.moveaxis(found, 1, -1)
         return found.reshape(numbers.shape + found.shape[1:])
@@ -352,7 +357,7 @@ class StoredStudy:
     def _sentence(self) -> str:
         return (
             f"{self.name} in {self.root.where()}: {len(self.checkpoints)} checkpoints, {len(self.layers)} "
-            f"layers, {len(self.pairs)} pairs, {self._wanted.segments[-1][1]:,} images"
+            f"layers, {len(self.pairs)} pairs, {self._wanted.segments[-1][1]:,} {self._wanted.items}"
         )
 
     def _samples(self, checkpoints: Labels, layer_x: str, layer_y: str | None) -> Samples:

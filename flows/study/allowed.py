@@ -11,7 +11,7 @@ from pathlib import Path
 from flows.study.file import read_study
 from flows.study.model import Study
 from spanmatch.errors import InputValueError
-from spanmatch.networks.catalogue import FOLDER_PREFIX, FactoryName, is_factory
+from spanmatch.networks.catalogue import FactoryName, is_factory
 
 MODULES = "SPANMATCH_MODULES"
 SCHEDULERS = "SPANMATCH_SCHEDULERS"
@@ -65,5 +65,5 @@ def _factories(study: Study) -> Iterator[tuple[str, str]]:
     for prefix, one in (("", study), *others):
         if is_factory(one.architecture):
             yield f"{prefix}architecture", one.architecture
-        if is_factory(one.dataset) and not one.dataset.startswith(FOLDER_PREFIX):
+        if is_factory(one.dataset):
             yield f"{prefix}dataset", one.dataset

@@ -10,6 +10,7 @@ from itertools import chain
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import (
+    AliasChoices,
     Field,
     StrictInt,
     ValidationError,
@@ -107,10 +108,15 @@ class Study(Strict):
         "or a list of pairs of names or patterns, [[block1.*, layer1.*]].",
     )
     images: Literal["all"] | Annotated[StrictInt, Field(ge=1)] = Field(
-        description="Number of held-out images whose activations are compared, the first ones; or all."
+        validation_alias=AliasChoices("images", "samples"),
+        description="Number of held-out images, or other samples, whose activations are compared, the first "
+        "ones; or all. `samples` is another name of this key.",
     )
     segment_images: Annotated[StrictInt, Field(ge=1)] = Field(
-        1000, description="Images in one stored segment of activations: what is resumed and repaired."
+        1000,
+        validation_alias=AliasChoices("segment_images", "segment_samples"),
+        description="Images, or other samples, in one stored segment of activations: what is resumed and "
+        "repaired.",
     )
     activations: Literal["keep", "stream"] = Field(
         "keep",

@@ -10,6 +10,7 @@ from dataclasses import asdict, replace
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from flows.study.comparisons import comparisons
 from flows.study.file import read_study
@@ -26,6 +27,7 @@ from spanmatch.networks.catalogue import (
     require_dataset,
 )
 from spanmatch.networks.project import project_digest
+from spanmatch.reporting import Terms
 from storage.digests import file_digest, json_digest
 from storage.places import UnusableRootError
 from storage.root import Root
@@ -138,7 +140,16 @@ def _resolved_anew(study: Study, weights: Mapping[str, str]) -> Resolved:
         weights=weights,
         others=looked_up,
         left_out={**passed_over, **layers.left_out},
+        terms=_terms(dataset),
     )
+
+
+def _terms(dataset: "networks.Dataset") -> dict[str, Any]:
+    """Return what the data set and its task call things, where it is not as of images that are classified."""
+    task = dataset.trained_for
+    said = {"items": dataset.items, "accuracy": task.accuracy, "perplexity": task.perplexity}
+    usual = asdict(Terms())
+    return {name: value for name, value in said.items() if value != usual[name]}
 
 
 def _layers(study: Study, dataset: "networks.Dataset") -> "tuple[networks.Layer, ...]":
@@ -147,7 +158,7 @@ def _layers(study: Study, dataset: "networks.Dataset") -> "tuple[networks.Layer,
     if study.seeds:
         networks.require_trainable(dataset, study.training.recipe())
         if is_factory(study.architecture):
-            networks.require_classifier(network, dataset)
+            networks.require_logits(network, dataset)
     for name, path in study.weights.items():
         try:
             networks.fit_weights(network, networks.read_weights(Path(path).expanduser()))
@@ -161,10 +172,10 @@ def _other(
 ) -> "tuple[ResolvedOther, tuple[networks.Layer, ...]]":
     study = read_study(Path(path))
     theirs = networks.load_source(study.source())
-    if theirs.held_out.shape != dataset.held_out.shape:
+    if theirs.held_out.signature != dataset.held_out.signature:
         raise InputValueError(
-            f"`others` must be trained on images of shape {dataset.held_out.shape}, as these are, got "
-            f"{theirs.held_out.shape} in {name!r} ({path}); compare studies of one kind of image"
+            f"`others` must be trained on {dataset.items} of shape {dataset.held_out.shape}, as these are, "
+            f"got {theirs.held_out.shape} in {name!r} ({path}); compare studies of one kind of data"
         )
     layers = _layers(study, theirs)
     code, weights = project_digest(study.architecture), _weights_digests(study)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from flows.study.model import Study
 
@@ -53,6 +53,9 @@ class Resolved:
         The other studies by name, each looked up in the same way.
     left_out
         Layers that the study asks for and that are not compared, each with the reason in words.
+    terms
+        What samples are called and networks judged by, as `spanmatch.reporting.Terms` has it, by name;
+        nothing of images that are classified.
     """
 
     layers: tuple[str, ...]
@@ -65,6 +68,7 @@ class Resolved:
     weights: Mapping[str, str] = field(default_factory=dict)
     others: Mapping[str, "ResolvedOther"] = field(default_factory=dict)
     left_out: Mapping[str, str] = field(default_factory=dict)
+    terms: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

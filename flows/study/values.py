@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Annotated, Literal
 
 from pydantic import (
+    AliasChoices,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -17,7 +18,7 @@ from spanmatch.comparing.pairs import is_pair
 from spanmatch.errors import InputValueError
 from spanmatch.matching.checks import EPSILON_LIMIT, LEAST_EPSILON
 from spanmatch.networks.datasource import Framing
-from spanmatch.networks.recipe import Augmentation, Recipe, Schedule
+from spanmatch.networks.recipe import Augmentation, Optimiser, Recipe, Schedule
 from spanmatch.statistics.significance import least_permutations
 
 _USUAL_PERMUTATIONS = 20
@@ -68,13 +69,13 @@ class Strict(BaseModel):
 
 
 class Training(Strict):
-    """How each network is trained: SGD with momentum on a one-cycle or step schedule."""
+    """How each network is trained: by SGD with momentum, or AdamW, on a one-cycle or step schedule."""
 
-    epochs: Annotated[StrictInt, Field(ge=1)] = Field(12, description="Passes over the training images.")
-    batch_size: Annotated[StrictInt, Field(ge=2)] = Field(64, description="Images in one step.")
+    epochs: Annotated[StrictInt, Field(ge=1)] = Field(12, description="Passes over the training samples.")
+    batch_size: Annotated[StrictInt, Field(ge=2)] = Field(64, description="Samples in one step.")
     learning_rate: Annotated[Number, Field(gt=0)] = Field(0.1, description="Highest of the schedule.")
-    momentum: Annotated[Number, Field(ge=0, lt=1)] = Field(0.9, description="Momentum of SGD.")
-    weight_decay: Annotated[Number, Field(ge=0)] = Field(5e-4, description="Weight decay of SGD.")
+    momentum: Annotated[Number, Field(ge=0, lt=1)] = Field(0.9, description="Of SGD; beta 1 of AdamW.")
+    weight_decay: Annotated[Number, Field(ge=0)] = Field(5e-4, description="Weight decay.")
     schedule: Schedule = Field(
         "one-cycle", description="one-cycle for short trainings; step, the paper's, for long ones."
     )
@@ -83,7 +84,12 @@ class Training(Strict):
     )
     augment: list[Augmentation] = Field([], description="Random changes of training images: crop, flip.")
     images: Annotated[StrictInt, Field(ge=1)] | None = Field(
-        None, description="Train on so many of the training images, evenly spread; none for all."
+        None,
+        validation_alias=AliasChoices("images", "samples"),
+        description="Train on so many of the training samples, evenly spread; none for all.",
+    )
+    optimiser: Optimiser = Field(
+        "sgd", description="sgd, with momentum; or adamw, for transformers, whose beta 1 is the momentum."
     )
     mixed_precision: bool = Field(False, description="Train in 16 bits where the device gains by it.")
 

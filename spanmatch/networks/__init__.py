@@ -12,7 +12,9 @@ if TYPE_CHECKING:
         UnreadableImageError as UnreadableImageError,
     )
     from spanmatch.networks.data.folders import image_folder as image_folder
-    from spanmatch.networks.data.images import Dataset as Dataset, Images as Images
+    from spanmatch.networks.data.dataset import AnySamples as AnySamples, Dataset as Dataset
+    from spanmatch.networks.data.images import Images as Images
+    from spanmatch.networks.data.samples import Samples as Samples, padded as padded
     from spanmatch.networks.data.load import (
         forget_datasets as forget_datasets,
         load_dataset as load_dataset,
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
     from spanmatch.networks.evaluation import (
         evaluate as evaluate,
         judge as judge,
-        require_classifier as require_classifier,
+        require_logits as require_logits,
     )
     from spanmatch.networks.factories import require_same_code as require_same_code
     from spanmatch.networks.layers import (
@@ -74,13 +76,15 @@ else:
             "spanmatch.networks.architectures": "build",
             "spanmatch.networks.data.files": "ImageFiles UnreadableImageError",
             "spanmatch.networks.data.folders": "image_folder",
-            "spanmatch.networks.data.images": "Dataset Images",
+            "spanmatch.networks.data.dataset": "AnySamples Dataset",
+            "spanmatch.networks.data.images": "Images",
+            "spanmatch.networks.data.samples": "Samples padded",
             "spanmatch.networks.data.load": "forget_datasets load_dataset load_source",
             "spanmatch.networks.data.downloads": "DatasetNotFoundError",
             "spanmatch.networks.data.preprocessing": "Preprocessing",
             "spanmatch.networks.datasource": "DataSource Framing HeldOut",
             "spanmatch.networks.determinism": "deterministic resolve_device use_gpu",
-            "spanmatch.networks.evaluation": "evaluate judge require_classifier",
+            "spanmatch.networks.evaluation": "evaluate judge require_logits",
             "spanmatch.networks.factories": "require_same_code",
             "spanmatch.networks.layers": "Chosen Layer UnusableLayerError as_if_said choose",
             "spanmatch.networks.outcome": "Snapshot Epoch Trained",

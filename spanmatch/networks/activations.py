@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from spanmatch.errors import InputValueError
-from spanmatch.networks.data import Images
+from spanmatch.networks.data import AnySamples
 from spanmatch.networks.determinism import deterministic, resolve_device
 from spanmatch.networks.forward import Forward, faithful
 from spanmatch.networks.layers import (
@@ -35,7 +35,7 @@ _BATCH_BYTES = 512 * 2**20
 def extract(
     network: nn.Module,
     layers: Sequence[str],
-    images: Images,
+    images: AnySamples,
     *,
     neurons: Mapping[str, Neurons] = MappingProxyType({}),
     positions: Positions = "all",
@@ -117,7 +117,7 @@ def extract(
 def _batches(
     forward: Forward,
     layers: Mapping[str, Layer],
-    images: Images,
+    images: AnySamples,
     take: Taking,
     on_layer: Callable[[str, Activations], None],
     *,
@@ -128,11 +128,12 @@ def _batches(
         batch = images.slice(start, stop)
         with deterministic(device=device.type), faithful(), torch.no_grad():
             # a copy: the network may work on its input in place
-            inputs = forward.cast(Inputs((torch.tensor(batch.pixels, device=device),)))
+            inputs = forward.cast(Inputs.of(batch.arguments).to(device))
             taken = passed(forward, layers, inputs, batch.ids, take, mask=batch.mask, on_layer=on_layer).taken
         for layer in layers:
             if layer not in taken:
-                raise UnusableLayerError(layer, f"nothing for images {start} to {start + len(batch) - 1}")
+                which = f"{images.items} {start} to {start + len(batch) - 1}"
+                raise UnusableLayerError(layer, f"nothing for {which}")
         yield {layer: taken[layer] for layer in layers}
 
 

@@ -11,11 +11,13 @@ from spanmatch.networks.catalogue import check_architecture, is_factory
 from spanmatch.networks.factories import from_factory, imagenet
 from spanmatch.networks.resnet import cifar_resnet, projected_resnet
 from spanmatch.networks.scaling import Shape
+from spanmatch.networks.transformer import transformer
 from spanmatch.networks.vgg import cifar_vgg, vgg9_digits
 
 _VGG_DEPTHS = (11, 13, 16, 19)
 _PROJECTED_DEPTHS = (18, 34)
 _CIFAR_DEPTHS = (20, 32, 44, 56)
+_TRANSFORMER_DEPTHS = (1, 2, 4, 6)
 
 BUILDERS: dict[str, Callable[[Shape, int, float], nn.Module]] = {
     "vgg9-digits": vgg9_digits,
@@ -25,7 +27,11 @@ BUILDERS: dict[str, Callable[[Shape, int, float], nn.Module]] = {
     **{f"resnet{depth}": partial(cifar_resnet, depth, shortcuts=True) for depth in _CIFAR_DEPTHS},
     **{f"plain{depth}": partial(cifar_resnet, depth, shortcuts=False) for depth in _CIFAR_DEPTHS},
 }
-"""For each architecture in CIFAR form a function of shape, classes and width."""
+"""For each architecture of images in CIFAR form a function of shape, classes and width."""
+TOKEN_BUILDERS: dict[str, Callable[[tuple[int, ...], int, float], nn.Module]] = {
+    f"transformer{depth}": partial(transformer, depth) for depth in _TRANSFORMER_DEPTHS
+}
+"""The same of architectures that take sequences of tokens, of shape (length,)."""
 
 
 def build(architecture: str, shape: tuple[int, ...], classes: int, width: float = 1.0) -> nn.Module:
@@ -38,11 +44,13 @@ def build(architecture: str, shape: tuple[int, ...], classes: int, width: float 
         factory is imported and called, with `classes` and `shape` as keywords where its signature names
         them.
     shape
-        Shape of one image, (channels, height, width); for a factory of any sample.
+        Shape of one image, (channels, height, width); of a sequence of tokens, (length,); for a factory of
+        any sample.
     classes
-        Number of classes that the network tells apart.
+        Number of classes that the network tells apart; of tokens, the size of the vocabulary.
     width
-        Multiplies the number of channels of every layer, rounded. Only 1 for ImageNet forms and factories.
+        Multiplies the number of channels of every layer, or of a transformer's heads, rounded. Only 1 for
+        ImageNet forms and factories.
 
     Raises
     ------
@@ -52,6 +60,8 @@ def build(architecture: str, shape: tuple[int, ...], classes: int, width: float 
     _check(architecture, shape, classes, width)
     if is_factory(architecture):
         return from_factory(architecture, shape, classes)
+    if architecture in TOKEN_BUILDERS:
+        return TOKEN_BUILDERS[architecture](shape, classes, width)
     if len(shape) != 3:
         message = (
             f"`shape` must be (channels, height, width) of an image for {architecture!r}, got {shape}; name "

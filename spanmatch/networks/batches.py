@@ -1,4 +1,4 @@
-"""Batches of training images: shuffled, augmented and preprocessed.
+"""Batches of training samples: shuffled, augmented and preprocessed.
 
 Starts no processes, which a Dask worker may not do; files for a CUDA device are decoded by threads.
 """
@@ -6,30 +6,43 @@ Starts no processes, which a Dask worker may not do; files for a CUDA device are
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import torch
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from spanmatch.networks.data import Images
+from spanmatch.networks.data import AnySamples
+from spanmatch.networks.data.samples import Arguments
 from spanmatch.networks.recipe import Recipe
-
-Batch = tuple[NDArray[np.float32], NDArray[np.int64]]
+from spanmatch.networks.training_tasks.training_task import Targets
 
 # One part in so many of an image's height is what crop may shift it by: 4 rows of 32.
 _CROP_SHARE = 8
 _MOST_THREADS = 8
 
 
-def batches(images: Images, recipe: Recipe, *, ahead: bool) -> Iterator[Batch]:
-    """Yield one epoch's batches, (pixels, labels); all that is random is drawn first, from torch's generator.
+class Batch(NamedTuple):
+    """Some samples: what a network takes of them, their labels, and which positions count, None for all."""
+
+    arguments: Arguments
+    labels: NDArray[np.int64]
+    mask: NDArray[np.bool_] | None
+
+    def targets(self, device: str) -> Targets:
+        """Return what a network's output on a device is held to."""
+        mask = None if self.mask is None else torch.from_numpy(self.mask).to(device)
+        return Targets(torch.from_numpy(self.labels).to(device), mask)
+
+
+def batches(images: AnySamples, recipe: Recipe, *, ahead: bool) -> Iterator[Batch]:
+    """Yield one epoch's batches; all that is random is drawn first, from torch's generator.
 
     Parameters
     ----------
     images, recipe
-        What is trained on, and batch size and augmentation.
+        What is trained on, and batch size and augmentation, of images alone.
     ahead
         Prepare a batch while the one before is in use, files on several threads.
     """
@@ -44,17 +57,17 @@ def batches(images: Images, recipe: Recipe, *, ahead: bool) -> Iterator[Batch]:
     def prepared(start: int) -> Batch:
         stop = start + recipe.batch_size
         index = order[start:stop]
-        raw: NDArray[Any] = images.raw(index, _threads(ahead))
+        raw = images.raw(index, _threads(ahead))
         if shifts is not None:
-            raw = cropped(raw, shifts[start:stop])
+            raw = cropped(cast("NDArray[Any]", raw), shifts[start:stop])
         if flips is not None:
-            raw = flipped(raw, flips[start:stop])
-        return images.standardised(raw), images.labels[index]
+            raw = flipped(cast("NDArray[Any]", raw), flips[start:stop])
+        return _batch(images, index, raw)
 
     return _yielded(prepared, range(0, len(images), recipe.batch_size), ahead)
 
 
-def ordered_batches(images: Images, size: int, *, ahead: bool) -> Iterator[Batch]:
+def ordered_batches(images: AnySamples, size: int, *, ahead: bool) -> Iterator[Batch]:
     """Yield batches in the images' own order, as they are.
 
     Parameters
@@ -67,9 +80,14 @@ def ordered_batches(images: Images, size: int, *, ahead: bool) -> Iterator[Batch
 
     def prepared(start: int) -> Batch:
         index = np.arange(start, min(start + size, len(images)))
-        return images.standardised(images.raw(index, _threads(ahead))), images.labels[index]
+        return _batch(images, index, images.raw(index, _threads(ahead)))
 
     return _yielded(prepared, range(0, len(images), size), ahead)
+
+
+def _batch(images: AnySamples, index: NDArray[np.int64], raw: Arguments) -> Batch:
+    mask = None if images.mask is None else images.mask[index]
+    return Batch(images.standardised(cast("Any", raw)), images.labels[index], mask)
 
 
 def cropped(images: NDArray[Any], shifts: NDArray[np.int64]) -> NDArray[Any]:

@@ -11,6 +11,7 @@ from spanmatch.errors import InputValueError, unknown_name
 _VGG = tuple(f"vgg{depth}{norm}" for depth in (11, 13, 16, 19) for norm in ("", "-bn"))
 _RESNET = ("resnet18", "resnet34")
 _CIFAR_RESNET = tuple(f"{family}{depth}" for family in ("resnet", "plain") for depth in (20, 32, 44, 56))
+_TRANSFORMER = tuple(f"transformer{depth}" for depth in (1, 2, 4, 6))
 
 ARCHITECTURE_NAMES = (
     "vgg9-digits",
@@ -18,6 +19,7 @@ ARCHITECTURE_NAMES = (
     *_RESNET,
     *_CIFAR_RESNET,
     *(f"{name}-imagenet" for name in _VGG + _RESNET),
+    *_TRANSFORMER,
 )
 HELD_OUT_IMAGES = {
     "digits": 599,
@@ -27,7 +29,11 @@ HELD_OUT_IMAGES = {
     "cifar100": 10_000,
     "imagenet": 50_000,
 }
+TEXTS = ("python-topics", "jargon-file")
+"""Data sets of text; how many sequences they hold, only loading them tells."""
+DATASET_NAMES = (*HELD_OUT_IMAGES, *TEXTS)
 FOLDER_PREFIX = "folder:"
+TEXT_PREFIX = "text:"
 TAKEN_MODULES = ("spanmatch", *(PIPELINE if HAS_PIPELINE else ()))
 
 
@@ -50,8 +56,8 @@ class FactoryName(NamedTuple):
 
 
 def is_factory(name: str) -> bool:
-    """Say whether a name is ``package.module:factory``; of a data set, ``folder:`` is told apart before."""
-    return ":" in name
+    """Say whether a name is ``package.module:factory``: not a data set's ``folder:PATH`` or ``text:PATH``."""
+    return ":" in name and not name.startswith((FOLDER_PREFIX, TEXT_PREFIX))
 
 
 def check_factory(name: str, argument: str) -> None:
@@ -109,21 +115,23 @@ def check_architecture(architecture: str) -> None:
 
 
 def require_dataset(name: str) -> None:
-    """See that a data set's name is known, ``folder:PATH`` or ``package.module:factory``.
+    """See that a data set's name is known, ``folder:PATH``, ``text:PATH`` or ``package.module:factory``.
 
     Raises
     ------
     ValueError
         If not.
     """
-    if name in HELD_OUT_IMAGES or (name.startswith(FOLDER_PREFIX) and name != FOLDER_PREFIX):
+    prefixes = (FOLDER_PREFIX, TEXT_PREFIX)
+    if name in DATASET_NAMES or (name.startswith(prefixes) and name not in prefixes):
         return
-    if is_factory(name) and name != FOLDER_PREFIX:
+    if is_factory(name):
         check_factory(name, "dataset")
         return
-    raise unknown_name("dataset", name, HELD_OUT_IMAGES, forms=("folder:PATH", "package.module:factory"))
+    forms = ("folder:PATH", "text:PATH", "package.module:factory")
+    raise unknown_name("dataset", name, DATASET_NAMES, forms=forms)
 
 
 def held_out_images(dataset: str) -> int | None:
-    """Return how many held-out images a data set has, or None where only loading it tells."""
+    """Return how many held-out samples a data set has, or None where only loading it tells."""
     return HELD_OUT_IMAGES.get(dataset)

@@ -13,7 +13,7 @@ from spanmatch.networks.axes.axis import Arrangement, Dims, arranged, dim, kind_
 DEFAULT = "default"
 """The outputs of every activation function."""
 
-_MASK = "say which positions count with the `mask` of the data set's images, or leave it out"
+_MASK = "say which positions count with the `mask` of the data set, or leave it out"
 
 Neurons = Literal["last"] | int
 """Which dimension of a layer's output is the neurons, the images' being 0."""
@@ -71,14 +71,18 @@ class Layer:
     @property
     def described(self) -> str:
         """The output's shape for people, with what is neurons; or why there are no activations."""
+        return self.described_of("images")
+
+    def described_of(self, items: str) -> str:
+        """Return the same of samples that are called so."""
         if self.arrangement is None:
             return self.problem
         sizes = []
         for place, size in enumerate(self.arrangement.shape):
-            images = ["images"] if place == self.arrangement.images else []
-            number = [] if images and size == 1 else [str(size)]
+            samples = [items] if place == self.arrangement.images else []
+            number = [] if samples and size == 1 else [str(size)]
             neurons = " neurons" if place in self.arrangement.of_neurons else ""
-            sizes.append(" · ".join([*images, *number]) + neurons)
+            sizes.append(" · ".join([*samples, *number]) + neurons)
         return ", ".join(sizes)
 
     @property

@@ -4,7 +4,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch.utils._pytree import tree_leaves, tree_map
 
 from spanmatch.errors import InputTypeError
@@ -41,6 +43,21 @@ class Inputs:
 
     def __len__(self) -> int:
         return next(len(tensor) for tensor in self.tensors if tensor.ndim)
+
+    @classmethod
+    def of(cls, arguments: NDArray[Any] | Mapping[str, NDArray[Any]], device: str = "cpu") -> "Inputs":
+        """Return what arrays are to a network: its only argument, or arguments by name; samples come first.
+
+        On the CPU the tensors share the memory of arrays that may be written to.
+        """
+
+        def tensor(array: NDArray[Any]) -> torch.Tensor:
+            return torch.from_numpy(np.require(array, requirements=["C", "W"])).to(device)
+
+        if isinstance(arguments, Mapping):
+            named = {name: tensor(array) for name, array in arguments.items()}
+            return cls((), named, (True,) * len(named))
+        return cls((tensor(arguments),), {}, (True,))
 
     @property
     def tensors(self) -> list[torch.Tensor]:

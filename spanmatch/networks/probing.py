@@ -1,4 +1,4 @@
-"""The layers of a network, found by watching every operation on two images."""
+"""The layers of a network, found by watching every operation on two samples."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +13,7 @@ from torch.utils._pytree import tree_leaves
 from spanmatch.errors import InputValueError
 from spanmatch.networks.axes.axis import Dims, arranged
 from spanmatch.networks.axes.tracking import AxisTracking
-from spanmatch.networks.data import Images
+from spanmatch.networks.data import AnySamples, Images, Samples
 from spanmatch.networks.forward import Calls, Forward, faithful, taking
 from spanmatch.networks.layers import PROBE_IMAGES, Layer, layout_problem, with_arrangement
 from spanmatch.networks.network_inputs import Inputs
@@ -21,7 +21,7 @@ from spanmatch.networks.padding import Padding, padding_problem
 from spanmatch.networks.sites import Site, bends, is_activation, is_torchs_own
 
 
-def list_layers(network: nn.Module, of: tuple[int, ...] | Images) -> tuple[Layer, ...]:
+def list_layers(network: nn.Module, of: tuple[int, ...] | AnySamples) -> tuple[Layer, ...]:
     """Return the layers of a network in the order of its forward pass.
 
     Two images pass through the network, and each operation is watched: a convolution's channels are its
@@ -33,7 +33,7 @@ def list_layers(network: nn.Module, of: tuple[int, ...] | Images) -> tuple[Layer
     network
         Set to evaluation here.
     of
-        Images, of which the first two are taken; or the shape of one input, such as (channels, height,
+        Samples, of which the first two are taken; or the shape of one input, such as (channels, height,
         width), for two of noise.
 
     Raises
@@ -46,7 +46,11 @@ def list_layers(network: nn.Module, of: tuple[int, ...] | Images) -> tuple[Layer
 
 
 def probe(
-    network: nn.Module, of: tuple[int, ...] | Images | Inputs, device: torch.device, *, masked: bool = False
+    network: nn.Module,
+    of: tuple[int, ...] | AnySamples | Inputs,
+    device: torch.device,
+    *,
+    masked: bool = False,
 ) -> tuple[Forward, tuple[Layer, ...]]:
     """Return a network's forward pass with the layers that it shows, of images or of what else it takes.
 
@@ -61,8 +65,8 @@ def probe(
     masked
         Whether it is said of inputs which of their positions count; of images their mask says it.
     """
-    inputs, of_images = _inputs(of, device)
-    masked = masked or of_images
+    inputs, of_samples = _inputs(of, device)
+    masked = masked or of_samples
     # with other random numbers, too, what is compared in two networks must be the same
     again_from = 1 if isinstance(of, Inputs) else 0
     forward = Forward(network)
@@ -85,7 +89,7 @@ def probe(
 
     calls = Calls(forward, note, PROBE_IMAGES)
     with faithful(), torch.no_grad():
-        with taking(*inputs.shapes, of="samples" if isinstance(of, Inputs) else "images"):
+        with taking(*inputs.shapes, of=_called(of)):
             expected = _passed(network, inputs)
         again = inputs.changed(torch.Tensor.clone)
         tracking = AxisTracking(again.of_samples, lambda: calls.function == "linear", operated)
@@ -104,16 +108,23 @@ def probe(
     return forward, tuple(layers)
 
 
-def _inputs(of: tuple[int, ...] | Images | Inputs, device: torch.device) -> tuple[Inputs, bool]:
+def _inputs(of: tuple[int, ...] | AnySamples | Inputs, device: torch.device) -> tuple[Inputs, bool]:
     """Return inputs of two samples, and whether it is said which of their positions count."""
     if isinstance(of, tuple):
         noise = torch.randn(PROBE_IMAGES, *of, generator=torch.Generator().manual_seed(0))
         return Inputs((noise.to(device),)), False
     masked = False
-    if isinstance(of, Images):
+    if isinstance(of, Images | Samples):
         masked = of.mask is not None
-        of = Inputs((torch.from_numpy(of.slice(0, PROBE_IMAGES).pixels),))
+        of = Inputs.of(of.slice(0, PROBE_IMAGES).arguments)
     return of.taken(torch.arange(PROBE_IMAGES) % len(of)).to(device), masked
+
+
+def _called(of: tuple[int, ...] | AnySamples | Inputs) -> str:
+    """Return what messages call the samples."""
+    if isinstance(of, Images | Samples):
+        return of.items
+    return "samples" if isinstance(of, Inputs) else "images"
 
 
 @contextmanager
@@ -155,7 +166,7 @@ def _layer(site: Site, problem: str, shape: tuple[int, ...], dims: Dims | None, 
     if problem:
         return layer
     if dims is None:
-        problem = f"a tensor of shape {shape} that does not depend on the images, as far as can be seen"
+        problem = f"a tensor of shape {shape} that does not depend on the samples, as far as can be seen"
         return replace(layer, problem=problem)
     layer = with_arrangement(replace(layer, dims=dims), arranged(dims))
     if problem := padding_problem(layer.positions, padding):

@@ -6,13 +6,14 @@ Must not load torch: planning a study needs recipes.
 import math
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
 
 from spanmatch.errors import InputValueError
 
 Schedule = Literal["one-cycle", "step"]
 Augmentation = Literal["crop", "flip"]
+Optimiser = Literal["sgd", "adamw"]
 
 CHECKPOINTS = ("initial", "best", "final")
 
@@ -26,7 +27,7 @@ _DROP = 0.1
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a network is trained: SGD with momentum and weight decay.
+    """How a network is trained: by SGD with momentum and weight decay, or by AdamW.
 
     Attributes
     ----------
@@ -35,7 +36,7 @@ class Recipe:
     learning_rate
         The schedule's highest.
     momentum, weight_decay
-        As in stochastic gradient descent.
+        As in stochastic gradient descent; of AdamW, beta 1 and the decoupled decay.
     schedule
         ``"one-cycle"``: a rise and a fall, for short trainings; ``"step"``: a tenth after each milestone.
     milestones
@@ -44,7 +45,9 @@ class Recipe:
         ``"crop"``: a random window of the image padded with black by an eighth of its height (4 pixels of
         32) on each side; ``"flip"``: left and right exchanged for half of the images. None by default.
     images
-        Train on so many of the training images, evenly spread over them; None for all.
+        Train on so many of the training samples, evenly spread over them; None for all.
+    optimiser
+        ``"sgd"``, or ``"adamw"`` (Loshchilov and Hutter, arXiv 1711.05101), with beta 2 of 0.99.
 
     Raises
     ------
@@ -61,8 +64,11 @@ class Recipe:
     milestones: tuple[int, ...] | None = None
     augment: tuple[Augmentation, ...] = ()
     images: int | None = None
+    optimiser: Optimiser = "sgd"
 
     def __post_init__(self) -> None:
+        if self.optimiser not in ("sgd", "adamw"):
+            raise InputValueError(f'`optimiser` must be "sgd" or "adamw", got {self.optimiser!r}')
         if self.schedule not in ("one-cycle", "step"):
             raise InputValueError(f'`schedule` must be "one-cycle" or "step", got {self.schedule!r}')
         if not {"crop", "flip"}.issuperset(self.augment):
@@ -83,6 +89,13 @@ class Recipe:
                 f"epochs, got {list(self.milestones)}"
             )
             raise InputValueError(message)
+
+    def identity(self) -> dict[str, Any]:
+        """Return what determines the weights, as JSON; without an optimiser where it is the usual one."""
+        values = asdict(self)
+        if self.optimiser == "sgd":  # as it was before there was another: networks keep their keys
+            del values["optimiser"]
+        return values
 
     def rate(self, step: int, steps_per_epoch: int) -> float:
         """Return the learning rate of a step, counted from 0 over the whole training."""

@@ -1,6 +1,6 @@
 """The whole state of a training after an epoch, as arrays and JSON.
 
-Holds all that its future depends on: weights, momentum, random generators, and what was kept so far.
+Holds all that its future depends on: weights, the optimiser's moments, random generators, what was kept.
 """
 
 from collections.abc import Mapping
@@ -54,9 +54,9 @@ class State:
         """Hand the state to a store."""
         arrays = {f"network/{name}": values for name, values in weights_of(self.network).items()}
         for name, parameter in self.network.named_parameters():
-            momentum = self.optimiser.state[parameter].get("momentum_buffer")
-            if momentum is not None:
-                arrays[f"momentum/{name}"] = momentum.cpu().numpy().copy()
+            for kind, remembered in self.optimiser.state[parameter].items():
+                if remembered is not None:  # SGD without momentum
+                    arrays[f"optimiser/{kind}/{name}"] = remembered.cpu().numpy().copy()
         for name, generator in random_state(self.device).items():
             arrays[f"random/{name}"] = generator.numpy().copy()
         checkpoints = {}
@@ -77,11 +77,11 @@ class State:
             return
         _, arrays, values = found
         set_weights(self.network, _below("network", arrays))
-        momentum = _below("momentum", arrays)
-        for name, parameter in self.network.named_parameters():
-            if name in momentum:
-                buffer = torch.tensor(momentum[name], device=self.device)
-                self.optimiser.state[parameter]["momentum_buffer"] = buffer
+        parameters = dict(self.network.named_parameters())
+        for place, buffer in _below("optimiser", arrays).items():
+            kind, _, name = place.partition("/")
+            device = "cpu" if buffer.ndim == 0 else self.device  # AdamW counts its steps on the host
+            self.optimiser.state[parameters[name]][kind] = torch.tensor(buffer, device=device)
         set_random_state({name: torch.tensor(state) for name, state in _below("random", arrays).items()})
         self.checkpoints = {
             label: Snapshot(_below(f"checkpoint/{label}", arrays), **kept)

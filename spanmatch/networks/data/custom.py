@@ -1,6 +1,6 @@
 """Data sets made by a function of the user's own."""
 
-from spanmatch.networks.data.images import Dataset
+from spanmatch.networks.data.dataset import Dataset
 from spanmatch.networks.importing import import_factory, unusable
 
 

@@ -4,7 +4,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.datasets import load_digits
 
-from spanmatch.networks.data.images import Dataset, Images
+from spanmatch.networks.data.dataset import Dataset
+from spanmatch.networks.data.images import Images
 from spanmatch.networks.data.preprocessing import Preprocessing
 
 _WHITE = 16

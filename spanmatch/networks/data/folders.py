@@ -9,8 +9,9 @@ import numpy as np
 from torchvision.datasets.folder import IMG_EXTENSIONS, make_dataset
 
 from spanmatch.errors import InputValueError
+from spanmatch.networks.data.dataset import Dataset
 from spanmatch.networks.data.files import ImageFiles, Mode, different_sizes, image_header
-from spanmatch.networks.data.images import Dataset, Images
+from spanmatch.networks.data.images import Images
 from spanmatch.networks.data.preprocessing import Preprocessing
 from spanmatch.networks.datasource import HeldOut
 

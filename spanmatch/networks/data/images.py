@@ -1,4 +1,4 @@
-"""Images with labels and stable ids, and data sets of training and held-out images.
+"""Images with labels and stable ids.
 
 Pixels stay bytes or files, and become float32 a slice at a time: CIFAR-10 as float32 takes 740 MB.
 """
@@ -13,7 +13,8 @@ from itertools import chain
 import numpy as np
 from numpy.typing import NDArray
 
-from spanmatch.errors import InputTypeError, InputValueError
+from spanmatch.errors import InputValueError
+from spanmatch.networks.data.checked import require_array, require_counts, require_mask
 from spanmatch.networks.data.files import ImageFiles
 from spanmatch.networks.data.preprocessing import Preprocessing
 
@@ -55,18 +56,13 @@ class Images:
 
     def __post_init__(self) -> None:
         if self.mask is not None:
-            _require_mask(self.mask, len(self.ids))
+            require_mask(self.mask, len(self.ids), self.items)
         if not isinstance(self.stored, ImageFiles):
-            _require_type("stored", self.stored, np.uint8, np.float32)
-        _require_type("labels", self.labels, np.int64)
+            require_array("stored", self.stored, np.uint8, np.float32)
+        require_array("labels", self.labels, np.int64)
         stored = len(self.stored.paths if isinstance(self.stored, ImageFiles) else self.stored)
-        counts = (stored, len(self.labels), len(self.ids))
-        if stored == 0 or len(set(counts)) > 1:
-            message = (
-                "`stored`, `labels` and `ids` must be as many and at least one, got "
-                f"{counts[0]}, {counts[1]} and {counts[2]}; give each image a label and an id"
-            )
-            raise InputValueError(message)
+        counts = {"stored": stored, "labels": len(self.labels), "ids": len(self.ids)}
+        require_counts(counts, self.items)
         if (self.preprocessing is None) != self._is_float:
             got = "none" if self.preprocessing is None else "one for float32"
             message = f"`preprocessing` must be given for bytes and files, and not for float32, got {got}"
@@ -74,6 +70,11 @@ class Images:
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    @property
+    def items(self) -> str:
+        """What people call them."""
+        return "images"
 
     @property
     def in_files(self) -> bool:
@@ -89,6 +90,16 @@ class Images:
     def pixels(self) -> NDArray[np.float32]:
         """All images preprocessed, (n_images, channels, height, width): computed anew, so take a slice."""
         return self.standardised(self.raw(np.arange(len(self))))
+
+    @property
+    def signature(self) -> dict[str, tuple[int, ...]]:
+        """The shape, as that of the only input of a network."""
+        return {"": self.shape}
+
+    @property
+    def arguments(self) -> NDArray[np.float32]:
+        """All images as a network takes them: `pixels`."""
+        return self.pixels
 
     @cached_property
     def digest(self) -> str:
@@ -158,72 +169,7 @@ class Images:
         return isinstance(self.stored, np.ndarray) and self.stored.dtype == np.float32
 
 
-@dataclass(frozen=True, eq=False)
-class Dataset:
-    """A data set split into training and held-out images.
-
-    Attributes
-    ----------
-    name
-        What people call it.
-    training, held_out
-        What networks are trained on, None where none is, and what they are judged and compared on.
-    classes
-        Number of classes; labels run from 0 to below it.
-
-    Raises
-    ------
-    ValueError
-        If the two parts differ in shape, share an id, hold NaN, or a label is out of range.
-    """
-
-    name: str
-    training: Images | None
-    held_out: Images
-    classes: int
-
-    def __post_init__(self) -> None:
-        if self.training is not None and self.training.shape != self.held_out.shape:
-            message = (
-                f"training and held-out images must have one shape, got {self.training.shape} and "
-                f"{self.held_out.shape} in {self.name!r}"
-            )
-            raise InputValueError(message)
-        for images in self.parts:
-            lowest, highest = images.labels.min(), images.labels.max()
-            if lowest < 0 or highest >= self.classes:
-                message = (
-                    f"`labels` must lie in [0, {self.classes}), the classes of {self.name!r}, got "
-                    f"{lowest} to {highest}"
-                )
-                raise InputValueError(message)
-            if isinstance(images.stored, np.ndarray) and not np.isfinite(images.stored).all():
-                raise InputValueError(f"`stored` must be finite, got NaN or infinity in {self.name!r}")
-        ids = list(chain.from_iterable(images.ids for images in self.parts))
-        if len(set(ids)) < len(ids):
-            raise InputValueError(f"`ids` must differ, got repeated ones in {self.name!r}; number the images")
-
-    @property
-    def parts(self) -> tuple[Images, ...]:
-        """The training images, if there are any, and the held-out ones."""
-        return (self.held_out,) if self.training is None else (self.training, self.held_out)
-
-    def pooled(self) -> "Dataset":
-        """Return the data set with all images held out: first those to train on."""
-        return self if self.training is None else self._pooled
-
-    @cached_property
-    def _pooled(self) -> "Dataset":
-        return Dataset(self.name, None, joined(self.parts), self.classes)
-
-    @cached_property
-    def digest(self) -> str:
-        """Digest of the parts and the number of classes."""
-        parts = f"{' '.join(images.digest for images in self.parts)} {self.classes}"
-        return hashlib.sha256(parts.encode()).hexdigest()
-
-
-def joined(parts: Sequence[Images]) -> Images:
+def joined_images(parts: Sequence[Images]) -> Images:
     """Return the images of all parts, one part after the other.
 
     Raises
@@ -254,23 +200,3 @@ def joined(parts: Sequence[Images]) -> Images:
         return Images(ImageFiles(paths, files[0].mode), labels, ids, first.preprocessing, mask)
     stored: Raw = np.concatenate(arrays)  # type: ignore[assignment]
     return Images(stored, labels, ids, first.preprocessing, mask)
-
-
-def _require_type(name: str, array: object, *types: type[np.generic]) -> None:
-    if not isinstance(array, np.ndarray):
-        got = f"{type(array).__module__}.{type(array).__qualname__}"
-        remedy = ".numpy()" if hasattr(array, "numpy") else "numpy.asarray"
-        raise InputTypeError(f"`{name}` must be a NumPy array, got {got}; convert it with {remedy}")
-    if array.dtype not in types:
-        known = " or ".join(np.dtype(one).name for one in types)
-        raise InputTypeError(f"`{name}` must be {known}, got {array.dtype}; convert it with .astype")
-
-
-def _require_mask(mask: NDArray[np.bool_], images: int) -> None:
-    _require_type("mask", mask, np.bool_)
-    if mask.ndim != 2 or len(mask) != images:
-        message = (
-            f"`mask` must have the shape (images, positions) of {images} images, got {mask.shape}; say of "
-            "each position of each image whether it counts"
-        )
-        raise InputValueError(message)

@@ -6,11 +6,11 @@ from functools import lru_cache
 from pathlib import Path
 
 from spanmatch.networks import data
-from spanmatch.networks.catalogue import FOLDER_PREFIX, require_dataset
+from spanmatch.networks.catalogue import FOLDER_PREFIX, TEXT_PREFIX, require_dataset
 from spanmatch.networks.data.custom import custom_dataset
+from spanmatch.networks.data.dataset import Dataset
 from spanmatch.networks.data.downloads import data_folder
 from spanmatch.networks.data.folders import folder_stamp, image_folder, imagenet
-from spanmatch.networks.data.images import Dataset
 from spanmatch.networks.data.preprocessing import Preprocessing
 from spanmatch.networks.data.published import cifar10, cifar100, fashion_mnist, mnist
 from spanmatch.networks.datasource import DataSource, Framing, HeldOut
@@ -23,6 +23,8 @@ DATASETS: dict[str, Callable[[Path], Dataset]] = {
     "cifar10": cifar10,
     "cifar100": cifar100,
     "imagenet": imagenet,
+    "python-topics": lambda _: data.python_topics(),
+    "jargon-file": lambda folder: data.jargon_file(folder),
 }
 _KEPT = 4
 
@@ -38,11 +40,11 @@ def load_source(source: DataSource) -> Dataset:
     Parameters
     ----------
     source
-        Its name is one of `DATASETS`, ``folder:PATH`` (see `image_folder`), or ``package.module:factory``, a
-        function without arguments that returns a `Dataset`. Its folder is where published data sets are
-        looked for, and put when they are downloaded: by default the environment's ``SPANMATCH_DATA``, else
-        ``~/.cache/spanmatch/data``; for Fashion-MNIST also where Debian's package dataset-fashion-mnist
-        puts it.
+        Its name is one of `DATASETS`, ``folder:PATH`` (see `image_folder`), ``text:PATH`` (see
+        `text_files`), or ``package.module:factory``, a function without arguments that returns a `Dataset`.
+        Its folder is where published data sets are looked for, and put when they are downloaded: by default
+        the environment's ``SPANMATCH_DATA``, else ``~/.cache/spanmatch/data``; for Fashion-MNIST and the
+        Jargon File also where Debian's packages dataset-fashion-mnist and jargon-text put them.
 
     Raises
     ------
@@ -57,14 +59,17 @@ def load_source(source: DataSource) -> Dataset:
         return _folder(path, source.held_out, source.framing, folder_stamp(path))
     if source.name in DATASETS:
         dataset = _published(source.name, data_folder(source.folder))
+    elif source.name.startswith(TEXT_PREFIX):
+        dataset = _text(Path(source.name.removeprefix(TEXT_PREFIX)).expanduser().absolute())
     else:
         dataset = _custom(source.name, tuple(sorted(project_modules(source.name).items())))
     return dataset.pooled() if source.held_out == "all" else dataset
 
 
 def forget_datasets() -> None:
-    """Load folders and what somebody's own function returns anew: what they hold may have changed."""
+    """Load folders, text and what somebody's own function returns anew: what they hold may have changed."""
     _folder.cache_clear()
+    _text.cache_clear()
     _custom.cache_clear()
 
 
@@ -77,6 +82,11 @@ def _published(name: str, folder: Path) -> Dataset:
 def _folder(path: Path, held_out: HeldOut, framing: Framing | None, _stamp: tuple[int, ...]) -> Dataset:
     preprocessing = None if framing is None else Preprocessing(**asdict(framing))
     return image_folder(path, preprocessing=preprocessing, held_out=held_out)
+
+
+@lru_cache(maxsize=_KEPT)
+def _text(path: Path) -> Dataset:
+    return data.text_files(path)
 
 
 @lru_cache(maxsize=_KEPT)

@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from torchvision import datasets
 
 from spanmatch.errors import InputValueError
+from spanmatch.networks.data.dataset import Dataset
 from spanmatch.networks.data.downloads import fetch
-from spanmatch.networks.data.images import Dataset, Images
+from spanmatch.networks.data.images import Images
 from spanmatch.networks.data.preprocessing import Preprocessing
 
 # Means and deviations are those of the training images.
