@@ -74,8 +74,8 @@ class FoldSums:
         """
         if not any(fold.n_samples for fold in self._folds):
             raise SpanmatchError(
-                f"`layers` must have positions that count, but {self._layers[0]!r} has none in any image; "
-                "see to the `mask` of the data set's images, or leave that layer out"
+                f"`layers` must have positions that count, but {self._layers[0]!r} has none in any sample; "
+                "see to the `mask` of the data set, or leave that layer out"
             )
         return content_of([fold.moments(pair) for fold in self._folds])
 
@@ -91,7 +91,7 @@ def require_alike(layers: Sequence[str], shapes: Sequence[tuple[int, ...]]) -> N
     if len(set(shapes)) > 1:
         names = " and ".join(map(repr, dict.fromkeys(layers)))
         raise SpanmatchError(
-            "`layers` must have as many images and positions in all networks that are compared, got "
+            "`layers` must have as many samples and positions in all networks that are compared, got "
             f"{' and '.join(map(str, sorted(set(shapes))))} of {names}; set `positions` to mean, or "
             "leave one out"
         )
@@ -116,5 +116,5 @@ def _require_same_padding(layers: tuple[str, str], x: NDArray[np.bool_], y: NDAr
         raise SpanmatchError(
             f"`layers` must have the same padding in both networks, but {names} leave out "
             f"{np.count_nonzero(~x)} positions in one and {np.count_nonzero(~y)}, or others, in the "
-            "other; say which positions count with the `mask` of the data set's images"
+            "other; say which positions count with the `mask` of the data set"
         )

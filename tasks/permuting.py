@@ -412,7 +412,7 @@ class _Exchanged:
 STAGE = Stage(
     name="permuted",
     verb="permute",
-    bar=lambda _: "permute images (layers of pairs)",
+    bar=lambda wanted: f"permute {wanted.items} (layers of pairs)",
     record=PermutedRecord,
     form=Form.PACK,
     plan=plan,

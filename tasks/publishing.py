@@ -19,6 +19,7 @@ from spanmatch.reporting import (
     MeasureRow,
     SimilarityRow,
     StudyResults,
+    Terms,
     report_markdown,
     report_page,
     similarity_table,
@@ -73,6 +74,10 @@ def write_results(results: StudyResults, root: Root) -> None:
     files.write_lines(root, files.TRAINING, (asdict(row) for row in results.training))
     files.write_json(root, files.LEDGER, results.ledger)
     files.write_json(root, files.LEFT_OUT, results.left_out)
+    if results.terms == Terms():
+        root.place.remove(files.TERMS)
+    else:
+        files.write_json(root, files.TERMS, asdict(results.terms))
 
 
 def _write_table(root: Root, name: str, kind: type[Any], rows: Sequence[Any]) -> None:

@@ -110,7 +110,7 @@ def plan(wanted: Wanted, done: Complete) -> dict[OwnName | CrossName, CoMomentsU
     units: dict[OwnName | CrossName, CoMomentsUnit] = {}
     for layers, (start, stop) in product(together(wanted), wanted.segments):
         tiles = _Tiles(wanted, done["segments"], layers, start, stop)
-        images = f"images {start}-{stop - 1}"
+        images = f"{wanted.items} {start}-{stop - 1}"
         for side in tiles.stored:
             label = f"{side.layer} · {images} · {side.checkpoint.label}"
             units[OwnName(*side, start)] = tiles.unit(label, side, side)
@@ -126,7 +126,7 @@ class _Tiles:
     def __init__(
         self, wanted: Wanted, segments: Mapping[Any, Done], layers: Together, start: int, stop: int
     ) -> None:
-        self._shown = f"{layers.label} · images {start}-{stop - 1}"
+        self._shown = f"{layers.label} · {wanted.items} {start}-{stop - 1}"
         self._layers, self._images = layers.sides, stop - start
         self._start, self._folds = start, wanted.folds
         self._blocks = blocks_of_sums(layers.sides, wanted.folds)

@@ -131,7 +131,7 @@ def passes(wanted: Wanted, done: Complete) -> dict[SegmentName, SegmentUnit]:
         unit = cast("NetworkUnit", network.unit)
         digest = network.record["checkpoints"][checkpoint.moment]["digest"]
         for (start, stop), layer in product(wanted.segments, wanted.sides[checkpoint]):
-            forward = f"{unit.label} · {checkpoint.moment} · images {start}-{stop - 1}"
+            forward = f"{unit.label} · {checkpoint.moment} · {wanted.items} {start}-{stop - 1}"
             units[SegmentName(layer.name, checkpoint, start)] = SegmentUnit(
                 label=f"{forward} · {layer.name}",
                 network=replace(network.artefact, digest=digest),
@@ -172,7 +172,7 @@ def compute(root: Root, units: Sequence[SegmentUnit], reading: Reading) -> list[
 def passed(
     root: Root,
     units: Sequence[SegmentUnit],
-    images: "networks.Images",
+    images: "networks.AnySamples",
     on_layer: Callable[[str, NDArray[Any]], None] = lambda _layer, _values: None,
 ) -> Iterator[dict[str, NDArray[Any]]]:
     """Pass images through the network of a group, and yield the activations of each unit's layer.
@@ -222,7 +222,7 @@ def passed(
         raise SpanmatchError(f"{one.group_label}: {error}") from None
 
 
-def images_of(unit: SegmentUnit) -> "networks.Images":
+def images_of(unit: SegmentUnit) -> "networks.AnySamples":
     """Return the images of a unit."""
     dataset = load_planned(unit.source, unit.dataset_digest, "held-out")
     return dataset.held_out.slice(unit.start, unit.stop)
@@ -283,7 +283,7 @@ def _result(unit: SegmentUnit, writer: LayerWriter) -> Result:
 STAGE = Stage(
     name="segments",
     verb="extract",
-    bar=lambda _: "extract activations (images)",
+    bar=lambda wanted: f"extract activations ({wanted.items})",
     record=SegmentRecord,
     form=Form.FOLDER,
     plan=plan,

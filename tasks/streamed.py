@@ -93,7 +93,7 @@ def plan(wanted: Wanted, done: Complete) -> dict[OwnName | CrossName, StreamedUn
             x, y = (passing.get(SegmentName(*side, name.start)) for side in (of_x, of_y))
             if x is None or y is None or name in units:
                 continue
-            images = f"images {x.start}-{x.stop - 1}"
+            images = f"{wanted.items} {x.start}-{x.stop - 1}"
             sizes = layers[of_x].neurons, layers[of_y].neurons
             seconds = reduction.seconds(x.steps * layers[of_x].positions, *sizes)
             units[name] = StreamedUnit(
@@ -248,6 +248,6 @@ STREAMED = Streamed(
     unit=StreamedUnit,
     plan=plan,
     compute=compute,
-    bar=lambda _: "stream images through networks (images)",
+    bar=lambda wanted: f"stream {wanted.items} through networks ({wanted.items})",
     tiles=tiles,
 )

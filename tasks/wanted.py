@@ -163,6 +163,8 @@ class Wanted:
         The study's ``null.seed``.
     streams
         Whether networks pass for sums, and no activation is stored.
+    items
+        What bars and the names of task runs call the samples.
     """
 
     networks: Mapping[str, WantedNetwork]
@@ -184,6 +186,7 @@ class Wanted:
     level: float = 0.05
     pairing: Pairs = "same"
     streams: bool = False
+    items: str = "images"
 
     @cached_property
     def resamples(self) -> tuple[Resample, ...]:

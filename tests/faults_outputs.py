@@ -25,9 +25,9 @@ GoogLeNetOutputs = namedtuple("GoogLeNetOutputs", "logits aux")
 
 @dataclass
 class ModelOutput:
-    """What libraries of transformers return."""
+    """What has no logits by that name."""
 
-    logits: torch.Tensor
+    scores: torch.Tensor
     hidden: torch.Tensor | None = None
 
 
@@ -59,7 +59,7 @@ def labelled(count: int, *labels: int) -> Dataset:
 
 
 OUTPUTS: dict[str, Callable[[Net, torch.Tensor], object]] = {
-    "a dictionary": lambda net, z: {"logits": net.logits(z), "features": z},
+    "a dictionary": lambda net, z: {"scores": net.logits(z), "features": z},
     "a dataclass": lambda net, z: ModelOutput(net.logits(z)),
     "a tuple": lambda net, z: (net.logits(z), z),
     "a named tuple": lambda net, z: GoogLeNetOutputs(net.logits(z), None),

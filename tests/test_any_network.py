@@ -211,7 +211,7 @@ def test_networks_that_are_no_classifiers_have_no_accuracy_anywhere(
         ({"weights": {"a": "wrong.pt"}}, "`weights` must"),
         ({"others": {"b": "nowhere.yaml"}, "compare": "others"}, "nowhere.yaml"),
         ({"training": {"images": 5000}}, "`training.images` must be from 1 to 1198"),
-        ({"training": {"batch_size": 63}}, "`batch_size` must not leave a last batch of one image"),
+        ({"training": {"batch_size": 63}}, "`batch_size` must not leave a last batch of one,"),
     ],
 )
 def test_what_cannot_be_had_is_refused(tmp_path: Path, monkeypatch, changes, message: str) -> None:

@@ -1,6 +1,7 @@
 """Language models: the transformer against NumPy, the loss of next tokens, and training to the same bits."""
 
-from dataclasses import replace
+from collections import namedtuple
+from dataclasses import make_dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -172,9 +173,10 @@ def test_a_training_that_is_stopped_goes_on_to_the_same_bits(topics: Dataset, tm
 
 def test_logits_are_found_in_what_language_models_give() -> None:
     logits = torch.ones(1)
-    output = type("Output", (), {"logits": logits})()
+    output = make_dataclass("Output", ["logits", "loss"])(logits, 1)
     assert all(logits_of(one) is logits for one in (logits, {"loss": 1, "logits": logits}, output))
-    assert logits_of({"embedding": logits}) == {"embedding": logits}
+    for other in ({"embedding": logits}, namedtuple("Output", "logits aux")(logits, logits)):
+        assert logits_of(other) is other
 
 
 def test_the_best_checkpoint_is_that_of_the_lowest_loss(topics: Dataset) -> None:

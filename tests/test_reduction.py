@@ -135,7 +135,7 @@ def test_an_offset_of_a_million_costs_the_centred_statistic_nothing(root: Root) 
 def test_layers_of_other_positions_and_of_other_padding_are_refused(root: Root) -> None:
     (_, few), (_, many) = stored(root, "few", (5, 20, NEURONS)), stored(root, "many", (5, 30, NEURONS))
     with pytest.raises(
-        SpanmatchError, match=r"`layers` must have as many images and positions .* got \(5, 20\)"
+        SpanmatchError, match=r"`layers` must have as many samples and positions .* got \(5, 20\)"
     ):
         computed(root, [unit_of(few, many)])
     padded = np.ones((5, 20, NEURONS), np.float32)

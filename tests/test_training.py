@@ -192,7 +192,7 @@ def test_a_loss_that_is_not_finite_is_told_with_its_step(digits: Dataset) -> Non
 
 
 def test_what_cannot_be_trained_is_refused_before_it_is_begun(digits: Dataset) -> None:
-    with pytest.raises(ValueError, match=r"`batch_size` must not leave a last batch of one image.*got 63"):
+    with pytest.raises(ValueError, match=r"`batch_size` must not leave a last batch of one,.*got 63"):
         train("vgg9-digits", 1.0, digits, 0, replace(QUICK, batch_size=63))
     with pytest.raises(ValueError, match=r"`checkpoints` must be .*got 'epoch3'"):
         train("vgg9-digits", 1.0, digits, 0, QUICK, keep=["epoch3"])

@@ -35,13 +35,13 @@ def layers_session(study: Study, console: Console) -> None:
     ValueError, TypeError
         If the study asks for what there is not; of wrong layers, once all have been listed.
     """
-    known = layer_list.layers_of(study)
+    known, items = layer_list.layers_of(study), layer_list.items_of(study)
     try:
         shown, compared = layer_list.as_compared(study, known)
     except SpanmatchError:
-        show_layers(console, study, known, ())  # whoever asked for the wrong ones wants to see them
+        show_layers(console, study, known, (), items)  # whoever asked for the wrong ones wants to see them
         raise
-    show_layers(console, study, shown, compared)
+    show_layers(console, study, shown, compared, items)
 
 
 def prune_session(studies: Sequence[Study], console: Console, *, older_than: float, delete: bool) -> None:

@@ -17,9 +17,9 @@ from spanmatch.reporting import (
     StudyResults,
     SummaryTable,
     grid_sentences,
+    judged_line,
     left_out_sentences,
     mark_sentences,
-    shown_network,
     summary_rows,
     warning_sentences,
 )
@@ -96,14 +96,8 @@ def show_summary(console: Console, results: StudyResults, root: Root) -> None:
     for sentence in [*grid_sentences(results), *mark_sentences(results)]:
         console.print(sentence, markup=False, highlight=False, soft_wrap=True)
     _warn(console, [f"warning: {sentence}" for sentence in warning_sentences(results)])
-    latest = {row.network: row for row in results.networks}  # the last of each is its latest checkpoint
-    judged = [
-        f"{shown_network(name)} {row.accuracy:.1%}"
-        for name, row in latest.items()
-        if row.accuracy is not None
-    ]
-    if judged:
-        console.print(f"accuracy on held-out images: {', '.join(judged)}", highlight=False)
+    if judged := judged_line(results):
+        console.print(judged, highlight=False)
     work = ", ".join(
         f"{stage} {counts['computed']} computed {counts['reused']} reused"
         for stage, counts in results.ledger.items()
@@ -159,7 +153,13 @@ def _foreign(items: "Sequence[Item]") -> str:
     return next((str(item.foreign) for item in items), "")
 
 
-def show_layers(console: Console, study: Study, layers: "Sequence[Layer]", compared: Collection[str]) -> None:
+def show_layers(
+    console: Console,
+    study: Study,
+    layers: "Sequence[Layer]",
+    compared: Collection[str],
+    items: str = "images",
+) -> None:
     """Show every layer with its output and where its neurons are, and which of them the study compares."""
     table = Table(title=f"layers of {study.architecture}", title_justify="left")
     for column in ("layer", "kind", "output", "neurons", "positions", "compared"):
@@ -167,7 +167,8 @@ def show_layers(console: Console, study: Study, layers: "Sequence[Layer]", compa
     for layer in layers:
         sizes = ("–", "–") if layer.problem else (str(layer.neurons), str(layer.positions))
         yes = "yes" if layer.name in compared else ""
-        table.add_row(*(Text(text) for text in (layer.name, layer.kind, layer.described, *sizes, yes)))
+        texts = (layer.name, layer.kind, layer.described_of(items), *sizes, yes)
+        table.add_row(*map(Text, texts))
     _show_table(console, table)
 
 

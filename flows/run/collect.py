@@ -23,6 +23,7 @@ from spanmatch.reporting import (
     SimilarityRow,
     SimpleMatchRow,
     StudyResults,
+    Terms,
 )
 from spanmatch.statistics import jackknife_error
 from storage.packs import Packs
@@ -80,6 +81,7 @@ def collect(prepared: Prepared, finished: Finished, ledger: Mapping[str, Mapping
         essential=tuple(_essential_row(name, document) for name, document in matches.items()),
         ledger=ledger,
         left_out=prepared.resolved.left_out,
+        terms=Terms(**prepared.resolved.terms),
     )
 
 

@@ -81,15 +81,15 @@ def look(study: Study, kept: Kept | None = None) -> Prepared:
 
 
 def _left_out(study: Study, resolved: Resolved) -> Iterator[str]:
-    """Say of what there are too few images, where the study left a number to what is usual."""
-    images = study.segments(resolved.held_out)[-1][1]
+    """Say of what there are too few samples, where the study left a number to what is usual."""
+    images, items = study.segments(resolved.held_out)[-1][1], resolved.terms.get("items", "images")
     folds, permutations = study.resampling(images)
     if study.folds is None and not folds:
-        yield f"no errors and no held-out values: {images} images cannot be in folds; use more"
+        yield f"no errors and no held-out values: {images} {items} cannot be in folds; use more"
     if study.null.permutations is None and not permutations:
         yield (
-            f"no null: {images} images are too few to be permuted often enough for p ≤ {study.null.level:g}; "
-            "use more"
+            f"no null: {images} {items} are too few to be permuted often enough for p ≤ "
+            f"{study.null.level:g}; use more"
         )
 
 

@@ -24,6 +24,7 @@ from spanmatch.reporting import (
     SimilarityRow,
     SimpleMatchRow,
     StudyResults,
+    Terms,
 )
 from storage import result_files as files
 from storage.root import Root
@@ -68,6 +69,7 @@ def read_results(root: Root, study: str) -> StudyResults:
         essential=tuple(_read_lines_if_there(root, files.ESSENTIAL, list[EssentialRow])),
         ledger=_read_ledger(root),
         left_out=_read_left_out(root),
+        terms=_read_terms(root),
     )
 
 
@@ -175,6 +177,16 @@ def _read_left_out(root: Root) -> dict[str, str]:
     if files.LEFT_OUT not in root.place.names(""):
         return {}
     return _rows(root, files.LEFT_OUT, dict[str, str], files.read_json(root, files.LEFT_OUT))
+
+
+def _read_terms(root: Root) -> Terms:
+    """Read what samples are called; of images there is no such file."""
+    if files.TERMS not in root.place.names(""):
+        return Terms()
+    try:
+        return TypeAdapter(Terms).validate_python(files.read_json(root, files.TERMS))
+    except ValidationError as error:
+        raise files.unreadable(root, files.TERMS, " ".join(str(error).split())) from None
 
 
 def _rows(root: Root, name: str, kind: type[Rows], values: Any) -> Rows:  # noqa: ANN401 - what JSON holds

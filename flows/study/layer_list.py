@@ -15,9 +15,14 @@ def layers_of(study: Study) -> "tuple[networks.Layer, ...]":
     """
     check_names(study)
     dataset = networks.load_source(study.source())
-    images = dataset.held_out
-    network = networks.build(study.architecture, images.shape, dataset.classes, study.width)
-    return networks.list_layers(network, images)
+    held_out = dataset.held_out
+    network = networks.build(study.architecture, held_out.shape, dataset.classes, study.width)
+    return networks.list_layers(network, held_out)
+
+
+def items_of(study: Study) -> str:
+    """Return what the samples of the study's data set are called."""
+    return networks.load_source(study.source()).items
 
 
 def as_compared(

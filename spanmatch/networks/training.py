@@ -127,7 +127,7 @@ def require_trainable(dataset: Dataset, recipe: Recipe) -> None:
         raise InputValueError(message)
     if (recipe.images or images) % recipe.batch_size == 1:
         message = (
-            "`batch_size` must not leave a last batch of one alone, which batch normalisation cannot take, "
+            "`batch_size` must not leave a last batch of one, which batch normalisation cannot take, "
             f"got {recipe.batch_size} for {recipe.images or images} {dataset.items}; take one more"
         )
         raise InputValueError(message)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         failure_markdown as failure_markdown,
         report_markdown as report_markdown,
     )
+    from spanmatch.reporting.judged_words import judged_line as judged_line
     from spanmatch.reporting.match_sizes import simple_match_sizes_figure as simple_match_sizes_figure
     from spanmatch.reporting.measure_figure import measures_figure as measures_figure
     from spanmatch.reporting.names import shown_network as shown_network
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
         SimilarityRow as SimilarityRow,
         SimpleMatchRow as SimpleMatchRow,
         StudyResults as StudyResults,
+        Terms as Terms,
     )
     from spanmatch.reporting.tables import (
         SummaryTable as SummaryTable,
@@ -60,6 +62,7 @@ else:
             "spanmatch.reporting.grid_words": "grid_sentences",
             "spanmatch.reporting.growth_curves": "growth_figure",
             "spanmatch.reporting.markdown": "failure_markdown report_markdown",
+            "spanmatch.reporting.judged_words": "judged_line",
             "spanmatch.reporting.match_sizes": "simple_match_sizes_figure",
             "spanmatch.reporting.measure_figure": "measures_figure",
             "spanmatch.reporting.names": "shown_network",
@@ -67,7 +70,7 @@ else:
             "spanmatch.reporting.page": "report_page",
             "spanmatch.reporting.results": (
                 "ComparisonRow CoverRow CriticalEpsilons EpochRow EssentialRow GrowthRow MeasureRow "
-                "NetworkRow SimilarityRow SimpleMatchRow StudyResults"
+                "NetworkRow SimilarityRow SimpleMatchRow StudyResults Terms"
             ),
             "spanmatch.reporting.tables": "SummaryTable mark_sentences similarity_table summary_rows",
             "spanmatch.reporting.training_curves": "training_figure",

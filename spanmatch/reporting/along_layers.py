@@ -79,7 +79,7 @@ def _texts(results: StudyResults) -> FigureTexts:
     epsilons = ", ".join(f"{epsilon:g}" for epsilon in study_epsilons(results))
     points = list(group_similarities(results).values())
     centres = [centre_name(results, centre) for centre in study_centres(results)]
-    caption = f"Mean over the pairs of a group. {spread_words(points)}"
+    caption = f"Mean over the pairs of a group. {spread_words(points, results.terms.items)}"
     if len(centres) > 1:
         caption += (
             " Raw: activations as they are, so that a direction which all neurons share counts; centred: "

@@ -151,14 +151,14 @@ def key_entries(points: Points) -> list[tuple[Artist, str]]:
     return entries
 
 
-def spread_words(points: Points) -> str:
-    """Say what band, grey and hollow points are, as far as these points have them."""
+def spread_words(points: Points, items: str) -> str:
+    """Say what band, grey and hollow points are, as far as these points have them, of samples called so."""
     known = [point for point in points if point is not None]
     words = []
     if any(point.standing.error is not None for point in known):
         words.append(
-            "The band is two standard errors to either side, by the jackknife over images: the mean of the "
-            "pairs' errors, and not less for several pairs, since these share networks and images."
+            f"The band is two standard errors to either side, by the jackknife over {items}: the mean of the "
+            f"pairs' errors, and not less for several pairs, since these share networks and {items}."
         )
         if any(point.pairs > 1 for point in known):
             words.append("The thin upright line runs from the lowest to the highest pair.")
@@ -166,8 +166,8 @@ def spread_words(points: Points) -> str:
         words.append("The band runs from the lowest to the highest pair.")
     if any(point.standing.null_mean is not None for point in known):
         words.append(
-            "Grey is what chance gives: dotted, the mean with the images of one network permuted, its marks "
-            "in the colour of the curve; shaded, up to the threshold."
+            f"Grey is what chance gives: dotted, the mean with the {items} of one network permuted, its "
+            "marks in the colour of the curve; shaded, up to the threshold."
         )
     levels = {point.standing.level for point in known if point.standing.level is not None}
     if levels:

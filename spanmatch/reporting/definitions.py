@@ -1,4 +1,7 @@
-"""Definitions of the terms of a report; those of measures are the registry's."""
+"""Definitions of the terms of a report; those of measures are the registry's.
+
+``{items}`` stands for what a study's samples are called.
+"""
 
 from spanmatch.measures import MEASURES, Measure
 from spanmatch.reporting.aggregate import study_centres
@@ -17,9 +20,9 @@ _MAXIMUM_MATCH = MEASURES["maximum-match"]
 
 _DEFINITIONS = {
     "What is compared": """
-        Two networks, or one network at two moments of its training, see the same images in the same order. A
+        Two networks, or one network at two moments of its training, see the same {items} in the same order. A
         neuron is a unit of a fully connected layer or a channel of a convolutional one, and is described by
-        its activations over all samples: images, or every position of every image.""",
+        its activations over all samples: {items}, or all positions of each of them.""",
     "Tolerance ε": """
         A neuron is within ε of a set of neurons of the other network when their best linear combination
         misses at most the fraction ε of its activation vector's length. 0 asks for exact reproduction, 1 for
@@ -37,11 +40,11 @@ _DEFINITIONS = {
 
 _NULL = {
     "Null": """
-        What chance gives: the same computation with the images of one of the two networks permuted, all
-        positions of an image together, so that nothing is left to share but what every image has. Grey in the
+        What chance gives: the same computation with the {items} of one of the two networks permuted, all
+        positions of each together, so that nothing is left to share but what all {items} have. Grey in the
         figures: its mean over the permutations, and the threshold that a value must pass at the level.""",
     "p": f"""
-        The share of permutations that come as close as the images in their order do, these included: with
+        The share of permutations that come as close as the {{items}} in their order do, these included: with
         20 permutations at least 1/21. For a group it is the largest of its pairs; a value clears its null
         where {CLEARS} the level, and is drawn hollow or marked ○ where not. Of twenty layers that share
         nothing about one would clear by chance in a group of one pair.""",
@@ -54,14 +57,14 @@ _FAMILY = {
 }
 _ERROR = {
     "Standard error": """
-        How far a value would move with other images of the same kind, by the jackknife: computed again with
-        each fold of the images left out. For a group it is the mean over the pairs, which is not less than
+        How far a value would move with other {items} of the same kind, by the jackknife: computed again with
+        each fold of the {items} left out. For a group it is the mean over the pairs, which is not less than
         that of their mean. It says nothing of other networks: for that look at the range over the pairs.""",
 }
 _HELD_OUT = {
     "Held-out": """
-        The value when combinations are fitted to all folds of the images but one and judged on that one, as a
-        mean over the folds. What is fitted to few images falls here.""",
+        The value when combinations are fitted to all folds of the {items} but one and judged on that one, as
+        a mean over the folds. What is fitted to few {items} falls here.""",
 }
 _CENTRE = {
     "Raw and centred": """
@@ -71,8 +74,8 @@ _CENTRE = {
 }
 _GROWTH = {
     "Settled": """
-        A value has settled where it moved by no more than two standard errors while the number of images
-        doubled. One that still falls or rises says as much of the number of images as of the networks.""",
+        A value has settled where it moved by no more than two standard errors while the number of {items}
+        doubled. One that still falls or rises says as much of the number of {items} as of the networks.""",
 }
 _COVER = {
     "Cover": """
@@ -104,4 +107,5 @@ def definitions(results: StudyResults) -> dict[str, str]:
     ):
         if shown:
             terms |= further
-    return {term: " ".join(text.split()) for term, text in terms.items()}
+    items = results.terms.items
+    return {term: " ".join(text.replace("{items}", items).split()) for term, text in terms.items()}

@@ -76,7 +76,7 @@ def growth_figure(results: StudyResults) -> Figure:
         title = plain(f"{elide(measure.axis_label, _MAX_TITLE)}\n{below}")
         ax.set_title(title, loc="left", color=INK, fontsize=8.5, y=1.0)
     drop_unused(axes, len(panels))
-    label_figure(figure, "images", None)
+    label_figure(figure, results.terms.items, None)
     shown = _legend_places(len(results.layers))
     handles = [Line2D([], [], color=colours[place], linewidth=2) for place in shown]
     marks = [
@@ -153,13 +153,14 @@ def _texts(results: StudyResults) -> FigureTexts:
     most = max(one.images[-1] for one in growing.values())
     names = ", ".join(dict.fromkeys(measure.title for measure, *_ in growing))
     settled = sum(one.verdict == "settled" for one in growing.values())
+    items = results.terms.items
     return FigureTexts(
-        heading="Growth with images",
-        caption="Mean over the pairs of a group, from the first folds of the images alone up to all of "
+        heading=f"Growth with {items}",
+        caption=f"Mean over the pairs of a group, from the first folds of the {items} alone up to all of "
         "them. At the right, the last values with two standard errors to either side: filled where a value "
-        "moved by no more than that while images doubled (settled), hollow where it did (still falling or "
-        "rising: use more images) or where it cannot be told. Grey marks are the means of the nulls.",
-        alt=f"Line charts against the number of images, up to {most:,}: one panel for each measure "
+        f"moved by no more than that while {items} doubled (settled), hollow where it did (still falling or "
+        f"rising: use more {items}) or where it cannot be told. Grey marks are the means of the nulls.",
+        alt=f"Line charts against the number of {items}, up to {most:,}: one panel for each measure "
         f"({names}) and group ({', '.join(group_names(results))}), one line for each layer. {settled} of "
         f"{len(growing)} values have settled. A table below says which.",
     )

@@ -102,7 +102,8 @@ def growth_sentences(results: StudyResults, scopes: Mapping[str, Sequence[str]])
             if (count := sum(one.verdict == direction for one in everything))
         ]
         epsilon = next(iter(of_centres)).epsilon
-        remedy = f"; {' and '.join(moving)}: use more images" if moving else ""
-        start = f"With {max(one.images[-1] for one in everything):,} images, at ε = {epsilon:g} in {scope},"
+        items = results.terms.items
+        remedy = f"; {' and '.join(moving)}: use more {items}" if moving else ""
+        start = f"With {max(one.images[-1] for one in everything):,} {items}, at ε = {epsilon:g} in {scope},"
         sentences.append(f"{start} {' and '.join(parts)}{remedy}.")
     return sentences

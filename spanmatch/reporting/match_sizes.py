@@ -44,8 +44,8 @@ _CAPTION = (
     "there are fewer than eight. Each match counts once, and the pairs of a group are taken together."
 )
 _CHANCE_CAPTION = (
-    " Grey outlines, and the numbers beside “permuted”, are what chance gives: the same with the images of "
-    "one network permuted."
+    " Grey outlines, and the numbers beside “permuted”, are what chance gives: the same with the {items} "
+    "of one network permuted."
 )
 _RANGE_CAPTION = (
     " They are one cover of the maximum match out of many: another order of searching finds others. Numbers "
@@ -216,7 +216,7 @@ def _texts(results: StudyResults) -> FigureTexts:
     if results.simple_matches and results.covers:
         caption += _RANGE_CAPTION
     if any(row.permuted is not None for row in results.covers):
-        caption += _CHANCE_CAPTION
+        caption += _CHANCE_CAPTION.format(items=results.terms.items)
     return FigureTexts(
         heading="Sizes of simple matches",
         caption=caption,

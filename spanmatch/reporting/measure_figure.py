@@ -107,9 +107,8 @@ def _texts(results: StudyResults) -> FigureTexts:
     names = ", ".join(" ".join(filter(None, (m.label, m.centre_name))) for m in measures)
     of_centre = " and each centre" if any(measure.centre_name for measure in measures) else ""
     spreads = list(measure_spreads(results).values())
-    caption = (
-        f"One panel for each measure{of_centre}. Mean over the pairs of a group. {spread_words(spreads)}"
-    )
+    words = spread_words(spreads, results.terms.items)
+    caption = f"One panel for each measure{of_centre}. Mean over the pairs of a group. {words}"
     at_epsilon = dict.fromkeys(
         f"{measure.label} at ε = {measure.epsilon:g}" for measure in measures if measure.epsilon is not None
     )

@@ -15,9 +15,10 @@ from spanmatch.reporting.evidence_tables import (
     similarity_evidence,
 )
 from spanmatch.reporting.figure_registry import shown_figures
+from spanmatch.reporting.judged_words import perplexity
 from spanmatch.reporting.markup import figure_markup, folded_tables, notes_markup, table_markup
 from spanmatch.reporting.names import shown_network
-from spanmatch.reporting.results import NetworkRow, StudyResults
+from spanmatch.reporting.results import NetworkRow, StudyResults, Terms
 from spanmatch.reporting.style import style_sheet
 from spanmatch.reporting.tables import mark_sentences, measure_tables, summary_rows
 from spanmatch.reporting.theme import ThemeColour, theme_colours
@@ -122,7 +123,8 @@ def _measures(results: StudyResults) -> list[str]:
 
 def _settled(results: StudyResults) -> list[str]:
     tables = growth_tables(results)
-    note = "Still falling or still rising: use more images. Undefined: without an error it cannot be told."
+    remedy = f"use more {results.terms.items}"
+    note = f"Still falling or still rising: {remedy}. Undefined: without an error it cannot be told."
     return ["<h2>Has it settled?</h2>", *folded_tables(tables, ""), *notes_markup([note])] if tables else []
 
 
@@ -133,9 +135,10 @@ def _simple_matches(results: StudyResults) -> list[str]:
     note = (
         "Simple matches: those of one cover of the maximum match, from the fewest to the most over orders of "
         "searching, of all pairs together; in every order: the share of them that every order finds; "
-        "permuted: how many there are with the images of one network permuted, by chance alone. Neurons "
-        "with essential ones cannot match without another neuron; a component holds neurons that cannot "
-        "match without each other: their number and the neurons of the largest, as a range over the pairs."
+        f"permuted: how many there are with the {results.terms.items} of one network permuted, by chance "
+        "alone. Neurons with essential ones cannot match without another neuron; a component holds neurons "
+        "that cannot match without each other: their number and the neurons of the largest, as a range over "
+        "the pairs."
     )
     lines = ["<h2>How free simple matches are</h2>", *notes_markup([note])]
     return lines + folded_tables(tables, "The other tolerances")
@@ -149,7 +152,7 @@ def _compared(results: StudyResults) -> list[str]:
     return [
         "<h2>What was compared</h2>",
         '<div class="beside">',
-        _network_table(results.networks),
+        _network_table(results.networks, results.terms),
         table_markup("Pairs that were compared", ("group", "X", "Y"), pairs, names=3),
         "</div>",
         '<div class="beside">',
@@ -159,18 +162,19 @@ def _compared(results: StudyResults) -> list[str]:
     ]
 
 
-def _network_table(rows: Sequence[NetworkRow]) -> str:
+def _network_table(rows: Sequence[NetworkRow], terms: Terms) -> str:
     """Tabulate networks; a column that no network fills is left out."""
     columns = {
         "network": [shown_network(row.network) for row in rows],
         "checkpoint": [row.checkpoint for row in rows],
         "epochs": ["" if row.epoch is None else f"{row.epoch:,}" for row in rows],
-        "accuracy": ["" if row.accuracy is None else f"{row.accuracy:.2%}" for row in rows],
+        terms.accuracy: ["" if row.accuracy is None else f"{row.accuracy:.2%}" for row in rows],
         "loss": ["" if row.loss is None else f"{row.loss:.4g}" for row in rows],
+        "perplexity": [perplexity(row.loss) if terms.perplexity else "" for row in rows],
     }
     filled = {name: cells for name, cells in columns.items() if any(cells)}
     cells = [tuple(cell or "–" for cell in row) for row in zip(*filled.values(), strict=True)]
-    judged = ", and how they do on held-out images" if "accuracy" in filled else ""
+    judged = f", and how they do on held-out {terms.items}" if terms.accuracy in filled else ""
     return table_markup(f"Networks{judged}", tuple(filled), cells, names=2)
 
 

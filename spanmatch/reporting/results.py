@@ -20,7 +20,20 @@ __all__ = [
     "SimilarityRow",
     "SimpleMatchRow",
     "StudyResults",
+    "Terms",
 ]
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What the samples of a study are called, and what its networks are judged by."""
+
+    items: str = "images"
+    """Plural: ``sequences`` where a network is shown text."""
+    accuracy: str = "accuracy"
+    """The share of right answers, such as ``next-token accuracy``."""
+    perplexity: bool = False
+    """Whether people look at the exponential of the loss."""
 
 
 @dataclass(frozen=True)
@@ -219,9 +232,9 @@ class NetworkRow:
     """Its name: ``seed0`` for one that the study trained, or whatever the study calls it."""
     checkpoint: str
     accuracy: float | None
-    """Accuracy on held-out images, in [0, 1], of a network that classifies them."""
+    """Share of right answers on held-out samples, in [0, 1], of a network that is judged by them."""
     loss: float | None = None
-    """Loss on held-out images, where it is known."""
+    """Loss on held-out samples, where it is known."""
     epoch: int | None = None
     """Finished epochs of training, where they are known."""
 
@@ -238,7 +251,7 @@ class EpochRow:
     training_loss: float
     held_out_loss: float
     accuracy: float
-    """Accuracy on held-out images, in [0, 1]."""
+    """Share of right answers on held-out samples, in [0, 1]."""
 
 
 @dataclass(frozen=True)
@@ -271,3 +284,4 @@ class StudyResults:
     """Empty where images are in no folds."""
     covers: tuple[CoverRow, ...] = ()
     essential: tuple[EssentialRow, ...] = ()
+    terms: Terms = Terms()

@@ -81,7 +81,8 @@ def mark_sentences(results: StudyResults) -> list[str]:
     permutations = [row.permutations for row in tested]
     level = " or ".join(f"{level:g}" for level in sorted({row.level for row in tested if row.level}))
     number = span_text(min(permutations), max(permutations))
-    sentence = f"{MARK} does not clear its null: in a pair or more, images permuted at random come as close"
+    items = results.terms.items
+    sentence = f"{MARK} does not clear its null: in a pair or more, {items} permuted at random come as close"
     return [f"{sentence} (p > {level}, {number} permutations)."]
 
 

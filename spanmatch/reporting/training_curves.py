@@ -61,7 +61,7 @@ def training_figure(results: StudyResults) -> Figure:
     for ax, title in (
         (training_ax, "training loss"),
         (held_out_ax, "held-out loss"),
-        (accuracy_ax, "held-out accuracy"),
+        (accuracy_ax, f"held-out {results.terms.accuracy}"),
     ):
         set_title(ax, title)
         _style_epochs(ax, results.training)
@@ -118,9 +118,10 @@ def _texts(results: StudyResults) -> FigureTexts:
     return FigureTexts(
         heading="Training",
         caption="One line for each network that was trained. The training loss is the mean over an epoch's "
-        "steps, while the weights change; the held-out loss and accuracy are those of the weights after it.",
-        alt=f"Line charts of training loss, held-out loss and held-out accuracy up to epoch {epochs:,}: one "
-        f"line for each network ({names}).",
+        "steps, while the weights change; the held-out loss and "
+        f"{results.terms.accuracy} are those of the weights after it.",
+        alt=f"Line charts of training loss, held-out loss and held-out {results.terms.accuracy} up to epoch "
+        f"{epochs:,}: one line for each network ({names}).",
     )
 
 

@@ -78,7 +78,7 @@ def _few_samples_sentences(results: StudyResults) -> list[str]:
             if layer in few
         ]
     )
-    return [f"Too few samples in {where}: {TOO_FEW_SAMPLES}. Use more images."]
+    return [f"Too few samples in {where}: {TOO_FEW_SAMPLES}. Use more {results.terms.items}."]
 
 
 def _widest(row: SimilarityRow) -> int:

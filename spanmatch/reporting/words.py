@@ -3,7 +3,6 @@
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import product
-from operator import itemgetter
 
 from spanmatch.reporting.aggregate import (
     GroupSimilarity,
@@ -21,8 +20,9 @@ from spanmatch.reporting.aggregate import (
 from spanmatch.reporting.covers import Cover, group_covers, span_text
 from spanmatch.reporting.grid_words import grid_sentences, layers_compared
 from spanmatch.reporting.growth_words import growth_sentences
-from spanmatch.reporting.names import count_of, shown_network
-from spanmatch.reporting.results import NetworkRow, StudyResults
+from spanmatch.reporting.judged_words import judged_sentences, range_of
+from spanmatch.reporting.names import count_of
+from spanmatch.reporting.results import StudyResults
 
 __all__ = [
     "dead_neurons",
@@ -32,7 +32,6 @@ __all__ = [
 ]
 
 _MAX_LISTED_GROUPS = 4
-_MAX_LISTED_CHECKPOINTS = 3
 _NO_SIMPLE_MATCHES = "The results hold no simple matches."
 
 
@@ -71,7 +70,7 @@ def summary_sentences(results: StudyResults) -> list[str]:
     """
     groups = group_names(results)
     if not results.layers:  # a grid of networks without a layer name in common
-        return [*_accuracy_sentences(results), *_training_sentences(results), *grid_sentences(results)]
+        return [*judged_sentences(results), *_training_sentences(results), *grid_sentences(results)]
     if len(groups) <= _MAX_LISTED_GROUPS:
         matches = [*_extreme_sentences(results), *_contrast_sentences(results)]
         sizes = _size_sentences(results)
@@ -80,7 +79,7 @@ def summary_sentences(results: StudyResults) -> list[str]:
         matches, sizes = _ranking_sentences(results), [_size_ranking_sentence(results)]
         scopes = {"all groups": list(groups)}
     return [
-        *_accuracy_sentences(results),
+        *judged_sentences(results),
         *_training_sentences(results),
         *matches,
         *grid_sentences(results),
@@ -91,26 +90,6 @@ def summary_sentences(results: StudyResults) -> list[str]:
     ]
 
 
-def _accuracy_sentences(results: StudyResults) -> list[str]:
-    judged = [(row.accuracy, row) for row in results.networks if row.accuracy is not None]
-    checkpoints = dict.fromkeys(row.checkpoint for _, row in judged)
-    if len(checkpoints) > _MAX_LISTED_CHECKPOINTS:
-        (least, worst), (most, best) = (end(judged, key=itemgetter(0)) for end in (min, max))
-        span = f"from {_accuracy_of(worst, least)} to {_accuracy_of(best, most)}"
-        return [f"Held-out accuracy at {len(checkpoints)} checkpoints: {span}."]
-    sentences = []
-    for checkpoint in checkpoints:
-        values = [accuracy for accuracy, row in judged if row.checkpoint == checkpoint]
-        networks = count_of(len(values), "network")
-        reached = _range(f"{min(values):.1%}", f"{max(values):.1%}")
-        sentences.append(f"Held-out accuracy at checkpoint {checkpoint}: {reached} ({networks}).")
-    return sentences
-
-
-def _accuracy_of(row: NetworkRow, accuracy: float) -> str:
-    return f"{accuracy:.1%} ({shown_network(row.network)}, {row.checkpoint})"
-
-
 def _training_sentences(results: StudyResults) -> list[str]:
     histories = training_histories(results)
     if not histories:
@@ -118,9 +97,9 @@ def _training_sentences(results: StudyResults) -> list[str]:
     lasts = [history[-1] for history in histories.values()]
     epochs = [last.epoch for last in lasts]
     fewest, most = min(epochs), max(epochs)
-    training = _range(*_extremes(last.training_loss for last in lasts))
-    held_out = _range(*_extremes(last.held_out_loss for last in lasts))
-    length = _range(f"{fewest:,}", count_of(most, "epoch")) if fewest < most else count_of(most, "epoch")
+    training = range_of(*_extremes(last.training_loss for last in lasts))
+    held_out = range_of(*_extremes(last.held_out_loss for last in lasts))
+    length = range_of(f"{fewest:,}", count_of(most, "epoch")) if fewest < most else count_of(most, "epoch")
     start = f"After {length} of training ({count_of(len(lasts), 'network')}),"
     return [f"{start} the training loss is {training} and the held-out loss {held_out}."]
 
@@ -128,10 +107,6 @@ def _training_sentences(results: StudyResults) -> list[str]:
 def _extremes(losses: Iterable[float]) -> tuple[str, str]:
     ascending = sorted(losses)
     return f"{ascending[0]:.3g}", f"{ascending[-1]:.3g}"
-
-
-def _range(low: str, high: str) -> str:
-    return low if low == high else f"{low} to {high}"
 
 
 def _quoted(group: str) -> str:
@@ -320,19 +295,19 @@ def _size_sentences(results: StudyResults) -> list[str]:
             sentences.append(
                 f"{start} one cover of at least {count_of(fewest, 'simple match')} in {where} "
                 f"({span_text(fewest, most)} over {count_of(orders, 'order')} of searching), {of_size}"
-                f"{_by_chance(known)}."
+                f"{_by_chance(known, results.terms.items)}."
             )
         else:
             sentences.append(f"{start} {count_of(len(found), 'simple match')} in {where}, {of_size}.")
     return sentences
 
 
-def _by_chance(covers: Sequence[Cover]) -> str:
+def _by_chance(covers: Sequence[Cover], items: str) -> str:
     """Say how many simple matches chance gives, where that is known."""
     known = [cover.permuted for cover in covers if cover.permuted is not None]
     if len(known) < len(covers):
         return ""
-    return f"; with images permuted, {count_of(sum(map(len, known)), 'simple match')}"
+    return f"; with {items} permuted, {count_of(sum(map(len, known)), 'simple match')}"
 
 
 def _dead_sentence(results: StudyResults) -> str:

@@ -1,7 +1,7 @@
 """What a training task is: the loss that is made small, and how a network is judged by it."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, is_dataclass
 from typing import Literal, NamedTuple
 
 import torch
@@ -65,9 +65,10 @@ class TrainingTask:
 
 
 def logits_of(output: object) -> object:
-    """Return what a network gives as logits: its output, or what is called ``logits`` in it."""
-    if isinstance(output, torch.Tensor):
-        return output
+    """Return what a network gives as logits: its output, or ``logits`` of a dictionary or dataclass.
+
+    Not of a named tuple: some have logits of further heads beside them, which the loss is to hold, too.
+    """
     if isinstance(output, Mapping):
         return output.get("logits", output)
-    return getattr(output, "logits", output)
+    return getattr(output, "logits", output) if is_dataclass(output) else output
