@@ -138,6 +138,7 @@ def own_module(name: str) -> Callable[[Path], None]:
 
 
 def collector(_: Path) -> None:
+    gc.unfreeze()  # of what a worker in this process has frozen
     with _others_at_rest():
         assert gc.get_freeze_count()
     assert not gc.get_freeze_count()

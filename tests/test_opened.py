@@ -6,10 +6,11 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import dask.config
 import numpy as np
 import obstore
 import pytest
@@ -31,6 +32,13 @@ from storage.stacked import StackedArray
 
 LAYER = "block3.relu2"
 PAIR = ("seed0-final", "seed1-final")
+
+
+@pytest.fixture(autouse=True)
+def at_once() -> Iterator[None]:
+    """Compute arrays of Dask right here: a cluster that earlier tests had may be named still, and gone."""
+    with dask.config.set(scheduler="sync"):
+        yield
 
 
 @pytest.fixture
