@@ -13,7 +13,12 @@ from torch.nn import functional
 from spanmatch.networks.architectures import build
 from spanmatch.networks.catalogue import ARCHITECTURE_NAMES
 
-CIFAR = [name for name in ARCHITECTURE_NAMES if not name.endswith(("-imagenet", "-digits"))]
+OF_TOKENS = {name for name in ARCHITECTURE_NAMES if name.startswith("transformer")}
+CIFAR = [
+    name
+    for name in ARCHITECTURE_NAMES
+    if name not in OF_TOKENS and not name.endswith(("-imagenet", "-digits"))
+]
 IMAGENET = [name for name in ARCHITECTURE_NAMES if name.endswith("-imagenet")]
 
 
@@ -30,8 +35,10 @@ def parameters(network: nn.Module) -> int:
 
 
 def test_the_catalogue_names_what_can_be_built() -> None:
-    assert len(set(ARCHITECTURE_NAMES)) == len(ARCHITECTURE_NAMES) == 29
-    for name in ARCHITECTURE_NAMES:
+    assert len(set(ARCHITECTURE_NAMES)) == len(ARCHITECTURE_NAMES) == 29 + len(OF_TOKENS)
+    for name in OF_TOKENS:
+        assert len(empty(name, (16,), 256).blocks) == int(re.findall(r"\d+", name)[0])
+    for name in set(ARCHITECTURE_NAMES) - OF_TOKENS:
         shape = (1, 8, 8) if name == "vgg9-digits" else (3, 32, 32)
         network = empty(name, shape)
         weighted = [
