@@ -51,8 +51,9 @@ class Told(nn.Module):
         z = self.embed(x)
         if self.how == "attention_mask":
             return self.own(z, attention_mask=(~padding).long())
-        if self.how == "float":
-            padding = torch.zeros(padding.shape).masked_fill(padding, -torch.inf)
+        if self.how in ("float", "large"):
+            least = -torch.inf if self.how == "float" else -1e9
+            padding = torch.zeros(padding.shape).masked_fill(padding, least)
         if self.how == "tokens first":
             return self.layer(z.transpose(0, 1), src_key_padding_mask=padding)
         return self.layer(z, None, padding)
@@ -65,7 +66,7 @@ class HuggingFaces(nn.Module):
         return hidden_states * attention_mask[..., None]
 
 
-@pytest.mark.parametrize("how", ["bool", "float", "tokens first", "attention_mask"])
+@pytest.mark.parametrize("how", ["bool", "float", "large", "tokens first", "attention_mask"])
 def test_padding_is_left_out_in_every_layer_of_tokens(how: str) -> None:
     network, some = seeded(lambda: Told(how)), images(4, 5, 6)
     some.stored[:, 0, 0] = 1  # at least one token that counts

@@ -82,6 +82,19 @@ def test_the_mask_is_the_attention_mask_unless_another_is_given() -> None:
     assert Samples(np.zeros((2, 3), np.int32), ("a", "b")).mask is None
 
 
+@pytest.mark.parametrize("least", [-np.inf, np.finfo(np.float32).min, -1e4])
+@pytest.mark.parametrize("shape", [(6, 5), (6, 1, 1, 5)])
+def test_a_mask_that_is_added_to_scores_counts_what_it_leaves_as_it_is(least: float, shape: tuple) -> None:
+    counts = sentences().mask
+    added = np.where(counts, 0, least).astype(np.float32).reshape(shape)
+    assert np.array_equal(sentences(inputs={"attention_mask": added}).mask, counts)
+    assert np.array_equal(sentences(inputs={"attention_mask": counts.astype(np.float32)}).mask, counts)
+    assert sentences(inputs={"attention_mask": np.zeros((6, 1, 5, 5), np.float32)}).mask is None
+    for name, value in (("attention_mask", np.nan), ("attention_mask", np.inf), ("other", -np.inf)):
+        with pytest.raises(ValueError, match="must be finite"):
+            sentences(inputs={name: np.full((6, 5), value, np.float32)})
+
+
 def test_the_digest_sees_names_types_values_labels_mask_and_ids_and_not_what_samples_are_called() -> None:
     some = sentences()
     tokens = some.inputs["input_ids"]

@@ -14,7 +14,7 @@ from torch.utils.data import RandomSampler
 
 from spanmatch.errors import InputTypeError, InputValueError
 from spanmatch.networks.network_inputs import Inputs
-from spanmatch.networks.padding import counted_by
+from spanmatch.networks.padding import ATTENTION_MASK, counted_tokens
 
 Taker: TypeAlias = Callable[[Any], Any]
 """Gives what a network takes of a batch: a tensor, a tuple of arguments, or a dictionary of named ones."""
@@ -23,7 +23,6 @@ Mask: TypeAlias = NDArray[np.bool_] | None
 
 _LABELS = frozenset({"labels", "label", "targets", "target", "y"})
 _IDS = ("id", "ids")
-_MASKS = ("attention_mask",)
 _NUMBERS = "biufc"  # kinds of arrays that are tensors
 _ENDED = object()
 Value = TypeVar("Value")
@@ -189,13 +188,13 @@ class Batches:
         if found is None:
             return None
         mask = torch.as_tensor(found)
-        if mask.ndim != 2 or len(mask) != len(inputs):
+        counts = counted_tokens(mask)
+        if counts is None or len(mask) != len(inputs):
             raise InputValueError(
                 f"`mask` must have the shape (samples, positions) of {len(inputs)} samples, got "
                 f"{tuple(mask.shape)}; give one that says of each position whether it counts"
             )
-        counts: NDArray[np.bool_] = counted_by(mask).cpu().numpy()
-        return counts
+        return counts.cpu().numpy()
 
     def _mask_of(self, given: Any, inputs: Inputs) -> object:  # noqa: ANN401 - whatever a loader gives
         if callable(self._mask):
@@ -213,14 +212,14 @@ class Batches:
             return given[self._mask]
         if self._mask is False or not isinstance(given, Mapping):
             return None
-        for name in _MASKS:
-            value = given.get(name)
-            if isinstance(value, torch.Tensor | np.ndarray) and value.ndim == 2:
-                if not any(tuple(each.shape[:2]) == tuple(value.shape) for each in inputs.tensors):
-                    return None  # this network does not take what is masked
-                self.masked_by = f"{name!r} of the batches"
-                return value
-        return None
+        value = given.get(ATTENTION_MASK)
+        counts = (
+            counted_tokens(torch.as_tensor(value)) if isinstance(value, torch.Tensor | np.ndarray) else None
+        )
+        if counts is None or not any(each.shape[:2] == counts.shape for each in inputs.tensors):
+            return None  # this network does not take what is masked
+        self.masked_by = f"{ATTENTION_MASK!r} of the batches"
+        return counts
 
 
 class _Suiting:

@@ -12,10 +12,12 @@ from torch import nn
 
 from spanmatch.errors import InputValueError
 
-# Arguments of a module's forward pass that say which tokens are padding (true, or minus infinity) …
+# Arguments of a module's forward pass that say which tokens are padding (true, or large and negative).
 _PADDING = "key_padding_mask"
-# … and which are not (1; or 0 where others are large and negative).
-_COUNTING = "attention_mask"
+ATTENTION_MASK = "attention_mask"
+"""Name of arguments that say which are not: 1; or 0 where others are large and negative."""
+# What an attention adds to scores: the weight of what gets less is 0 in any precision.
+_VANISHING = -1e3
 
 Counts = Mapping[int, torch.Tensor]
 """By the number of positions: which of them count, bool (images, positions)."""
@@ -53,7 +55,7 @@ class Padding:
     ) -> None:
         """Take note of what a module is called with, in a pass of so many images."""
         arguments = signature.bind_partial(*args, **kwargs).arguments
-        for name in (_PADDING, _COUNTING):
+        for name in (_PADDING, ATTENTION_MASK):
             mask = arguments.get(name)
             if not isinstance(mask, torch.Tensor) or mask.ndim != 2:
                 continue
@@ -61,12 +63,12 @@ class Padding:
                 self._others.add((module, name))
             if (module, name) in self._others:
                 continue
-            if name == _COUNTING:
+            if name == ATTENTION_MASK:
                 self._add(counted_by(mask))
             elif not isinstance(module, nn.MultiheadAttention):
                 self._of_others[mask.shape[1]] = f"{type(module).__name__} has a mask of its own sense"
             else:
-                self._add(mask > torch.finfo(mask.dtype).min if mask.is_floating_point() else ~mask.bool())
+                self._add(mask > _VANISHING if mask.is_floating_point() else ~mask.bool())
                 query, key = arguments["query"], arguments["key"]
                 tokens = query.shape[1 if module.batch_first else 0] if query.ndim == 3 else 0
                 if query is not key and tokens == mask.shape[1]:
@@ -84,7 +86,7 @@ def told_of_padding(network: nn.Module) -> dict[nn.Module, inspect.Signature]:
     for module in network.modules():
         with suppress(ValueError, TypeError):  # some written in C have none
             signature = inspect.signature(module.forward)
-            if not signature.parameters.keys().isdisjoint((_PADDING, _COUNTING)):
+            if not signature.parameters.keys().isdisjoint((_PADDING, ATTENTION_MASK)):
                 found[module] = signature
     return found
 
@@ -138,3 +140,13 @@ def counted_by(mask: torch.Tensor) -> torch.Tensor:
     if mask.is_floating_point() and bool((mask <= 0).all()):
         return mask > -1
     return mask.bool()
+
+
+def counted_tokens(mask: torch.Tensor) -> torch.Tensor | None:
+    """Return which tokens of samples count by a mask, (samples, tokens); None where it says something else.
+
+    Between the two there may be dimensions of size 1, as where a mask is added to scores of heads.
+    """
+    if mask.ndim < 2 or any(size != 1 for size in mask.shape[1:-1]):
+        return None
+    return counted_by(mask.flatten(1))

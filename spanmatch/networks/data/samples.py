@@ -8,17 +8,17 @@ from functools import cached_property
 from typing import Any, TypeAlias
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from spanmatch.errors import InputTypeError, InputValueError
 from spanmatch.networks.data.checked import require_array, require_counts, require_mask
+from spanmatch.networks.padding import ATTENTION_MASK, counted_tokens
 
 Arguments = NDArray[Any] | Mapping[str, NDArray[Any]]
 """What a network is called with: one array, or arrays by the names of its arguments; samples come first."""
 
 _Index: TypeAlias = slice | NDArray[np.int64]
-
-_MASKS = "attention_mask"
 
 
 def _no_labels() -> NDArray[np.int64]:
@@ -41,7 +41,8 @@ class Samples:
         network is judged by them.
     mask
         (n_samples, n_positions), bool: which positions count, of layers with as many; at least one of each
-        sample. Left out, it is what `inputs` have as ``attention_mask``, if they have one, else all count.
+        sample. Left out, it is what `inputs` have as ``attention_mask``, if they have one, else all count:
+        1 for what counts, or 0 where the others are large and negative.
     items
         What people call the samples: ``sequences``, ``sentences``, ``spectra``.
 
@@ -69,8 +70,9 @@ class Samples:
             object.__setattr__(self, "labels", np.zeros(len(self.ids), dtype=np.int64))
         counts = {name: len(array) for name, array in self._arrays.items()}
         require_counts({**counts, "labels": len(self.labels), "ids": len(self.ids)}, self.items)
-        if self.mask is None and (found := self._arrays.get(_MASKS)) is not None and found.ndim == 2:
-            object.__setattr__(self, "mask", found != 0)
+        if self.mask is None and (found := self._arrays.get(ATTENTION_MASK)) is not None:
+            counted = counted_tokens(torch.tensor(found))
+            object.__setattr__(self, "mask", None if counted is None else counted.numpy())
         if self.mask is not None:
             require_mask(self.mask, len(self.ids), self.items)
             if not self.mask.any(axis=1).all():
@@ -219,5 +221,8 @@ def _require_input(name: str, array: object) -> None:
         )
     if array.ndim == 0:
         raise InputValueError(f"`{shown}` must have samples in its first dimension, got a single number")
-    if array.dtype.kind == "f" and not np.isfinite(array).all():
+    finite = np.isfinite(array)
+    if name == ATTENTION_MASK:  # what is added to scores may be minus infinity
+        finite |= array == -np.inf
+    if not finite.all():
         raise InputValueError(f"`{shown}` must be finite, got NaN or infinity")
