@@ -13,16 +13,17 @@ from test_training import FileStore, assert_same
 from torch import nn
 
 from spanmatch.networks.architectures import build
-from spanmatch.networks.data import Dataset, load_dataset
+from spanmatch.networks.data import Dataset, Samples, load_dataset
 from spanmatch.networks.determinism import deterministic
-from spanmatch.networks.evaluation import evaluate, judge
+from spanmatch.networks.evaluation import evaluate, foresees, judge, require_logits
 from spanmatch.networks.layers import choose
+from spanmatch.networks.logits import logits_of
 from spanmatch.networks.outcome import Epoch
 from spanmatch.networks.probing import list_layers
 from spanmatch.networks.recipe import Recipe
 from spanmatch.networks.training import train
 from spanmatch.networks.training_tasks.next_token import NEXT_TOKEN
-from spanmatch.networks.training_tasks.training_task import Targets, logits_of
+from spanmatch.networks.training_tasks.training_task import Targets
 
 ADAMW = Recipe(3, 16, 3e-3, 0.9, 0.1, optimiser="adamw")
 
@@ -117,6 +118,66 @@ def test_the_loss_and_accuracy_are_those_of_every_token_that_follows_one(topics:
     unmasked = NEXT_TOKEN.judge(given[:1], Targets(torch.from_numpy(whole.labels)))
     assert whole.mask.all()
     assert unmasked.answers == 127
+
+
+def test_a_batch_in_which_nothing_is_predicted_teaches_nothing_and_judges_nobody(topics: Dataset) -> None:
+    alone = torch.arange(5).expand(3, -1) == 1
+    logits = torch.zeros(3, 5, 7, requires_grad=True)
+    NEXT_TOKEN.loss(logits, Targets(torch.zeros(3, 5, dtype=torch.long), alone)).backward()
+    assert not logits.grad.any()
+    part = topics.held_out.slice(0, 3)
+    single = Samples(part.inputs[:, :1], part.ids, labels=part.labels[:, :1], items="lines")
+    with pytest.raises(ValueError, match=r"`labels` must ask for an answer .* got none in these lines"):
+        evaluate(network(), single, task=NEXT_TOKEN)
+
+
+class Looks(nn.Module):
+    """Gives logits of tokens by what it sees of others."""
+
+    def __init__(self, how: str) -> None:
+        super().__init__()
+        self.how = how
+        self.embed, self.head = nn.Embedding(256, 8), nn.Linear(8, 256)
+        self.near, self.past = nn.Conv1d(8, 8, 3, padding=1), nn.GRU(8, 8, batch_first=True)
+        self.mix = nn.MultiheadAttention(8, 2, batch_first=True)
+
+    def forward(self, tokens: torch.Tensor, attention_mask: torch.Tensor | None = None) -> torch.Tensor:
+        z = self.embed(tokens)
+        if self.how == "ahead":
+            z = self.near(z.transpose(1, 2)).transpose(1, 2)
+        elif self.how == "backward":
+            z = self.past(z.flip(1))[0].flip(1)
+        elif self.how == "everywhere":
+            padding = None if attention_mask is None else attention_mask == 0
+            z = self.mix(z, z, z, key_padding_mask=padding)[0]
+        else:
+            z = self.past(z)[0]
+        return self.head(z)
+
+
+@pytest.mark.parametrize("how", ["ahead", "backward", "everywhere", "past"])
+@pytest.mark.parametrize("padded", ["right", "left", "not"])
+def test_a_network_that_sees_what_it_is_to_predict_is_neither_trained_nor_judged(
+    topics: Dataset, how: str, padded: str
+) -> None:
+    data = replace(topics, training=None)
+    if padded != "not":
+        whole, side = topics.held_out.slice(0, 5), 1 if padded == "right" else -1
+        inputs = {
+            "tokens": whole.inputs[:, ::side],
+            "attention_mask": np.tri(5, 128, 60, np.int64)[:, ::side],
+        }
+        held_out = Samples(inputs, whole.ids, labels=whole.labels[:, ::side], items="lines")
+        data = Dataset("own", None, held_out, 256, task="next-token")
+    with deterministic(2):
+        made = Looks(how)
+    assert (judge(made, data) is None) == (how != "past")
+    assert foresees(made, data) == (how != "past")
+    if how == "past":
+        require_logits(made, data)
+        return
+    with pytest.raises(ValueError, match=r"`seeds` must train a network .* depend on no later token"):
+        require_logits(made, data)
 
 
 def test_a_network_is_judged_over_tokens_not_over_batches(topics: Dataset, monkeypatch) -> None:

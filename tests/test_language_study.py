@@ -11,11 +11,14 @@ from types import ModuleType
 import numpy as np
 import pytest
 import torch
+import yaml
 from conftest import TINY, Environment, spanmatch, write_study
 from safetensors import safe_open
 from safetensors.torch import load_file
 from torch import nn
 
+from flows.run.prepared import look
+from flows.study.file import read_study
 from flows.study.model import validated
 from spanmatch.networks.evaluation import evaluate
 from spanmatch.networks.training_tasks.next_token import NEXT_TOKEN
@@ -64,6 +67,13 @@ class Model(nn.Module):
 
 def model():
     return Model().bfloat16()
+
+
+class Masked(Model):
+    """Reads sentences from their ends, so that it sees what follows."""
+
+    def forward(self, input_ids=None, attention_mask=None):
+        return super().forward(input_ids.flip(1), attention_mask.flip(1))["logits"].flip(1)
 '''
 
 
@@ -105,6 +115,22 @@ def said(folder: Path, mine: ModuleType, env: Environment) -> str:
     path = write_study(folder, study)
     printed = spanmatch("layers", path, env=env, folder=folder)
     return printed + spanmatch("run", path, env=env, folder=folder)
+
+
+def test_a_masked_language_model_is_compared_without_being_judged_and_the_run_says_so(
+    folder: Path, mine: ModuleType, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(folder)
+    values = {
+        **yaml.safe_load((folder / "study.yaml").read_text()),
+        "architecture": "sentences_of_mine:Masked",
+    }
+    values |= {"seeds": [], "weights": {"given": "given.pt", "other": "given.pt"}, "compare": None}
+    study = validated({name: value for name, value in values.items() if value is not None}, "a test")
+    assert any("no perplexity of `weights`: their logits depend" in notice for notice in look(study).notices)
+    with pytest.raises(ValueError, match=r"`seeds` must train a network .* depend on no later token"):
+        look(study.model_copy(update={"seeds": (0,)}))
+    assert not any("no perplexity" in notice for notice in look(read_study(folder / "study.yaml")).notices)
 
 
 def networks_of(folder: Path, mine: ModuleType) -> dict[str, nn.Module]:

@@ -150,6 +150,31 @@ def test_a_data_set_refuses_labels_that_are_none_of_its_task() -> None:
             Dataset("own", None, replace(some, labels=labels), 30, task=task)
 
 
+@pytest.mark.parametrize(
+    ("mask", "said"),
+    [
+        (
+            np.ones((6, 4), np.bool_),
+            r"`mask` must have the shape of the labels, \(6, 5\), .* got \(6, 4\) in",
+        ),
+        (np.ones((6, 1), np.bool_), r"got \(6, 1\)"),
+        (
+            np.arange(5) % 2 == np.zeros((6, 1)),
+            "`labels` must ask for an answer of the task 'next-token', got",
+        ),
+        (np.arange(5) == np.ones((6, 1)), "got none in 'own'; give samples in which a position that counts"),
+    ],
+)
+def test_a_data_set_of_tokens_refuses_a_mask_of_others_and_one_that_leaves_nothing_to_predict(
+    mask: np.ndarray, said: str
+) -> None:
+    tokens = sentences().inputs["input_ids"]
+    held_out = Samples(tokens, tuple("abcdef"), labels=tokens, mask=mask)
+    with pytest.raises(ValueError, match=said):
+        Dataset("own", None, held_out, 30, task="next-token")
+    assert Dataset("own", None, replace(held_out, labels=np.arange(6)), 30).held_out.mask is mask
+
+
 @pytest.mark.parametrize("positions", ["all", "mean", 2])
 def test_padded_sentences_in_a_dictionary_give_what_each_gives_alone(positions: Any) -> None:
     network, some = encoder(), sentences()

@@ -77,7 +77,7 @@ def look(study: Study, kept: Kept | None = None) -> Prepared:
     if kept is not None:
         require_same_data(kept, resolved)
     older = [_OLDER] if root.is_older else []
-    return Prepared(study, root, resolved, (*older, *_left_out(study, resolved)))
+    return Prepared(study, root, resolved, (*older, *_left_out(study, resolved), *_unjudged(resolved)))
 
 
 def _left_out(study: Study, resolved: Resolved) -> Iterator[str]:
@@ -90,6 +90,15 @@ def _left_out(study: Study, resolved: Resolved) -> Iterator[str]:
         yield (
             f"no null: {images} {items} are too few to be permuted often enough for p ≤ "
             f"{study.null.level:g}; use more"
+        )
+
+
+def _unjudged(resolved: Resolved) -> Iterator[str]:
+    """Say why networks that are given are not judged, where that is not plain."""
+    if resolved.foreseeing:
+        yield (
+            "no perplexity of `weights`: their logits depend on the tokens that they are to predict, as "
+            "those of masked language models do"
         )
 
 

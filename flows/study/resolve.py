@@ -119,7 +119,7 @@ def _resolved_anew(study: Study, weights: Mapping[str, str]) -> Resolved:
     networks.forget_datasets()
     dataset = networks.load_source(study.source())
     _require_images(study, len(dataset.held_out))
-    known = _layers(study, dataset)
+    known, foreseeing = _looked_at(study, dataset)
     found = networks.choose(known, study.wanted_layers())
     check_mask(dataset, found.layers)
     others = {name: _other(name, path, dataset) for name, path in study.others.items()}
@@ -141,6 +141,7 @@ def _resolved_anew(study: Study, weights: Mapping[str, str]) -> Resolved:
         others=looked_up,
         left_out={**passed_over, **layers.left_out},
         terms=_terms(dataset),
+        foreseeing=foreseeing,
     )
 
 
@@ -152,8 +153,11 @@ def _terms(dataset: "networks.Dataset") -> dict[str, Any]:
     return {name: value for name, value in said.items() if value != usual[name]}
 
 
-def _layers(study: Study, dataset: "networks.Dataset") -> "tuple[networks.Layer, ...]":
-    """Build the study's network, see that it can be trained or takes its weights, and list its layers."""
+def _looked_at(study: Study, dataset: "networks.Dataset") -> "tuple[tuple[networks.Layer, ...], bool]":
+    """Build the study's network, and see that it can be trained or takes its weights.
+
+    Returns its layers, and whether it sees what it is to predict where weights are given.
+    """
     network = networks.build(study.architecture, dataset.held_out.shape, dataset.classes, study.width)
     if study.seeds:
         networks.require_trainable(dataset, study.training.recipe())
@@ -164,7 +168,8 @@ def _layers(study: Study, dataset: "networks.Dataset") -> "tuple[networks.Layer,
             networks.fit_weights(network, networks.read_weights(Path(path).expanduser()))
         except networks.WeightsError as error:
             raise InputValueError(f"{error} (of {name!r})") from None
-    return networks.list_layers(network, dataset.held_out)
+    foreseeing = bool(study.weights) and networks.foresees(network, dataset)
+    return networks.list_layers(network, dataset.held_out), foreseeing
 
 
 def _other(
@@ -177,7 +182,7 @@ def _other(
             f"`others` must be trained on {dataset.items} of shape {dataset.held_out.shape}, as these are, "
             f"got {theirs.held_out.shape} in {name!r} ({path}); compare studies of one kind of data"
         )
-    layers = _layers(study, theirs)
+    layers, _ = _looked_at(study, theirs)
     code, weights = project_digest(study.architecture), _weights_digests(study)
     return ResolvedOther(study, theirs.digest, code, weights), layers
 

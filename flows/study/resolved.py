@@ -56,6 +56,8 @@ class Resolved:
     terms
         What samples are called and networks judged by, as `spanmatch.reporting.Terms` has it, by name;
         nothing of images that are classified.
+    foreseeing
+        Whether networks that are given see the tokens that they were to predict: they are not judged.
     """
 
     layers: tuple[str, ...]
@@ -69,6 +71,7 @@ class Resolved:
     others: Mapping[str, "ResolvedOther"] = field(default_factory=dict)
     left_out: Mapping[str, str] = field(default_factory=dict)
     terms: Mapping[str, Any] = field(default_factory=dict)
+    foreseeing: bool = False
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     )
     from spanmatch.networks.evaluation import (
         evaluate as evaluate,
+        foresees as foresees,
         judge as judge,
         require_logits as require_logits,
     )
@@ -84,7 +85,7 @@ else:
             "spanmatch.networks.data.preprocessing": "Preprocessing",
             "spanmatch.networks.datasource": "DataSource Framing HeldOut",
             "spanmatch.networks.determinism": "deterministic resolve_device use_gpu",
-            "spanmatch.networks.evaluation": "evaluate judge require_logits",
+            "spanmatch.networks.evaluation": "evaluate foresees judge require_logits",
             "spanmatch.networks.factories": "require_same_code",
             "spanmatch.networks.layers": "Chosen Layer UnusableLayerError as_if_said choose",
             "spanmatch.networks.outcome": "Snapshot Epoch Trained",

@@ -14,12 +14,12 @@ from spanmatch.networks.batches import batches
 from spanmatch.networks.data import AnySamples, Dataset, Images
 from spanmatch.networks.determinism import deterministic, resolve_device
 from spanmatch.networks.evaluation import Evaluation, evaluate
-from spanmatch.networks.network_inputs import Inputs
+from spanmatch.networks.logits import logits
 from spanmatch.networks.optimisers import optimiser_of
 from spanmatch.networks.outcome import Epoch, Snapshot, Trained
 from spanmatch.networks.recipe import Recipe, epochs_needed, require_checkpoints
 from spanmatch.networks.resume import ResumeStore, State, weights_of
-from spanmatch.networks.training_tasks.training_task import TrainingTask, logits_of
+from spanmatch.networks.training_tasks.training_task import TrainingTask
 
 # Looking at a loss makes a CUDA device wait, so it is looked at a few steps later.
 _STEPS_BETWEEN_CHECKS = 20
@@ -160,9 +160,8 @@ def _epoch(
         for group in optimiser.param_groups:
             group["lr"] = recipe.rate((epoch - 1) * steps + step, steps)
         with torch.autocast(device, torch.bfloat16, enabled=mixed_precision):
-            logits = logits_of(Inputs.of(batch.arguments, device)(network))
-        assert isinstance(logits, torch.Tensor)
-        loss = task.loss(logits, batch.targets(device))
+            found = logits(network, batch.arguments, device)
+        loss = task.loss(found, batch.targets(device))
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()

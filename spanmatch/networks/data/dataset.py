@@ -40,7 +40,7 @@ class Dataset:
     ------
     ValueError
         If the two parts differ in shape, share an id, hold NaN, or labels are out of range or not those of
-        the task.
+        the task, which asks for an answer and has a mask of their shape.
     """
 
     name: str
@@ -69,13 +69,8 @@ class Dataset:
             )
 
     def _require_labels(self, samples: AnySamples) -> None:
-        wanted, labels = self.trained_for.label_dimensions, samples.labels
-        if labels.ndim != wanted:
-            of = "each sample" if wanted == 1 else "each position"
-            raise InputValueError(
-                f"`labels` must be one of {of} for the task {self.task!r}, got the shape {labels.shape} in "
-                f"{self.name!r}"
-            )
+        labels = samples.labels
+        self.trained_for.require_answers(labels, samples.mask, repr(self.name))
         lowest, highest = labels.min(), labels.max()
         if lowest < 0 or highest >= self.classes:
             message = (

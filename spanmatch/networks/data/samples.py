@@ -71,7 +71,7 @@ class Samples:
         counts = {name: len(array) for name, array in self._arrays.items()}
         require_counts({**counts, "labels": len(self.labels), "ids": len(self.ids)}, self.items)
         if self.mask is None and (found := self._arrays.get(ATTENTION_MASK)) is not None:
-            counted = counted_tokens(torch.tensor(found))
+            counted = counted_tokens(torch.from_numpy(found.copy()))
             object.__setattr__(self, "mask", None if counted is None else counted.numpy())
         if self.mask is not None:
             require_mask(self.mask, len(self.ids), self.items)

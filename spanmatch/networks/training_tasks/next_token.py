@@ -1,6 +1,8 @@
 """Next-token prediction: at each position of a sequence, the token at the next one."""
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch.nn import functional
 
 from spanmatch.networks.training_tasks.training_task import Judged, Targets, TrainingTask
@@ -13,7 +15,8 @@ def loss(logits: torch.Tensor, targets: Targets) -> torch.Tensor:
     predicted from.
     """
     predicted, tokens = _shifted(logits, targets)
-    return functional.cross_entropy(predicted, tokens)
+    # the mean of no numbers is none: a batch of sequences of one token teaches nothing
+    return functional.cross_entropy(predicted, tokens) if len(tokens) else predicted.sum()
 
 
 def judge(logits: torch.Tensor, targets: Targets) -> Judged:
@@ -21,6 +24,11 @@ def judge(logits: torch.Tensor, targets: Targets) -> Judged:
     predicted, tokens = _shifted(logits, targets)
     entropy = functional.cross_entropy(predicted, tokens, reduction="none").double().sum()
     return Judged(entropy.item(), int(torch.count_nonzero(predicted.argmax(dim=1) == tokens)), len(tokens))
+
+
+def answers(labels: NDArray[np.int64], mask: NDArray[np.bool_] | None) -> int:
+    """Return how many tokens are predicted, in sequences (sequences, positions)."""
+    return labels[:, 1:].size if mask is None else int((mask[:, 1:] & mask[:, :-1]).sum())
 
 
 def _shifted(logits: torch.Tensor, targets: Targets) -> tuple[torch.Tensor, torch.Tensor]:
@@ -37,10 +45,11 @@ def _shifted(logits: torch.Tensor, targets: Targets) -> tuple[torch.Tensor, torc
 NEXT_TOKEN = TrainingTask(
     name="next-token",
     label_dimensions=2,
-    logits_shape=lambda labels, classes: (*labels, classes),
+    answers=answers,
     loss=loss,
     judge=judge,
     accuracy="next-token accuracy",
     best="loss",
     perplexity=True,
+    causal=True,
 )

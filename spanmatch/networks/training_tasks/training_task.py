@@ -1,10 +1,14 @@
 """What a training task is: the loss that is made small, and how a network is judged by it."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, is_dataclass
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
+
+from spanmatch.errors import InputValueError
 
 
 class Targets(NamedTuple):
@@ -40,8 +44,8 @@ class TrainingTask:
         In data sets that are of it.
     label_dimensions
         1 where a sample has one label, 2 where each of its positions has.
-    logits_shape
-        Given the labels' shape and the number of classes: the shape of the output that a network must give.
+    answers
+        How many answers samples ask for, by their labels and by which positions count, None for all.
     loss
         Mean loss of logits, as a tensor that gradients flow from.
     judge
@@ -52,23 +56,50 @@ class TrainingTask:
         Whether the best checkpoint is that of the highest accuracy or of the lowest loss.
     perplexity
         Whether people look at the exponential of the loss.
+    causal
+        Whether what a network is to predict stands at later positions, which it must not see.
     """
 
     name: str
     label_dimensions: Literal[1, 2]
-    logits_shape: Callable[[tuple[int, ...], int], tuple[int, ...]]
+    answers: Callable[[NDArray[np.int64], NDArray[np.bool_] | None], int]
     loss: Callable[[torch.Tensor, Targets], torch.Tensor]
     judge: Callable[[torch.Tensor, Targets], Judged]
     accuracy: str = "accuracy"
     best: Literal["accuracy", "loss"] = "accuracy"
     perplexity: bool = False
+    causal: bool = False
 
+    def require_answers(self, labels: NDArray[np.int64], mask: NDArray[np.bool_] | None, of: str) -> None:
+        """See that networks can be judged by labels.
 
-def logits_of(output: object) -> object:
-    """Return what a network gives as logits: its output, or ``logits`` of a dictionary or dataclass.
+        Parameters
+        ----------
+        labels
+            (samples,), or (samples, positions).
+        mask
+            (samples, positions): which positions count, None for all.
+        of
+            What messages call the samples.
 
-    Not of a named tuple: some have logits of further heads beside them, which the loss is to hold, too.
-    """
-    if isinstance(output, Mapping):
-        return output.get("logits", output)
-    return getattr(output, "logits", output) if is_dataclass(output) else output
+        Raises
+        ------
+        ValueError
+            If there are others than the task has, or nothing is asked for.
+        """
+        if labels.ndim != self.label_dimensions:
+            each = "each sample" if self.label_dimensions == 1 else "each position"
+            raise InputValueError(
+                f"`labels` must be one of {each} for the task {self.name!r}, got the shape "
+                f"{labels.shape} in {of}"
+            )
+        if self.label_dimensions == 2 and mask is not None and mask.shape != labels.shape:
+            raise InputValueError(
+                f"`mask` must have the shape of the labels, {labels.shape}, for the task {self.name!r}, got "
+                f"{mask.shape} in {of}; say of each position that has a label whether it counts"
+            )
+        if not self.answers(labels, mask):
+            raise InputValueError(
+                f"`labels` must ask for an answer of the task {self.name!r}, got none in {of}; give "
+                "samples in which a position that counts follows another"
+            )
