@@ -270,6 +270,18 @@ def test_products_of_whole_outputs_are_those_of_double_precision_however_long_th
     assert not centred_gram(values[:1].expand(8, -1)).any()
 
 
+@pytest.mark.parametrize("count", [8, 1024, 4096])
+def test_samples_that_differ_by_rounding_alone_are_constant_and_others_are_not_however_many(count):
+    generator = torch.Generator().manual_seed(2)
+    same = (torch.randn(1, 40, generator=generator) + 1e4).expand(count, -1).contiguous()
+    nearby = same + torch.randint(-1, 2, same.shape, generator=generator) * same * 1.2e-7
+    assert not torch.equal(nearby, same)
+    assert not centred_gram(same).any()
+    assert not centred_gram(nearby).any()
+    varying = same + 0.1 * torch.randn(same.shape, generator=generator)
+    assert float(centred_gram(varying).trace()) == pytest.approx(40 * count * 0.01, rel=0.2)
+
+
 def test_a_layer_that_never_varies_has_no_minibatch_cka():
     one, other = seeded(tanh, 0), seeded(tanh, 1)
     for network in (one, other):

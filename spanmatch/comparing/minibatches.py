@@ -18,6 +18,10 @@ LEAST_SAMPLES = 4
 _PART_NUMBERS = 2**19
 
 
+# Of a value, by as many the same may differ from sample to sample.
+_ROUNDINGS = 4
+
+
 class WholeGrams:
     """Inner products of samples, each a whole output as one vector, U-centred (Székely and Rizzo 2014)."""
 
@@ -59,8 +63,10 @@ def centred_gram(vectors: torch.Tensor) -> torch.Tensor:
         centred = torch.sub(part, mean, out=room[:, : part.shape[1]])
         gram += (centred @ centred.T).to("cpu", torch.float64)
         of_means += float(mean.square().sum())
-    of_deviations = float(gram.trace())
-    if of_deviations <= (n * torch.finfo(vectors.dtype).eps) ** 2 * (of_deviations + n * of_means):
+    # less what rounding has left in common, however many samples a mean is of
+    of_deviations = float(gram.trace() - gram.sum() / n)
+    rounding = _ROUNDINGS * torch.finfo(vectors.dtype).eps
+    if of_deviations <= rounding**2 * (of_deviations + n * of_means):
         return torch.zeros_like(gram)
     return gram
 
