@@ -21,7 +21,7 @@ def write_checkpoint(
     root: Root, folder: str, name: str, weights: Mapping[str, NDArray[Any]], metadata: Mapping[str, Any]
 ) -> str:
     """Publish one checkpoint as ``<name>.safetensors`` in a network's folder; return the file's digest."""
-    arrays = {key: np.ascontiguousarray(values) for key, values in weights.items()}
+    arrays = {key: np.require(values, requirements="C") for key, values in weights.items()}
     with root.publish(f"{folder}/{name}.safetensors") as file:
         save_file(arrays, file, metadata={_METADATA: json.dumps(dict(metadata), sort_keys=True)})
         return file_digest(file)

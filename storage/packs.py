@@ -29,7 +29,7 @@ def pack_of(stage: str, together: str) -> str:
 def publish_pack(root: Root, stage: str, together: str, members: Mapping[str, Content]) -> None:
     """Publish the arrays of several units, by key and name, as one file."""
     arrays = {
-        f"{key}/{name}": np.ascontiguousarray(array)
+        f"{key}/{name}": np.require(array, requirements="C")
         for key, content in members.items()
         for name, array in content.items()
     }

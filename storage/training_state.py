@@ -33,7 +33,7 @@ class TrainingState:
 
     def save(self, epoch: int, arrays: Mapping[str, NDArray[Any]], values: Mapping[str, Any]) -> None:
         """Replace what is kept, whole or not at all."""
-        whole = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+        whole = {name: np.require(array, requirements="C") for name, array in arrays.items()}
         digests = {name: array_digest(array) for name, array in whole.items()}
         text = json.dumps({"epoch": epoch, "values": dict(values), "digests": digests})
         with self.root.publish(self._name) as file:

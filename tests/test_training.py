@@ -22,10 +22,15 @@ from spanmatch.networks.architectures import build
 from spanmatch.networks.data import Dataset, Images, image_folder, load_dataset
 from spanmatch.networks.determinism import deterministic, resolve_device
 from spanmatch.networks.evaluation import evaluate
+from spanmatch.networks.optimisers import optimiser_of
 from spanmatch.networks.outcome import Epoch, Snapshot, Trained
 from spanmatch.networks.recipe import Recipe
+from spanmatch.networks.resume import State, weights_of
 from spanmatch.networks.training import NonFiniteLossError, train
 from spanmatch.networks.weights import fit_weights
+from storage.checkpoints import read_checkpoint, write_checkpoint
+from storage.root import Artefact, Root
+from storage.training_state import TrainingState
 
 QUICK = Recipe(epochs=2, batch_size=64, learning_rate=0.1, momentum=0.9, weight_decay=5e-4)
 AUGMENTED = replace(QUICK, epochs=8, schedule="step", milestones=(5,), augment=("crop", "flip"))
@@ -180,6 +185,53 @@ def test_the_state_of_another_training_is_not_taken(tmp_path: Path, digits: Data
     again = train("vgg9-digits", 1.0, digits, 1, QUICK, resume=store)
     assert store.saved == [1, 2, 1, 2]
     assert_same(again, train("vgg9-digits", 1.0, digits, 1, QUICK))
+
+
+class Scaled(nn.Linear):
+    """Has parameters and a buffer of one number, as a learnt temperature is."""
+
+    def __init__(self) -> None:
+        super().__init__(4, 3)
+        self.temperature = nn.Parameter(torch.tensor(1.5))
+        self.register_buffer("seen", torch.tensor(0))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        self.seen += len(x)
+        return super().forward(x) * self.temperature
+
+
+@pytest.mark.parametrize("optimiser", ["adamw", "sgd"])
+def test_single_numbers_of_a_network_are_kept_and_go_on_to_the_same_bits(
+    optimiser: Any, tmp_path: Path
+) -> None:
+    recipe = Recipe(1, 2, 0.1, 0.9, 1e-3, optimiser=optimiser)
+
+    def state() -> State:
+        with deterministic(1):
+            network = Scaled()
+        return State(network, optimiser_of(network, recipe), "cpu", {})
+
+    def step(one: State) -> None:
+        one.optimiser.zero_grad()
+        one.network(torch.arange(8.0).reshape(2, 4)).square().mean().backward()
+        one.optimiser.step()
+
+    store = TrainingState(Root.prepare(tmp_path), "key")
+    stopped, resumed = state(), state()
+    step(stopped)
+    stopped.save(store)
+    resumed.restore(store)
+    for one in (stopped, resumed):
+        step(one)
+    weights = weights_of(stopped.network)
+    assert weights["temperature"].shape == weights["seen"].shape == ()
+    for name, values in weights_of(resumed.network).items():
+        assert values.tobytes() == weights[name].tobytes(), name
+    digest = write_checkpoint(store.root, "networks/key", "final", weights, {})
+    read = read_checkpoint(store.root, Artefact("networks", "key", "networks/key", digest), "final")
+    assert {name: values.shape for name, values in read.items()} == {
+        name: values.shape for name, values in weights.items()
+    }
 
 
 def test_a_loss_that_is_not_finite_is_told_with_its_step(digits: Dataset) -> None:

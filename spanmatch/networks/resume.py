@@ -15,6 +15,9 @@ from spanmatch.networks.determinism import random_state, set_random_state
 from spanmatch.networks.outcome import Epoch, Snapshot
 from spanmatch.networks.weights import Weights
 
+# What AdamW counts on the host, wherever its parameters are.
+_STEPS = "step"
+
 Arrays = Mapping[str, NDArray[Any]]
 Values = Mapping[str, Any]
 
@@ -80,7 +83,7 @@ class State:
         parameters = dict(self.network.named_parameters())
         for place, buffer in _below("optimiser", arrays).items():
             kind, _, name = place.partition("/")
-            device = "cpu" if buffer.ndim == 0 else self.device  # AdamW counts its steps on the host
+            device = "cpu" if kind == _STEPS else self.device
             self.optimiser.state[parameters[name]][kind] = torch.tensor(buffer, device=device)
         set_random_state({name: torch.tensor(state) for name, state in _below("random", arrays).items()})
         self.checkpoints = {
