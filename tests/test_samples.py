@@ -12,7 +12,7 @@ from torch import nn
 
 from spanmatch.networks.activations import extract
 from spanmatch.networks.data import Dataset, Samples, padded, text_dataset
-from spanmatch.networks.data.load import load_source
+from spanmatch.networks.data.load import forget_datasets, load_source
 from spanmatch.networks.datasource import DataSource
 from spanmatch.networks.layers import choose
 from spanmatch.networks.probing import list_layers
@@ -230,7 +230,7 @@ def test_text_is_cut_into_sequences_that_do_not_go_on_in_another_text() -> None:
         assert np.array_equal(samples.labels, samples.inputs)
     for title, text in texts.items():
         starts = range(0, len(text), 128)
-        assert b"".join(parts[f"made/{title}/{start}"] for start in starts) == text
+        assert b"".join(parts[f"{title}/{start}"] for start in starts) == text
     assert len(parts) == 10 + 1 + 2
     assert (len(data.held_out), data.classes, data.items, data.task) == (1, 256, "sequences", "next-token")
     with pytest.raises(ValueError, match="must have 10 sequences of 128 bytes"):
@@ -238,19 +238,23 @@ def test_text_is_cut_into_sequences_that_do_not_go_on_in_another_text() -> None:
 
 
 def test_files_of_text_are_found_below_a_folder(tmp_path: Path) -> None:
-    (tmp_path / "inner").mkdir()
-    (tmp_path / "b.txt").write_bytes(b"b" * 1300)
-    (tmp_path / "inner" / "a.txt").write_bytes(b"a" * 1000)
-    (tmp_path / "other.md").write_bytes(b"no text")
-    data = load_source(DataSource(f"text:{tmp_path}"))
-    assert {each.rpartition("/")[0] for part in data.parts for each in part.ids} == {
-        f"{tmp_path.name}/b.txt",
-        f"{tmp_path.name}/inner/a.txt",
-    }
-    alone = load_source(DataSource(f"text:{tmp_path / 'b.txt'}", held_out="all"))
-    assert len(alone.held_out) == 11
+    folder = tmp_path / "texts"
+    for name in ("inner/a.txt", "b.txt", "folder.txt/c.txt", "other.md", ".hidden.txt", "__MACOSX/d.txt"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(name[:1].encode() * 1200)
+    data = load_source(DataSource(f"text:{folder}"))
+    titles = {each.rpartition("/")[0] for part in data.parts for each in part.ids}
+    assert titles == {"b.txt", "folder.txt/c.txt", "inner/a.txt"}
+    moved = folder.rename(tmp_path / "moved")
+    assert load_source(DataSource(f"text:{moved}")).digest == data.digest
+    alone = load_source(DataSource(f"text:{moved / 'b.txt'}", held_out="all"))
+    assert len(alone.held_out) == 10
     with pytest.raises(ValueError, match="must be a file of text, or a folder"):
         load_source(DataSource(f"text:{tmp_path / 'nowhere'}"))
+    (moved / "gone.txt").symlink_to(tmp_path / "nowhere")
+    forget_datasets()
+    with pytest.raises(ValueError, match=r"that can be read, got '.*gone\.txt' \(No such file"):
+        load_source(DataSource(f"text:{moved}"))
 
 
 def test_the_jargon_file_is_read_where_it_is_and_its_absence_or_damage_is_said(
@@ -265,4 +269,4 @@ def test_the_jargon_file_is_read_where_it_is_and_its_absence_or_damage_is_said(
     with pytest.raises(ValueError, match="damaged file"):
         load_source(source)
     file.write_bytes(gzip.compress(b"foo: bar. " * 200))
-    assert load_source(source).held_out.ids == ("jargon-file/jargon/1152",)
+    assert load_source(source).held_out.ids == ("jargon/1152",)

@@ -13,6 +13,7 @@ from spanmatch.networks.data.dataset import Dataset
 from spanmatch.networks.data.files import ImageFiles, Mode, different_sizes, image_header
 from spanmatch.networks.data.images import Images
 from spanmatch.networks.data.preprocessing import Preprocessing
+from spanmatch.networks.data.visible import is_below_hidden, is_hidden
 from spanmatch.networks.datasource import HeldOut
 
 GREY = Preprocessing(mean=(0.5,), deviation=(0.5,))
@@ -20,12 +21,6 @@ COLOUR = Preprocessing(mean=(0.485, 0.456, 0.406), deviation=(0.229, 0.224, 0.22
 IMAGENET = Preprocessing(mean=COLOUR.mean, deviation=COLOUR.deviation, resize=256, crop=224)
 _IMAGENET_TRAINING, _IMAGENET_HELD_OUT = 1_281_167, 50_000
 _HELD_OUT_EVERY = 5
-
-# What file managers, archivers and network drives leave beside images, besides names with a leading dot.
-_SYSTEM_FOLDERS = {
-    *("__macosx", "@eadir", "@recycle", "@tmp", "#recycle", "#snapshot"),
-    *("$recycle.bin", "system volume information", "lost+found", "__pycache__"),
-}
 
 _SPLITS = {"train", "training", "test", "testing", "val", "valid", "validation", "dev", "eval"}
 
@@ -133,16 +128,12 @@ def folder_stamp(folder: Path) -> tuple[int, ...]:
 
 def _visible_folders(folder: Path) -> Iterator[Path]:
     for place, inner, _ in os.walk(folder, followlinks=True):
-        inner[:] = sorted(name for name in inner if not _is_hidden(name))
+        inner[:] = sorted(name for name in inner if not is_hidden(name))
         yield Path(place)
 
 
 def _is_visible_folder(place: Path) -> bool:
-    return place.is_dir() and not _is_hidden(place.name)
-
-
-def _is_hidden(name: str) -> bool:
-    return name.startswith(".") or name.casefold() in _SYSTEM_FOLDERS
+    return place.is_dir() and not is_hidden(place.name)
 
 
 def _parts(folder: Path) -> list[Path]:
@@ -187,8 +178,7 @@ def _listed(folder: Path) -> tuple[Samples, list[str]]:
 
 
 def _is_image(path: Path, folder: Path) -> bool:
-    hidden = any(map(_is_hidden, path.relative_to(folder).parts))
-    return path.suffix.lower() in IMG_EXTENSIONS and not hidden
+    return path.suffix.lower() in IMG_EXTENSIONS and not is_below_hidden(path, folder)
 
 
 def _split(samples: Samples, classes: int) -> tuple[Samples, Samples]:

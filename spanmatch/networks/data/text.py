@@ -13,6 +13,7 @@ from spanmatch.errors import InputValueError
 from spanmatch.networks.data.dataset import Dataset
 from spanmatch.networks.data.downloads import DatasetNotFoundError
 from spanmatch.networks.data.samples import Samples, padded
+from spanmatch.networks.data.visible import is_below_hidden
 
 LENGTH = 128
 """Bytes of a sequence."""
@@ -32,8 +33,8 @@ def text_dataset(name: str, texts: Mapping[str, bytes]) -> Dataset:
     name
         What to call the data set.
     texts
-        By name. Each is cut into sequences of 128 bytes, the last of which is shorter; no sequence goes on
-        in another text.
+        By title. Each is cut into sequences of 128 bytes, the last of which is shorter; no sequence goes on
+        in another text. A sequence's id is the title and the byte where it starts.
 
     Raises
     ------
@@ -46,7 +47,7 @@ def text_dataset(name: str, texts: Mapping[str, bytes]) -> Dataset:
         tokens = np.frombuffer(text, dtype=np.uint8).astype(np.int64)
         for start in range(0, len(tokens), LENGTH):
             sequences.append(tokens[start : start + LENGTH])
-            ids.append(f"{name}/{title}/{start}")
+            ids.append(f"{title}/{start}")
     if len(sequences) < _HELD_OUT_EVERY:
         raise InputValueError(
             f"`dataset` must have {_HELD_OUT_EVERY} sequences of {LENGTH} bytes, every tenth of which is "
@@ -63,7 +64,7 @@ def text_dataset(name: str, texts: Mapping[str, bytes]) -> Dataset:
 
 
 def python_topics() -> Dataset:
-    """Load what Python's own ``help()`` says of the language: 79 topics, half a megabyte in each version."""
+    """Load what Python's own ``help()`` says of the language: half a megabyte, another in other versions."""
     return text_dataset("python-topics", {name: topics[name].encode() for name in sorted(topics)})
 
 
@@ -97,17 +98,36 @@ def jargon_file(folder: Path) -> Dataset:
 def text_files(path: Path) -> Dataset:
     """Load a file of text, or all files ``*.txt`` of a folder and those below it, each one text.
 
+    Hidden ones are passed over, as in folders of images.
+
     Raises
     ------
     DatasetNotFoundError
         If there is none.
+    ValueError
+        If one cannot be read.
     """
-    files = [path] if path.is_file() else sorted(path.rglob("*.txt"))
+    top = path.parent if path.is_file() else path
+    files = (
+        [path] if path.is_file() else [file for file in sorted(path.rglob("*.txt")) if _is_text(file, path)]
+    )
     if not files:
         raise DatasetNotFoundError(
             f"`dataset` must be a file of text, or a folder with files *.txt in it, got {str(path)!r}; "
             "correct the path"
         )
-    top = path.parent if path.is_file() else path
-    texts = {file.relative_to(top).as_posix(): file.read_bytes() for file in files}
-    return text_dataset(path.name, texts)
+    return text_dataset(path.name, {file.relative_to(top).as_posix(): _read(file) for file in files})
+
+
+def _is_text(path: Path, folder: Path) -> bool:
+    return not path.is_dir() and not is_below_hidden(path, folder)
+
+
+def _read(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise InputValueError(
+            f"`dataset` must have files of text that can be read, got {str(file)!r} ({error.strerror}); "
+            "remove it, or see to it"
+        ) from None
