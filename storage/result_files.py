@@ -4,6 +4,7 @@ import csv
 import io
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 from typing import Any, cast
 
 import numpy as np
@@ -31,6 +32,8 @@ STUDY = "study.json"
 STUDIES = "studies"
 
 CRITICAL_EPSILONS_BY_CENTRE = {"raw": CRITICAL_EPSILONS, "mean": CENTRED_CRITICAL_EPSILONS}
+
+_NEURONS = "neurons"  # how many each row of an array has
 
 
 def pair_name(checkpoint_x: str, checkpoint_y: str) -> str:
@@ -81,9 +84,15 @@ def read_json(root: Root, name: str) -> Any:  # noqa: ANN401 - any JSON value
 
 
 def write_critical_epsilons(
-    root: Root, name: str, pairs: Sequence[str], layers: Mapping[str, Mapping[str, NDArray[np.float64]]]
+    root: Root,
+    name: str,
+    pairs: Sequence[str],
+    layers: Mapping[str, Mapping[str, Sequence[NDArray[np.float64]]]],
 ) -> None:
     """Write critical epsilons as a Zarr group: for each layer arrays (pair, neuron).
+
+    Where a layer is of other widths in other pairs, rows end in NaN, and the array's attribute ``neurons`` says
+    how many each row has.
 
     Parameters
     ----------
@@ -94,25 +103,30 @@ def write_critical_epsilons(
     pairs
         Names of the compared pairs, kept as the group's attribute ``pairs``.
     layers
-        For each layer its arrays by name, (n_pairs, n) each: the critical epsilons of either side, ``x`` and
+        For each layer, by name, an array (n,) of each pair: the critical epsilons of either side, ``x`` and
         ``y``, and what else is known of them, ``x_error`` or ``x_held_out``.
     """
     with root.publish(name, replace=True) as folder:
         group = zarr.open_group(folder, mode="w-", zarr_format=3, attributes={"pairs": list(pairs)})
         for layer, arrays in layers.items():
-            for array, values in arrays.items():
+            for array, rows in arrays.items():
+                neurons = [len(row) for row in rows]
+                values = np.full((len(rows), max(neurons)), np.nan)
+                for place, row in enumerate(rows):
+                    values[place, : len(row)] = row
                 group.create_array(
                     f"{layer}/{array}",
                     data=values,
                     fill_value=np.nan,  # no critical epsilon: a chunk that is missing shows
                     dimension_names=("pair", "neuron"),
+                    attributes={_NEURONS: neurons} if len(set(neurons)) > 1 else None,
                 )
 
 
 def read_critical_epsilons(
     root: Root, name: str, layers: Sequence[str]
-) -> tuple[list[str], dict[str, dict[str, NDArray[np.float64]]]]:
-    """Read the names of the pairs, and the named layers' arrays by name.
+) -> tuple[list[str], dict[str, dict[str, list[NDArray[np.float64]]]]]:
+    """Read the names of the pairs, and by name the arrays (n,) of each pair of the named layers.
 
     Raises
     ------
@@ -129,13 +143,25 @@ def read_critical_epsilons(
         if trouble := root.place.trouble(error):
             raise trouble from None
         raise unreadable(root, name, error) from error
-    if any(np.isnan(values).any() for of_layer in arrays.values() for values in of_layer.values()):
+    rows = chain.from_iterable(chain.from_iterable(of_layer.values()) for of_layer in arrays.values())
+    if any(np.isnan(row).any() for row in rows):
         raise unreadable(root, name, "a chunk is missing")
     return pairs, arrays
 
 
-def _arrays(group: zarr.Group) -> dict[str, NDArray[np.float64]]:
-    return {name: np.asarray(array[:], dtype=np.float64) for name, array in group.arrays()}
+def _arrays(group: zarr.Group) -> dict[str, list[NDArray[np.float64]]]:
+    return {name: _rows(array) for name, array in group.arrays()}
+
+
+def _rows(array: "zarr.Array[Any]") -> list[NDArray[np.float64]]:
+    """Return the rows of an array, without what fills shorter ones."""
+    values = np.asarray(array[:], dtype=np.float64)
+    neurons = cast("list[int]", array.attrs.get(_NEURONS, [values.shape[1]] * len(values)))
+    rows = [row[:count] for row, count in zip(values, neurons, strict=True)]
+    fill = values.size - sum(neurons)
+    if [len(row) for row in rows] != neurons or np.count_nonzero(np.isnan(values)) < fill:
+        raise InputValueError(f"{array.name} must have rows of {neurons} neurons")
+    return rows
 
 
 def unreadable(root: Root, name: str, reason: object) -> InputValueError:

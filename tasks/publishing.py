@@ -107,8 +107,8 @@ def _others_at_rest() -> Iterator[None]:
 
 def _critical_epsilons(
     results: StudyResults, of_centre: Sequence[CriticalEpsilons], layer: str
-) -> dict[str, NDArray[np.float64]]:
-    """Stack a layer's critical epsilons, and what is known of them, in the order of the comparisons."""
+) -> dict[str, list[NDArray[np.float64]]]:
+    """Return a layer's critical epsilons, and what is known of them, in the order of the comparisons."""
     of_layer = {
         (entry.checkpoint_x, entry.checkpoint_y): entry for entry in of_centre if entry.layer == layer
     }
@@ -119,4 +119,4 @@ def _critical_epsilons(
         if None not in sides:
             for place, side in enumerate("xy"):
                 found[f"{side}_{what}"] = [both[place] for both in sides if both]
-    return {name: np.stack(arrays) for name, arrays in found.items()}
+    return found

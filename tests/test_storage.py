@@ -8,7 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import zarr
 
+from spanmatch.errors import InputValueError
 from storage import arrays
 from storage.arrays import Artefact, GroupReader, GroupWriter
 from storage.checkpoints import read_checkpoint, write_checkpoint
@@ -209,6 +211,19 @@ def test_a_result_folder_replaces_the_old(root: Root) -> None:
     assert names == ["a~b"]
     assert arrays["layer"].keys() == {"x", "y"}
     np.testing.assert_array_equal(arrays["layer"]["x"], critical)
+
+
+def test_critical_epsilons_of_pairs_of_other_widths_read_back_and_a_missing_chunk_shows(root: Root) -> None:
+    rows = [np.array([0.1, np.inf]), np.array([0.2, 0.3, 0.4]), np.array([0.5])]
+    write_critical_epsilons(root, CRITICAL_EPSILONS, ["a~b", "a~c", "a~d"], {"layer": {"x": rows, "y": rows}})
+    _, arrays = read_critical_epsilons(root, CRITICAL_EPSILONS, ["layer"])
+    for found in arrays["layer"].values():
+        assert [row.tolist() for row in found] == [row.tolist() for row in rows]
+    group = zarr.open_group(root.where(CRITICAL_EPSILONS), mode="r+")
+    for wrong in ([2, 3, 0], [2, 3, 4], [2, 2, 2], [2, 3]):
+        group["layer/x"].attrs["neurons"] = wrong
+        with pytest.raises(InputValueError, match="cannot be read"):
+            read_critical_epsilons(root, CRITICAL_EPSILONS, ["layer"])
 
 
 def test_what_a_killed_process_left_is_cleared_and_what_a_live_one_writes_is_not(tmp_path: Path) -> None:
