@@ -91,8 +91,8 @@ def write_critical_epsilons(
 ) -> None:
     """Write critical epsilons as a Zarr group: for each layer arrays (pair, neuron).
 
-    Where a layer is of other widths in other pairs, rows end in NaN, and the array's attribute ``neurons`` says
-    how many each row has.
+    Where a layer is of other widths in other pairs, rows end in NaN, and the array's attribute ``neurons``
+    says how many each row has.
 
     Parameters
     ----------

@@ -184,6 +184,18 @@ BAD = {
         ),
         "'mean' where layers differ .* 64 positions .* has 16",
     ),
+    "maps of as many positions in other places": (
+        lambda: spanmatch.compare(
+            {
+                str(stride): seeded(lambda stride=stride: nn.Sequential(nn.Conv2d(3, 2, 2, stride=stride)), 0)
+                for stride in ((2, 4), (4, 2))
+            },
+            [IMAGES],
+            pairs=[("0", "0")],
+            layers=["*"],
+        ),
+        "'mean' where layers differ .* 8 positions .* has 8",
+    ),
     "no pair": (
         lambda: spanmatch.compare(two(), [VALUES], layers={"a": ["0"], "b": ["1"]}, pairs="same"),
         'no two layers have one name; use pairs="grid"',

@@ -8,11 +8,13 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from torch import nn
 
 from flows.run import plan
 from flows.study.model import Study, validated
-from flows.study.pairing import check_pairs
+from flows.study.pairing import check_pairs, shared_layers
 from flows.study.resolved import Resolved, ResolvedOther, Shape
+from spanmatch import networks
 from spanmatch.comparing.pairs import names_of_pairs
 from spanmatch.errors import InputValueError
 from storage.root import Artefact
@@ -252,6 +254,23 @@ def test_layers_whose_samples_differ_are_refused_with_both_shapes_and_the_mean(
     check(pairs, resolved(MAPS, theirs), positions="mean")
 
 
+def test_layers_of_one_name_have_the_same_maps_or_are_averaged() -> None:
+    found, *theirs = (
+        networks.list_layers(nn.Sequential(nn.Conv2d(1, 2, 2, stride=stride)), (1, 8, 8))
+        for stride in ((2, 4), (4, 2), (2, 4))
+    )
+    chosen = networks.choose(found, [("0", None)])
+    study = Study.model_validate(
+        {**STUDY, "positions": "all", "compare": ["others"], "others": {"wide": "wide.yaml"}}
+    )
+    of_other = resolved({}, {}).others["wide"]
+    says = "same positions in both networks, got 4 × 2 positions and 2 × 4 positions of '0' in 'wide'"
+    with pytest.raises(InputValueError, match=says):
+        shared_layers(study, chosen, {"wide": (of_other, theirs[0])})
+    shared_layers(study, chosen, {"wide": (of_other, theirs[1])})
+    shared_layers(study.model_copy(update={"positions": "mean"}), chosen, {"wide": (of_other, theirs[0])})
+
+
 def test_rows_of_as_many_positions_as_a_map_has_are_its_positions() -> None:
     check([["conv", "tokens"]], resolved(MAPS, MAPS), positions="all")
 
@@ -263,6 +282,19 @@ def test_a_pair_must_be_there_in_every_comparison() -> None:
         check([["conv", "stem"]], of)
     with pytest.raises(InputValueError, match=r"got 'stemm', .* 'wide/seed0': stem; did you mean 'stem'"):
         check([["conv", "stemm"]], of, compare=["others"])
+
+
+def test_patterns_must_stand_for_the_same_pairs_in_every_comparison() -> None:
+    of = resolved({"conv": (), "relu": ()}, {"conv": (), "relu": (), "rest": ()})
+    says = "but 'relu' with 'rest' is one of 'seed0' and 'wide/seed0' and none of 'seed0' and 'seed1'; write"
+    with pytest.raises(InputValueError, match=says):
+        check([["relu", "re*"]], of)
+    for alike in (
+        ([["relu", "re*"]], of, {"compare": ["others"]}),
+        ([["relu", "rel*"]], of, {}),
+        ("grid", of, {}),
+    ):
+        check(*alike[:2], **alike[2])
 
 
 @pytest.mark.parametrize(

@@ -2,15 +2,15 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from math import prod
-from typing import Any
+from itertools import permutations
+from typing import Any, NamedTuple
 
 from flows.study.comparisons import comparisons
 from flows.study.comparisons import networks as networks_of
 from flows.study.model import Study
 from flows.study.resolved import Resolved, ResolvedOther, Shape
 from spanmatch import networks
-from spanmatch.comparing.pairs import names_of_pairs
+from spanmatch.comparing.pairs import names_of_pairs, same_positions
 from spanmatch.errors import InputValueError
 
 
@@ -76,12 +76,12 @@ def shared_layers(study: Study, found: "networks.Chosen", others: Others) -> Stu
             left_out[absent] = f"the networks of {name!r} {gives}"
         chosen = tuple(layer for layer in chosen if layer.name in theirs[name])
         for layer in chosen:
-            positions = layer.positions, theirs[name][layer.name].positions
-            if positions[0] != positions[1] and study.positions != "mean":
+            shapes = [Shape(one.map, one.neurons) for one in (layer, theirs[name][layer.name])]
+            if study.positions != "mean" and not same_positions(*(shape.map for shape in shapes)):
                 raise InputValueError(
-                    f"`layers` must have as many positions in both networks, got {positions[0]} and "
-                    f"{positions[1]} of {layer.name!r} in {name!r}; set `positions` to mean, or leave that "
-                    "layer out"
+                    f"`layers` must have the same positions in both networks, got "
+                    f"{' and '.join(shape.shown for shape in shapes)} of {layer.name!r} in {name!r}; set "
+                    "`positions` to mean, or leave that layer out"
                 )
     return StudyLayers(
         chosen, {name: [known[layer.name] for layer in chosen] for name, known in theirs.items()}, left_out
@@ -109,7 +109,7 @@ def described(layers: "Sequence[networks.Layer]") -> dict[str, Any]:
 
 
 def check_pairs(study: Study, resolved: Resolved) -> None:
-    """See that there are the layers that are paired, and that their samples are the same.
+    """See that there are the layers that are paired, the same in all comparisons, and of the same samples.
 
     Those of one name are: `shared_layers` has seen to it.
 
@@ -122,17 +122,17 @@ def check_pairs(study: Study, resolved: Resolved) -> None:
         return
     others = {name: other.study for name, other in resolved.others.items()}
     known = networks_of(study, others)
-    checked = set()
+    paired: dict[tuple[str | None, ...], _Paired] = {}
     for compared in comparisons(study, others):
         x, y = (one.network for one in compared)
         kinds = known[x].other, known[y].other
-        if kinds in checked:
+        if kinds in paired:
             continue
-        checked.add(kinds)
         of_x, of_y = (resolved.shapes if kind is None else resolved.others[kind].shapes for kind in kinds)
-        for names in names_of_pairs(of_x, of_y, study.pairs, (x, y)):
+        paired[kinds] = _Paired((x, y), names_of_pairs(of_x, of_y, study.pairs, (x, y)))
+        for names in paired[kinds].names:
             of_pair = of_x[names[0]], of_y[names[1]]
-            if study.positions != "mean" and not _correspond(*(shape.map for shape in of_pair)):
+            if study.positions != "mean" and not same_positions(*(shape.map for shape in of_pair)):
                 shown = (
                     f"{name!r} of {network!r} has {shape.shown}"
                     for name, network, shape in zip(names, (x, y), of_pair, strict=True)
@@ -141,8 +141,25 @@ def check_pairs(study: Study, resolved: Resolved) -> None:
                     f"`pairs` must be of layers with the same positions, but {' and '.join(shown)}; set "
                     "`positions` to mean, or leave such layers out of `layers` or `pairs`"
                 )
+    if study.pairs != "grid":
+        _require_same_pairs(list(paired.values()))
 
 
-def _correspond(x: tuple[int, ...], y: tuple[int, ...]) -> bool:
-    """Tell whether two maps have the same positions; one that is laid out in a row has those of any."""
-    return x == y or (prod(x) == prod(y) and min(len(x), len(y)) == 1)
+class _Paired(NamedTuple):
+    """Which layers of two networks are paired."""
+
+    networks: tuple[str, str]
+    names: Sequence[tuple[str, str]]
+
+
+def _require_same_pairs(paired: Sequence[_Paired]) -> None:
+    """See that patterns stand for the same layers in all comparisons, of all of which results have rows."""
+    for one, other in permutations(paired, 2):
+        for x, y in one.names:
+            if (x, y) not in other.names:
+                there, lacking = (" and ".join(map(repr, each.networks)) for each in (one, other))
+                raise InputValueError(
+                    f"`pairs` must be the same in every comparison, but {x!r} with {y!r} is one of {there} "
+                    f"and none of {lacking}; write other names or patterns, or compare {lacking} in a study of "
+                    "their own"
+                )

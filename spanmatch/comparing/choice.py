@@ -6,7 +6,7 @@ from itertools import combinations
 from typing import Any, TypeAlias
 
 from spanmatch.comparing.loading import by_name
-from spanmatch.comparing.pairs import Column, Pair, Pairs, connected, names_of_pairs
+from spanmatch.comparing.pairs import Column, Pair, Pairs, connected, names_of_pairs, same_positions
 from spanmatch.errors import InputValueError
 from spanmatch.networks.layers import DEFAULT, Layer, Wanted, choose
 from spanmatch.networks.positions import Positions
@@ -140,7 +140,7 @@ def choose_pairs(
         ``grid``: every layer of one with every layer of the other; ``same``: those of one name; or pairs of
         names or patterns, of the network that was given first and the other.
     positions
-        Which positions are samples: layers can be compared that have as many.
+        Which positions are samples: layers can be compared that have the same.
     left_out
         What was passed over before.
 
@@ -160,7 +160,7 @@ def choose_pairs(
         for name_x, name_y in names_of_pairs(layers[one], layers[other], pairs, (one, other)):
             pair = Pair(Column(one, name_x), Column(other, name_y))
             x, y = layers[one][name_x], layers[other][name_y]
-            if positions == "mean" or x.positions == y.positions:
+            if positions == "mean" or same_positions(x.map, y.map):
                 chosen.append(pair)
                 continue
             problem = (
@@ -169,7 +169,7 @@ def choose_pairs(
             )
             if pairs != "grid":
                 raise InputValueError(
-                    f"`positions` must be 'mean' where layers differ in their number, but {problem}; set it, "
+                    f"`positions` must be 'mean' where layers differ in theirs, but {problem}; set it, "
                     "or leave that layer out"
                 )
             apart.append(problem)
@@ -182,7 +182,7 @@ def choose_pairs(
         raise InputValueError(f"`pairs` must be of layers that can be compared, got none: {reason}")
     if apart:
         remedy = 'positions="mean" compares all'
-        several = f"{len(apart)} pairs of layers of different numbers of positions"
+        several = f"{len(apart)} pairs of layers of different positions"
         left_out = (*left_out, f"{several}, such as: {apart[0]}; {remedy}")
     return Choice(layers, tuple(chosen), connected(chosen), tuple(left_out))
 

@@ -5,6 +5,7 @@ from collections.abc import Collection, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from itertools import product
+from math import prod
 from typing import Literal, NamedTuple, TypeAlias, TypeVar
 
 from spanmatch.errors import InputValueError
@@ -95,6 +96,11 @@ def is_pair(pair: object) -> bool:
     if not isinstance(pair, Sequence) or isinstance(pair, str) or len(pair) != 2:
         return False
     return all(isinstance(name, str) for name in pair)
+
+
+def same_positions(x: Sequence[int], y: Sequence[int]) -> bool:
+    """Tell whether maps of these sizes have the same positions; one that is a row has those of any map."""
+    return tuple(x) == tuple(y) or (prod(x) == prod(y) and min(len(x), len(y)) == 1)
 
 
 def _answering(name: str, known: Collection[str], network: str) -> list[str]:
