@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from storage.root import Root
 from tasks.stage import Result, Stage
 from tasks.statistic import Reading
+from tasks.together import label_of
 from tasks.unit import Unit
 from tasks.wanted import Checkpoint, Complete, Wanted
 
@@ -79,6 +80,10 @@ class Piece:
     takes: Mapping[Any, int]
     images: int
 
+    def label(self, wanted: Wanted) -> str:
+        """Return what people call the networks that pass."""
+        return label_of([one for one in wanted.checkpoints if one in self.checkpoints])
+
     @property
     def bytes(self) -> int:
         """Memory that it takes."""
@@ -126,9 +131,3 @@ def foretold(streamed: "Streamed", wanted: Wanted, finished: Collection[Any]) ->
 def checkpoints_of(name: Any) -> tuple[Checkpoint, ...]:  # noqa: ANN401 - of any stage
     """Return the networks that a part is of."""
     return (name.checkpoint,) if hasattr(name, "checkpoint") else tuple(name.pair.compared)
-
-
-def label_of(checkpoints: Collection[Checkpoint]) -> str:
-    """Return what people call the passes of several checkpoints."""
-    first, *_, last = (*checkpoints, *checkpoints)
-    return first.label if len(checkpoints) == 1 else f"{first.label} … {last.label} ({len(checkpoints)})"

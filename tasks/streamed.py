@@ -19,12 +19,13 @@ from storage.root import Root
 from tasks import reduction
 from tasks.fold_sums import FoldSums, images_at_once
 from tasks.garbage import collect
-from tasks.passing import Piece, Streamed, label_of, packed
+from tasks.passing import Piece, Streamed, packed
 from tasks.progress import advance
 from tasks.reduction import CoMomentsUnit, CrossName, OwnName, summed
 from tasks.segments import SegmentName, SegmentUnit, images_of, passed, passes
 from tasks.stage import Result
 from tasks.statistic import Reading
+from tasks.together import layers_of
 from tasks.unit import Unit
 from tasks.wanted import Comparison, Complete, LayerPair, Side, Wanted, WantedLayer
 
@@ -101,7 +102,7 @@ def plan(wanted: Wanted, done: Complete) -> dict[OwnName | CrossName, StreamedUn
                 x,
                 y,
                 tile=f"{images} · pass {number}",
-                tile_label=f"{images} · {label_of(tile.checkpoints)}",
+                tile_label=f"{images} · {tile.label(wanted)}",
                 estimate=seconds + x.seconds / len(tile.names),
                 folds=wanted.folds,
             )
@@ -153,11 +154,6 @@ def _pieces(
         return
     for pair in pairs:
         yield from _pieces([pair], layers, wanted, images)
-
-
-def layers_of(wanted: Wanted) -> dict[Side, WantedLayer]:
-    """Return the layers of all checkpoints."""
-    return {Side(layer.name, one): layer for one, layers in wanted.sides.items() for layer in layers}
 
 
 def sides_of(name: OwnName | CrossName) -> tuple[Side, Side]:

@@ -19,7 +19,7 @@ from spanmatch.matching.inputs import AnyArray
 from storage.root import Artefact, Root
 from tasks import permuting
 from tasks.garbage import collect
-from tasks.passing import Piece, Streamed, label_of, packed
+from tasks.passing import Piece, Streamed, packed
 from tasks.permuting import (
     Activations,
     OneLayer,
@@ -33,7 +33,7 @@ from tasks.reduction import OwnName
 from tasks.segments import SegmentName, SegmentUnit, images_of, passed, passes
 from tasks.stage import Result
 from tasks.statistic import Reading
-from tasks.streamed import layers_of
+from tasks.together import layers_of
 from tasks.wanted import Complete, LayerPair, Side, Wanted
 
 
@@ -86,7 +86,7 @@ def plan(wanted: Wanted, done: Complete) -> dict[PermutedName, StreamedPermutedU
                 number=name.number,
                 seed=wanted.permutation_seed,
                 images_digest=wanted.held_out_digest,
-                tile=f"{label_of(tile.checkpoints)} · permuted · pass {number}",
+                tile=f"{tile.label(wanted)} · permuted · pass {number}",
                 estimate=seconds(samples, of_x.neurons, of_y.neurons) / wanted.permutations,
                 images=tile.images,
             )

@@ -1,20 +1,21 @@
 """Layers whose samples are read together, and in which blocks."""
 
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from tasks.wanted import LayerPair, Side, Wanted, WantedLayer
+from spanmatch.comparing.pairs import connected
+from tasks.wanted import Checkpoint, LayerPair, Side, Wanted, WantedLayer
 
 
 @dataclass(frozen=True)
 class Together:
-    """Layers that some chain of pairs connects, of all checkpoints: their samples are the same.
+    """Layers of checkpoints that some chain of pairs connects: their samples are the same.
 
     Attributes
     ----------
     label
-        What people call them.
+        What people call them, and no others.
     sides
         Each with its layer.
     pairs
@@ -26,31 +27,49 @@ class Together:
     pairs: tuple[LayerPair, ...]
 
 
+def layers_of(wanted: Wanted) -> dict[Side, WantedLayer]:
+    """Return the layers of all checkpoints."""
+    return {Side(layer.name, one): layer for one, layers in wanted.sides.items() for layer in layers}
+
+
 def together(wanted: Wanted) -> list[Together]:
-    """Return all layers and pairs, apart where no pair connects the layers' names."""
-    names = dict.fromkeys(layer.name for layers in wanted.sides.values() for layer in layers)
-    group_of = {name: [name] for name in names}
+    """Return all layers and pairs, apart where no pair connects them."""
+    place = {
+        side: number
+        for number, sides in enumerate(connected(pair.sides for pair in wanted.pairs))
+        for side in sides
+    }
+    sides: dict[int, dict[Side, WantedLayer]] = defaultdict(dict)
+    pairs: dict[int, list[LayerPair]] = defaultdict(list)
+    for side, layer in layers_of(wanted).items():
+        sides[place[side]][side] = layer
     for pair in wanted.pairs:
-        one, other = group_of[pair.layer_x], group_of[pair.layer_y]
-        if one is not other:
-            one += other
-            group_of |= dict.fromkeys(other, one)
-    sides: dict[str, dict[Side, WantedLayer]] = defaultdict(dict)
-    for checkpoint, layers in wanted.sides.items():
-        for layer in layers:
-            sides[group_of[layer.name][0]][Side(layer.name, checkpoint)] = layer
-    pairs: dict[str, list[LayerPair]] = defaultdict(list)
-    for pair in wanted.pairs:
-        pairs[group_of[pair.layer_x][0]].append(pair)
+        pairs[place[pair.sides[0]]].append(pair)
+    labels = _labels([list(of_group) for of_group in sides.values()])
     return [
-        Together(_label(group), sides[name], tuple(pairs[name]))
-        for name, group in group_of.items()
-        if name == group[0]
+        Together(label, of_group, tuple(pairs[number]))
+        for label, (number, of_group) in zip(labels, sides.items(), strict=True)
     ]
 
 
-def _label(names: Sequence[str]) -> str:
+def _labels(groups: Sequence[Sequence[Side]]) -> list[str]:
+    """Name groups by their layers; those of the same by their checkpoints, too: no two begin alike."""
+    names = [_layers_label(list(dict.fromkeys(side.layer for side in sides))) for sides in groups]
+    count = Counter(names)
+    return [
+        name if count[name] == 1 else f"{name} · {label_of(dict.fromkeys(side.checkpoint for side in sides))}"
+        for name, sides in zip(names, groups, strict=True)
+    ]
+
+
+def _layers_label(names: Sequence[str]) -> str:
     return names[0] if len(names) == 1 else f"{names[0]} … {names[-1]} ({len(names)} layers)"
+
+
+def label_of(checkpoints: Collection[Checkpoint]) -> str:
+    """Return what people call several checkpoints, in their order."""
+    first, *_, last = (*checkpoints, *checkpoints)
+    return first.label if len(checkpoints) == 1 else f"{first.label} … {last.label} ({len(checkpoints)})"
 
 
 def in_blocks(shares: Mapping[Side, float]) -> dict[Side, int]:

@@ -18,7 +18,7 @@ from spanmatch import networks
 from spanmatch.comparing.pairs import names_of_pairs
 from spanmatch.errors import InputValueError
 from storage.root import Artefact
-from tasks import permuting, reduction
+from tasks import permuting, reduction, streamed, streamed_null
 from tasks.reduction import CrossName, OwnName
 from tasks.stage import Stage
 from tasks.stages import STAGES
@@ -170,12 +170,48 @@ def test_of_a_grid_only_pairs_of_one_name_are_looked_into() -> None:
 
 
 def test_layers_that_no_pair_connects_are_read_apart() -> None:
-    apart = together(wanted([("block1.relu1", "block2.relu1"), ("classifier.relu1", "classifier.relu1")]))
+    named = [("block1.relu1", "block2.relu1"), ("classifier.relu1", "classifier.relu1")]
+    apart = together(wanted(named, checkpoints=["final"]))
     assert [one.label for one in apart] == ["block1.relu1 … block2.relu1 (2 layers)", "classifier.relu1"]
-    assert [one.label for one in together(wanted("same"))] == list(LAYERS)
-    (whole,) = together(wanted("grid"))
-    assert whole.pairs == wanted("grid").pairs
+    assert [one.label for one in together(wanted("same", checkpoints=["final"]))] == list(LAYERS)
+    (whole,) = together(wanted("grid", checkpoints=["final"]))
+    assert whole.pairs == wanted("grid", checkpoints=["final"]).pairs
+    assert len(whole.sides) == len(LAYERS) * 3
+    (whole,) = together(wanted("grid", compare=["networks", "checkpoints"]))
     assert len(whole.sides) == len(LAYERS) * 6
+
+
+@pytest.mark.parametrize("pairing", ["same", "grid", [LAYERS[:2], LAYERS[1:], LAYERS[2::-2]]])
+def test_groups_are_the_sides_of_their_pairs_each_with_a_name_of_its_own(pairing: Any) -> None:
+    made = wanted(pairing, checkpoints=["initial", "final"])
+    groups = together(made)
+    assert sorted(pair for one in groups for pair in one.pairs) == sorted(made.pairs)
+    assert len({one.label for one in groups}) == len(groups) > 1
+    for one in groups:
+        assert set(one.sides) == {side for pair in one.pairs for side in pair.sides}
+        assert len({side.checkpoint.moment for side in one.sides}) == 1
+
+
+def test_passes_are_named_by_their_networks_in_order() -> None:
+    """Whatever the order of a set is, which is another in every process."""
+    made = wanted(checkpoints=["initial", "final"])
+    assert {tile.label(made) for tile in (*streamed.tiles(made), *streamed_null.tiles(made))} == {
+        "seed0-initial … seed2-initial (3)",
+        "seed0-final … seed2-final (3)",
+    }
+
+
+def test_layers_of_one_name_and_other_maps_are_read_apart() -> None:
+    """A list may pair `conv` of one study with a layer of its map, and `conv` of the other with another."""
+    of = resolved({"conv": (8, 8), "relu": (4, 4)}, {"stem": (8, 8), "conv": (4, 4)})
+    across = {"positions": "all", "compare": ["others"], "others": {"wide": "wide.yaml"}}
+    study = Study.model_validate({**STUDY, "pairs": [["conv", "stem"], ["relu", "conv"]], **across})
+    check_pairs(study, of)
+    made = plan.wanted(study, of)
+    groups = together(made)
+    assert sum(len(one.sides) for one in groups) == sum(map(len, made.sides.values()))
+    for one in groups:
+        assert len({layer.positions for layer in one.sides.values()}) == 1
 
 
 @given(sizes=st.lists(st.integers(1, 20_000), min_size=1, max_size=60), folds=st.integers(0, 20))

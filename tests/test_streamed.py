@@ -29,6 +29,7 @@ from tasks.reduction import CrossName, OwnName
 from tasks.stage import Stage
 from tasks.stages import STAGES
 from tasks.statistic import Reading
+from tasks.together import layers_of
 from tasks.unit import Done, Unit
 from tasks.wanted import Checkpoint, Wanted
 from tasks.work import jobs, work
@@ -164,7 +165,7 @@ def passed_images(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
 def test_networks_pass_as_often_as_their_activations_do_not_fit(shared, prepared, monkeypatch) -> None:
     under, wanted = shared, replace(prepared.wanted, streams=True, permutation_seed=1)
     finished = under.finished(wanted, "comoments")
-    widest = max(streamed.layers_of(wanted).values(), key=lambda layer: layer.neurons * layer.positions)
+    widest = max(layers_of(wanted).values(), key=lambda layer: layer.neurons * layer.positions)
     whole = 24 * widest.neurons * widest.positions * 4
     assert widest.positions >= 4
     monkeypatch.setattr(permuting, "HELD_BYTES", whole // 2)  # a quarter of both sides
@@ -275,7 +276,7 @@ def test_tiles_hold_every_part_and_their_sums_fit(prepared: Prepared, folds: int
         patch.setattr(streamed, "_PASS_BYTES", room)
         tiles = list(streamed.tiles(wanted))
     starts = [start for start, _ in wanted.segments]
-    own = {OwnName(*side, start) for side in streamed.layers_of(wanted) for start in starts}
+    own = {OwnName(*side, start) for side in layers_of(wanted) for start in starts}
     cross = {CrossName(pair, start) for pair in wanted.pairs for start in starts}
     assert {name for tile in tiles for name in tile.names} == own | cross
     for tile in tiles:
@@ -284,7 +285,7 @@ def test_tiles_hold_every_part_and_their_sums_fit(prepared: Prepared, folds: int
 
 def test_padding_is_left_out_of_what_is_streamed_too(tmp_path, prepared, monkeypatch) -> None:
     load = segments.load_planned
-    positions = next(iter(streamed.layers_of(prepared.wanted).values())).positions
+    positions = next(iter(layers_of(prepared.wanted).values())).positions
 
     def masked(*of: Any):
         dataset = load(*of)

@@ -160,6 +160,6 @@ def _require_same_pairs(paired: Sequence[_Paired]) -> None:
                 there, lacking = (" and ".join(map(repr, each.networks)) for each in (one, other))
                 raise InputValueError(
                     f"`pairs` must be the same in every comparison, but {x!r} with {y!r} is one of {there} "
-                    f"and none of {lacking}; write other names or patterns, or compare {lacking} in a study of "
-                    "their own"
+                    f"and none of {lacking}; write other names or patterns, or compare {lacking} in a study "
+                    "of their own"
                 )
