@@ -107,6 +107,18 @@ def test_a_report_with_layers_has_both() -> None:
     assert "every layer with every layer" not in report_page(same)
 
 
+def test_a_layer_without_a_value_is_closest_to_none() -> None:
+    rows = made().measures
+    unknown = tuple(
+        dataclasses.replace(row, value=None) if row.layer_x == X[0] and row.measure == "linear-cka" else row
+        for row in rows
+    )
+    results = dataclasses.replace(made(), measures=unknown)
+    means = study_grids(results)[0].grids["linear-cka", None, "mean"].means
+    own = int(means[1].argmax() == 1)
+    assert f"{own} of 1 layer are closest to the layer of their own name; " in grid_sentences(results)[0]
+
+
 def test_words_say_which_layers_are_closest() -> None:
     own, wide = study_grids(made())
     means = own.grids["linear-cka", None, "mean"].means

@@ -39,6 +39,7 @@ from spanmatch.reporting.figure_registry import shown_figures
 from spanmatch.reporting.measure_values import measure_spreads
 from spanmatch.reporting.tables import measure_tables
 from spanmatch.reporting.theme import group_colour
+from spanmatch.reporting.words import dead_neurons
 from storage.root import Root
 
 FIGURES = (similarity_figure, curves_figure, simple_match_sizes_figure)
@@ -340,6 +341,26 @@ def test_dead_neurons_are_reported():
     results = CASES["dead layer"]
     text = "".join(Page(report_page(results)).texts)
     assert "There are dead neurons in 3 of 3 layers, the most, 12, in layer relu2_1 of seed0-final." in text
+
+
+def test_neurons_of_two_layers_that_are_compared_count_for_each_under_its_own_name():
+    made = make_results(("conv ~ stem", "stem ~ conv"), groups=("final",), simple=False)
+    counts = {"conv ~ stem": (20, 9, 3, 7), "stem ~ conv": (9, 20, 7, 3)}
+    columns = ("neurons_x", "neurons_y", "dead_x", "dead_y")
+    rows = [
+        dataclasses.replace(row, **dict(zip(columns, counts[row.layer], strict=True)))
+        for row in made.similarity
+    ]
+    results = dataclasses.replace(made, similarity=tuple(rows))
+    networks = [f"seed{seed}-final" for seed in range(3)]
+    assert dead_neurons(results) == {
+        **{("conv", network): 3 for network in networks},
+        **{("stem", network): 7 for network in networks},
+    }
+    page = report_page(results)
+    assert "dead neurons in 2 of 2 layers, the most, 7, in layer stem of seed1-final." in page
+    for row in ("stem</th><td>9</td><td>1,797", "conv</th><td>20</td><td>1,797", "stem</th><td>7"):
+        assert f'<th scope="row">{row}</td>' in page
 
 
 @pytest.mark.parametrize(("samples", "warned"), [(12, True), (13, False)])

@@ -51,9 +51,9 @@ _NULL = {
 }
 _FAMILY = {
     "Family-wise p": """
-        The same over all layers at once: the share of permutations in which any layer stands out from its
-        null as far as this one. Where no layer shares anything, some layer has 0.05 or less in one study of
-        twenty, however many layers there are.""",
+        The same over all layers, or all pairs of layers, that are compared of two networks at once: the share
+        of permutations in which any of them stands out from its null as far as this one. Where none shares
+        anything, some have 0.05 or less in one study of twenty, however many there are.""",
 }
 _ERROR = {
     "Standard error": """

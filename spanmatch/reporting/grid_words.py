@@ -31,8 +31,10 @@ def grid_sentences(results: StudyResults) -> list[str]:
 def _closest(group: GridGroup, grid: Grid) -> str:
     means = np.where(np.isfinite(grid.means), grid.means, -np.inf)
     if group.layers_x == group.layers_y:
-        own = int(np.count_nonzero(means.argmax(axis=1) == np.arange(len(means))))
-        return f"{own} of {count_of(len(means), 'layer')} are closest to the layer of their own name"
+        known = np.isfinite(grid.means).any(axis=1)
+        own = int(np.count_nonzero(known & (means.argmax(axis=1) == np.arange(len(means)))))
+        layers = count_of(int(np.count_nonzero(known)), "layer")
+        return f"{own} of {layers} are closest to the layer of their own name"
     x, y = np.unravel_index(int(means.argmax()), means.shape)
     return f"the closest layers are {group.layers_x[x]} and {group.layers_y[y]} ({means[x, y]:.2f})"
 

@@ -2,8 +2,9 @@
 
 import re
 
-__all__ = ["count_of", "paired_layers", "shown_network"]
+__all__ = ["count_of", "paired_layers", "shown_network", "split_layers"]
 
+_BETWEEN = " ~ "
 _SEED = re.compile(r"seed(\d+)", re.ASCII)
 
 
@@ -14,7 +15,13 @@ def shown_network(network: str) -> str:
 
 def paired_layers(layer_x: str, layer_y: str) -> str:
     """Write two layers that are compared as one: their name, or both where they are two."""
-    return layer_x if layer_x == layer_y else f"{layer_x} ~ {layer_y}"
+    return layer_x if layer_x == layer_y else f"{layer_x}{_BETWEEN}{layer_y}"
+
+
+def split_layers(layers: str) -> tuple[str, str]:
+    """Return the two layers that `paired_layers` wrote as one, x's first."""
+    x, _, y = layers.partition(_BETWEEN)
+    return x, y or x
 
 
 def count_of(number: int, noun: str) -> str:

@@ -1,7 +1,8 @@
 """The report as one HTML page without scripts or requests."""
 
 import re
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Collection, Sequence
 from html import escape
 
 from spanmatch.reporting.aggregate import study_epsilons
@@ -17,7 +18,7 @@ from spanmatch.reporting.evidence_tables import (
 from spanmatch.reporting.figure_registry import shown_figures
 from spanmatch.reporting.judged_words import perplexity
 from spanmatch.reporting.markup import figure_markup, folded_tables, notes_markup, table_markup
-from spanmatch.reporting.names import shown_network
+from spanmatch.reporting.names import shown_network, split_layers
 from spanmatch.reporting.results import NetworkRow, StudyResults, Terms
 from spanmatch.reporting.style import style_sheet
 from spanmatch.reporting.tables import mark_sentences, measure_tables, summary_rows
@@ -179,11 +180,13 @@ def _network_table(rows: Sequence[NetworkRow], terms: Terms) -> str:
 
 
 def _layer_table(results: StudyResults) -> str:
-    rows = []
-    for layer in results.layers:
-        own = [row for row in results.similarity if row.layer == layer]
-        neurons = [count for row in own for count in (row.neurons_x, row.neurons_y)]
-        rows.append((layer, _range_text(neurons), _range_text([row.samples for row in own])))
+    neurons: dict[str, set[int]] = defaultdict(set)
+    samples: dict[str, set[int]] = defaultdict(set)
+    for row in results.similarity:
+        for layer, count in zip(split_layers(row.layer), (row.neurons_x, row.neurons_y), strict=True):
+            neurons[layer].add(count)
+            samples[layer].add(row.samples)
+    rows = [(layer, _range_text(neurons[layer]), _range_text(samples[layer])) for layer in neurons]
     return table_markup("Neurons of a network and samples, by layer", ("layer", "neurons", "samples"), rows)
 
 
@@ -192,12 +195,12 @@ def _dead_table(results: StudyResults) -> str:
     checkpoints = list(dict.fromkeys(checkpoint for _, checkpoint in dead))
     rows = [
         (layer, *(str(dead.get((layer, checkpoint), "–")) for checkpoint in checkpoints))
-        for layer in results.layers
+        for layer in dict.fromkeys(layer for layer, _ in dead)
     ]
     return table_markup("Dead neurons of each network, by layer", ("layer", *checkpoints), rows)
 
 
-def _range_text(counts: Sequence[int]) -> str:
+def _range_text(counts: Collection[int]) -> str:
     return span_text(min(counts), max(counts))
 
 

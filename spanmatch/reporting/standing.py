@@ -30,7 +30,7 @@ class Standing:
     p: float | None = None
     """The largest of the pairs, which decides."""
     p_family: float | None = None
-    """Likewise, over all layers."""
+    """Likewise, over all layers, or pairs of layers."""
     error: float | None = None
     """Mean of the pairs' standard errors: that of their mean is at most this, however the pairs depend."""
     held_out: float | None = None

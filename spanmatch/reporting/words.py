@@ -21,7 +21,7 @@ from spanmatch.reporting.covers import Cover, group_covers, span_text
 from spanmatch.reporting.grid_words import grid_sentences, layers_compared
 from spanmatch.reporting.growth_words import growth_sentences
 from spanmatch.reporting.judged_words import judged_sentences, range_of
-from spanmatch.reporting.names import count_of
+from spanmatch.reporting.names import count_of, split_layers
 from spanmatch.reporting.results import StudyResults
 
 __all__ = [
@@ -36,11 +36,12 @@ _NO_SIMPLE_MATCHES = "The results hold no simple matches."
 
 
 def dead_neurons(results: StudyResults) -> dict[tuple[str, str], int]:
-    """Return the number of dead neurons by (layer, checkpoint)."""
+    """Return the number of dead neurons by (layer, checkpoint), of each layer under its own name."""
     counts = {}
     for row in results.similarity:
-        counts[row.layer, row.checkpoint_x] = row.dead_x
-        counts[row.layer, row.checkpoint_y] = row.dead_y
+        layer_x, layer_y = split_layers(row.layer)
+        counts[layer_x, row.checkpoint_x] = row.dead_x
+        counts[layer_y, row.checkpoint_y] = row.dead_y
     return counts
 
 
@@ -317,4 +318,5 @@ def _dead_sentence(results: StudyResults) -> str:
         return "No layer has dead neurons."
     layer, checkpoint = max(dead, key=dead.__getitem__)
     most = f"the most, {dead[layer, checkpoint]:,}, in layer {layer} of {checkpoint}"
-    return f"There are dead neurons in {len(layers)} of {count_of(len(results.layers), 'layer')}, {most}."
+    of_all = count_of(len({layer for layer, _ in dead}), "layer")
+    return f"There are dead neurons in {len(layers)} of {of_all}, {most}."
