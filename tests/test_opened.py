@@ -269,6 +269,9 @@ def test_a_root_names_the_studies_that_ran_there(
     streamed["study"]["activations"], streamed["resolved"]["layers"] = "keep", 5
     (root / "studies" / "tiny.json").write_text(json.dumps(streamed))  # as versions to come may leave it
     assert spanmatch.open_root(root, study="tiny").layers == stored_layers
+    last["study"] |= {"name": "tiny", "epsilons": [0.4]}
+    (root / "study.json").write_text(json.dumps(last))  # as versions before leave it, where they run last
+    assert spanmatch.open_root(root).study.epsilons == [0.4]
     shutil.rmtree(root / "studies")  # as versions before left it
     assert spanmatch.open_root(root).activations("seed1-final", LAYER).shape == (90, 4, 64)
 

@@ -32,8 +32,10 @@ def _study_of(root: Root, name: str | None) -> tuple[Study, Resolved]:
     names = list(dict.fromkeys([last.study.name, *kept_studies(root)]))
     if name is not None and name not in names:
         raise unknown_name("study", name, names, remedy="or run it first")
-    looked_up = read_looked_up(root, name or last.study.name)
-    if looked_up is None:  # a version that wrote no more than study.json
+    name = name or last.study.name
+    looked_up = read_looked_up(root, name)
+    # a version that writes no more than study.json has run last
+    if looked_up is None or (name == last.study.name and looked_up.kept != last):
         return last.study, resolve(last.study, root)
     return looked_up.study, looked_up.resolved or resolve(looked_up.study, root)
 

@@ -67,6 +67,11 @@ class LookedUp(Kept):
 
     resolved: Resolved | None
 
+    @property
+    def kept(self) -> Kept:
+        """The study alone."""
+        return Kept(study=self.study, digests=self.digests)
+
     @field_validator("resolved", mode="wrap")
     @classmethod
     def _of_this_version(cls, value: object, validate: ValidatorFunctionWrapHandler) -> Resolved | None:
