@@ -18,6 +18,7 @@ from pydantic import (
 from flows.study.file import read_study
 from flows.study.model import Study, validated
 from flows.study.resolved import Resolved
+from flows.study.values import LayerPairs
 from spanmatch.errors import InputValueError
 from storage.result_files import STUDIES, STUDY, write_json
 from storage.root import Root, is_url
@@ -200,9 +201,21 @@ def joined(study: Study) -> tuple[Study, Kept | None]:
     values["null"] = {**values["null"], "permutations": max(asked) if len(asked) == 2 else None}
     for name in ("weights", "others"):
         values[name] = {**getattr(kept.study, name), **values[name]}
+    values["pairs"] = _joined_pairs(study, kept.study, root)
     counts = (study.images, kept.study.images)
     values["images"] = "all" if "all" in counts else max(counts)
     return validated(values, source=f"{study.name} joined with {root.where(STUDY)}"), kept
+
+
+def _joined_pairs(study: Study, kept: Study, root: Root) -> LayerPairs:
+    """Return all pairs of layers of both: those of one name are on a grid, and lists hold one another's."""
+    both = (study.pairs, kept.pairs)
+    if isinstance(study.pairs, list) and isinstance(kept.pairs, list):
+        return [*study.pairs, *(pair for pair in kept.pairs if pair not in study.pairs)]
+    if "grid" in both and "same" in both:
+        return "grid"
+    _require_equal("pairs", *both, root)
+    return study.pairs
 
 
 def require_same_data(kept: Kept, resolved: Resolved) -> None:
