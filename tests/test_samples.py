@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from pipeline import quick, write
 from torch import nn
 
+from flows.study import resolve
 from spanmatch.networks.activations import extract
 from spanmatch.networks.data import Dataset, Samples, padded, text_dataset
 from spanmatch.networks.data.load import forget_datasets, load_source
@@ -137,6 +139,21 @@ def test_the_digest_sees_names_types_values_labels_mask_and_ids_and_not_what_sam
 def test_what_does_not_fit_together_is_refused(changes: dict, error: type, said: str) -> None:
     with pytest.raises(error, match=said):
         sentences(**changes)
+
+
+def test_parts_and_other_studies_must_give_networks_the_same(tmp_path: Path) -> None:
+    ids, shape = tuple("abcdef"), (6, 1, 8, 8)
+    numbers = Samples(np.zeros(shape, np.int64), ids)
+    for other in (Samples(np.zeros(shape, np.float32), ids), Samples({"x": np.zeros(shape, np.int64)}, ids)):
+        with pytest.raises(ValueError, match=r"must be of one kind and shape, got \w.* in 'mine'") as raised:
+            Dataset("mine", other, numbers, 1)
+        one, _, two = str(raised.value).partition(", got ")[2].removesuffix(" in 'mine'").partition(" and ")
+        assert one != two
+    Dataset("mine", replace(numbers, inputs=np.zeros(shape, np.int32), ids=tuple("uvwxyz")), numbers, 1)
+    path = write(quick(tmp_path), tmp_path / "study.yaml")
+    says = r"the kind and shape whole numbers \(1, 8, 8\), as these are, got float32 \(1, 8, 8\) in 'wide'"
+    with pytest.raises(ValueError, match=says):
+        resolve._other("wide", str(path), Dataset("mine", None, numbers, 1))
 
 
 def test_a_data_set_refuses_labels_that_are_none_of_its_task() -> None:

@@ -179,8 +179,8 @@ def _other(
     theirs = networks.load_source(study.source())
     if theirs.held_out.signature != dataset.held_out.signature:
         raise InputValueError(
-            f"`others` must be trained on {dataset.items} of shape {dataset.held_out.shape}, as these are, "
-            f"got {theirs.held_out.shape} in {name!r} ({path}); compare studies of one kind of data"
+            f"`others` must be trained on {dataset.items} of the kind and shape {dataset.inputs}, as these "
+            f"are, got {theirs.inputs} in {name!r} ({path}); compare studies of one kind of data"
         )
     layers, _ = _looked_at(study, theirs)
     code, weights = project_digest(study.architecture), _weights_digests(study)

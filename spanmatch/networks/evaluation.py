@@ -113,7 +113,7 @@ def require_logits(network: nn.Module, dataset: Dataset) -> None:
     shape = (*some.labels.shape, dataset.classes)
     with torch.random.fork_rng(devices=[]):
         for training in (True, False):
-            with taking(*some.signature.values(), of=dataset.items):
+            with taking(*(one.shape for one in some.signature.values()), of=dataset.items):
                 output = tried(network.train(training), some.arguments)
             if not _is_logits(output, shape):
                 when = "training" if training else "evaluation"

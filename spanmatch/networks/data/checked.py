@@ -1,11 +1,25 @@
 """Checks of arrays that data sets are made of."""
 
 from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from spanmatch.errors import InputTypeError, InputValueError
+
+
+class Input(NamedTuple):
+    """What a network is given of one sample as one of its arguments."""
+
+    kind: str
+    shape: tuple[int, ...]
+
+    @classmethod
+    def of(cls, array: NDArray[Any]) -> "Input":
+        """Return that of samples that come first."""
+        kinds = {"b": "bool", "f": "float32"}
+        return cls(kinds.get(array.dtype.kind, "whole numbers"), array.shape[1:])
 
 
 def require_array(name: str, array: object, *types: type[np.generic]) -> None:

@@ -53,7 +53,7 @@ class Dataset:
         if self.training is not None and self.training.signature != self.held_out.signature:
             one, other = (_shown(samples) for samples in (self.training, self.held_out))
             message = (
-                f"training and held-out {self.items} must have one shape, got {one} and {other} in "
+                f"training and held-out {self.items} must be of one kind and shape, got {one} and {other} in "
                 f"{self.name!r}"
             )
             raise InputValueError(message)
@@ -83,6 +83,11 @@ class Dataset:
     def items(self) -> str:
         """What people call the samples: ``images``, ``sequences``, or what those of one's own are called."""
         return self.held_out.items
+
+    @property
+    def inputs(self) -> str:
+        """What networks are given of one sample, in words: names where there are some, kinds and shapes."""
+        return _shown(self.held_out)
 
     @property
     def trained_for(self) -> TrainingTask:
@@ -135,4 +140,4 @@ def joined(parts: tuple[AnySamples, ...]) -> AnySamples:
 
 
 def _shown(samples: AnySamples) -> str:
-    return " and ".join(f"{name} {shape}".strip() for name, shape in samples.signature.items())
+    return " and ".join(f"{name} {kind} {shape}".strip() for name, (kind, shape) in samples.signature.items())

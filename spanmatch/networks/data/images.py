@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spanmatch.errors import InputValueError
-from spanmatch.networks.data.checked import require_array, require_counts, require_mask
+from spanmatch.networks.data.checked import Input, require_array, require_counts, require_mask
 from spanmatch.networks.data.files import ImageFiles
 from spanmatch.networks.data.preprocessing import Preprocessing
 
@@ -92,9 +92,9 @@ class Images:
         return self.standardised(self.raw(np.arange(len(self))))
 
     @property
-    def signature(self) -> dict[str, tuple[int, ...]]:
-        """The shape, as that of the only input of a network."""
-        return {"": self.shape}
+    def signature(self) -> dict[str, Input]:
+        """Kind and shape, as those of the only input of a network."""
+        return {"": Input("float32", self.shape)}
 
     @property
     def arguments(self) -> NDArray[np.float32]:

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from spanmatch.errors import InputTypeError, InputValueError
-from spanmatch.networks.data.checked import require_array, require_counts, require_mask
+from spanmatch.networks.data.checked import Input, require_array, require_counts, require_mask
 from spanmatch.networks.padding import ATTENTION_MASK, counted_tokens
 
 Arguments = NDArray[Any] | Mapping[str, NDArray[Any]]
@@ -96,9 +96,9 @@ class Samples:
         return next(iter(self._arrays.values())).shape[1:]
 
     @property
-    def signature(self) -> dict[str, tuple[int, ...]]:
-        """Shape of each input of one sample, by name; of the only one by an empty name."""
-        return {name: array.shape[1:] for name, array in self._arrays.items()}
+    def signature(self) -> dict[str, Input]:
+        """Kind and shape of each input of one sample, by name; of the only one by an empty name."""
+        return {name: Input.of(array) for name, array in self._arrays.items()}
 
     @property
     def arguments(self) -> Arguments:
