@@ -155,8 +155,15 @@ def test_the_keys_of_a_study_need_not_speak_of_images() -> None:
     study = validated({**values, **of_samples}, "a test")
     assert study == validated({**values, **of_images}, "a test")
     assert validated(study.model_dump(), "a test") == study
-    with pytest.raises(ValueError, match="`samples` is not a key of a study"):
-        validated({**values, **of_images, "samples": 90}, "a test")
+    twice = "is the same key as `{}`, which is given too; keep one"
+    for changes, says in (
+        ({"samples": 90}, f"`samples` {twice.format('images')}"),
+        ({"training": {"images": 2, "samples": 3}}, f"`training.samples` {twice.format('training.images')}"),
+        ({"segment_sample": 2}, "`segment_sample` is not a key of a study; did you mean `segment_samples`?"),
+        ({"xyz": 2}, "known keys: .* images, samples, segment_images, segment_samples, activations"),
+    ):
+        with pytest.raises(ValueError, match=says.replace("?", r"\?")):
+            validated({**values, **of_images, **changes}, "a test")
 
 
 def test_each_token_that_counts_is_one_sample_and_what_padding_gives_is_in_nothing(

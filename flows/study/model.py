@@ -3,7 +3,6 @@
 Nothing here loads torch: `flows.study.resolve` checks what needs it.
 """
 
-import difflib
 import re
 from collections.abc import Sequence
 from itertools import chain
@@ -17,8 +16,8 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from pydantic_core import ErrorDetails
 
+from flows.study.sentences import sentence
 from flows.study.values import (
     Epsilon,
     FolderPreprocessing,
@@ -364,34 +363,5 @@ def validated(values: dict[Any, Any], source: str) -> Study:
     try:
         return Study.model_validate(values)
     except ValidationError as error:
-        sentences = [_sentence(details) for details in error.errors()]
+        sentences = [sentence(details, Study) for details in error.errors()]
         raise InputValueError("\n".join([*sentences, f"(in {source})"])) from None
-
-
-def _sentence(error: ErrorDetails) -> str:
-    """One sentence for one broken rule: argument, rule, value, remedy."""
-    place = [str(part) for part in error["loc"] if isinstance(part, str)] or ["STUDY"]
-    name = f"`{'.'.join(place)}`"
-    if place[-1] == "[key]":
-        return (
-            f"`{place[0]}` must have names of lower-case letters, digits and single dashes, got "
-            f"{error['input']!r}; choose another"
-        )
-    if error["type"] == "extra_forbidden":
-        models: dict[str, type[Strict]] = {
-            "training": Training,
-            "preprocessing": FolderPreprocessing,
-            "null": Permutations,
-        }
-        known = list((models.get(place[0], Study) if len(place) > 1 else Study).model_fields)
-        near = difflib.get_close_matches(place[-1], known, n=1)
-        remedy = f"did you mean `{near[0]}`?" if near else f"known keys: {', '.join(known)}"
-        return f"{name} is not a key of a study; {remedy}"
-    if error["type"] == "missing":
-        return f"{name} is missing; a study must have it, see studies/digits.yaml"
-    if error["type"] == "value_error":
-        sentence = str(error["ctx"]["error"])
-        return sentence if sentence.startswith("`") else f"{name} {sentence}"
-    rule = error["msg"].replace("Input should be", "must be").replace("String should", "must")
-    rule = rule.replace("List should", "must")
-    return f"{name} {rule}, got {error['input']!r}; see studies/digits.yaml"
