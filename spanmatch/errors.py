@@ -46,7 +46,7 @@ class OwnCodeError(SpanmatchError):
 
 
 def unknown_name(
-    argument: str, name: str, known: Collection[str], *, forms: Collection[str] = (), remedy: str = ""
+    argument: str, name: object, known: Collection[str], *, forms: Collection[str] = (), remedy: str = ""
 ) -> InputValueError:
     """Return the error of a name that is not known, which gives the nearest that is.
 
@@ -54,8 +54,8 @@ def unknown_name(
     ----------
     argument : str
         What the user calls the name.
-    name : str
-        The one that was given.
+    name : object
+        What was given, a name or something else.
     known : Collection[str]
         All that there are.
     forms : Collection[str], optional
@@ -63,7 +63,7 @@ def unknown_name(
     remedy : str, optional
         What else may help.
     """
-    near = difflib.get_close_matches(name, known, n=1)
+    near = difflib.get_close_matches(name, known, n=1) if isinstance(name, str) else []
     help_ = " ".join(filter(None, [f"did you mean {near[0]!r}?" if near else "", remedy]))
     message = f"`{argument}` must be one of: {', '.join([*known, *forms])}; got {name!r}; {help_}"
     return InputValueError(message.rstrip("; "))

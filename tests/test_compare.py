@@ -317,7 +317,7 @@ def test_samples_that_are_kept_hold_no_other_memory():
 
 def test_memory_does_not_grow_with_samples_that_are_summed():
     found = spanmatch.compare(two(), [VALUES] * 100)
-    (group,) = found._sums
+    (group,) = found._compared.sums
     assert not group.are_kept
     assert group.bytes < 2000
     assert group._images == [[]]

@@ -149,7 +149,7 @@ def test_a_loader_under_several_names_is_gone_through_once():
     shuffling = DataLoader(TensorDataset(torch.arange(48.0).reshape(8, 6)), 3, shuffle=True)
     for loader in ((part for part in VALUES.split(3)), shuffling):
         found = spanmatch.compare({"a": one, "b": one}, {"a": loader, "b": loader})
-        assert found.images == 8
+        assert found.samples == 8
         np.testing.assert_array_equal(found.gram("1", "1").xx, found.gram("1", "1").yy)
 
 
@@ -298,7 +298,7 @@ def test_networks_take_their_own_inputs_from_their_own_loaders():
         inputs={"image": lambda batch: batch["pixels"], "text": None},
     )
     assert found.gram("8", "block.relu").n_samples == 8
-    assert found.images == 8
+    assert found.samples == 8
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float64])

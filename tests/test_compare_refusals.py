@@ -136,6 +136,22 @@ BAD = {
         "a name each",
     ),
     "pairs that are none": (lambda: spanmatch.compare(two(), [VALUES], pairs=[5]), "two names each, got 5"),
+    "pairs that are a number": (lambda: spanmatch.compare(two(), [VALUES], pairs=3), "names each, got 3"),
+    "layers that are a number": (
+        lambda: spanmatch.compare(two(), [VALUES], layers=3),
+        "`layers` must be names",
+    ),
+    "a layer that is a number": (lambda: spanmatch.compare(two(), [VALUES], layers=[3]), "got 3 among them"),
+    "inputs that are no function": (lambda: spanmatch.compare(two(), [VALUES], inputs=3), "got int for 'a'"),
+    "a mask that is a number": (lambda: spanmatch.compare(two(), [VALUES], mask=3), "`mask` must be a key"),
+    "memory in words": (
+        lambda: spanmatch.compare(two(), [VALUES], memory="1 GB"),
+        "`memory` must be a whole",
+    ),
+    "a seed in words": (
+        lambda: spanmatch.compare(two(), [VALUES], position_seed="x"),
+        "`position_seed` must",
+    ),
     "a layer as a wrong dictionary": (
         lambda: spanmatch.compare(two(), [VALUES], layers=[{"layer": "1"}]),
         '"neurons": "last"',
@@ -270,3 +286,47 @@ def test_bad_input_gets_one_sentence(case):
     with pytest.raises(spanmatch.SpanmatchError, match=words) as raised:
         call()
     assert "\n" not in str(raised.value)
+
+
+@pytest.fixture(scope="module")
+def three() -> spanmatch.Comparison:
+    networks = {name: seeded(dense, place) for place, name in enumerate("abc")}
+    return spanmatch.compare(networks, [VALUES] * 4, layers=["0", "1"], pairs="same", folds=2)
+
+
+@pytest.mark.parametrize(
+    ("asked", "words"),
+    [
+        (
+            {"layers": 3},
+            r"`layers` must be names of two layers .* got 3; such as \('0', '0'\)",
+        ),
+        ({"layers": [{}]}, r"`layers` must be names of two layers .* got \[\{\}\]"),
+        ({"layers": "13"}, "`layers` must be names of two layers that are compared, got '13'"),
+        ({"layers": ("1", "11")}, r"`layers` must be names .* got \('1', '11'\); such as \('1', '1'\)"),
+        ({"layers": ("0", "1")}, "`layers` must be names of two layers that are compared, got"),
+        ({"networks": "ab"}, r"`networks` must be two names, got 'ab'; such as \('a', 'b'\)"),
+        ({"networks": ("a",)}, r"`networks` must be two names, got \('a',\)"),
+        ({"networks": ("b", "a")}, "in the order of the call, a, b, c; got 'b' and 'a'"),
+        ({"networks": ("a", "d")}, "`networks` must be one of: a, b, c; got 'd'"),
+        ({"measures": 3}, "`measures` must be names of measures, got 3"),
+        ({"measures": [3]}, "`measure` must be one of: .*; got 3"),
+        ({"epsilons": 0.5}, r"`epsilons` must be several numbers, got 0.5; write \[0.5\]"),
+    ],
+)
+def test_rows_of_what_there_is_not_are_refused(three, asked, words):
+    for rows in (three.rows, three.to_frame):
+        with pytest.raises(spanmatch.SpanmatchError, match=words):
+            rows(**asked)
+
+
+def test_rows_are_those_of_the_networks_and_layers_that_are_asked_for(three):
+    every = three.rows("linear-cka")
+    assert [row.network_x + row.network_y for row in every] == ["ab", "ab", "ac", "ac", "bc", "bc"]
+    assert three.rows("linear-cka", networks=("a", "c")) == every[2:4]
+    assert three.rows("linear-cka", layers=("1", "1")) == every[1::2]
+    assert three.rows("linear-cka", layers=("1", "1"), networks=("b", "c")) == every[5:]
+    for function in (spanmatch.jackknife, spanmatch.held_out):
+        for asked, words in [({"measures": 3}, "`measures` must be names"), ({"epsilons": 0.5}, "several")]:
+            with pytest.raises(spanmatch.SpanmatchError, match=words):
+                function(three.fold_grams("1", "1"), **asked)

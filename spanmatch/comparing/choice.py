@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 
 from spanmatch.comparing.loading import by_name
 from spanmatch.comparing.pairs import Column, Pair, Pairs, connected, names_of_pairs, same_positions
-from spanmatch.errors import InputValueError
+from spanmatch.errors import InputTypeError, InputValueError
 from spanmatch.networks.layers import DEFAULT, Layer, Wanted, choose
 from spanmatch.networks.positions import Positions
 
@@ -110,6 +110,11 @@ def _names(wanted: LayersWanted) -> set[str]:
 
 def _entries(wanted: str | Sequence[Wanted | Mapping[str, Any]]) -> list[Wanted]:
     """Return what is wanted as names, or names with what is neurons; a study writes these as dictionaries."""
+    if not isinstance(wanted, str | Sequence):
+        raise InputTypeError(
+            f"`layers` must be names or patterns, or a function of a Layer, got {wanted!r}; such as "
+            '"default", or ["block*"]'
+        )
     entries: list[Wanted] = []
     for entry in [wanted] if isinstance(wanted, str) else wanted:
         if isinstance(entry, Mapping):
@@ -119,8 +124,10 @@ def _entries(wanted: str | Sequence[Wanted | Mapping[str, Any]]) -> list[Wanted]
                     '{"name": NAME, "neurons": "last"}'
                 )
             entries.append((entry["name"], entry["neurons"]))
-        else:
+        elif isinstance(entry, str) or (isinstance(entry, tuple) and len(entry) == 2):
             entries.append(entry)
+        else:
+            raise InputTypeError(f"`layers` must be names, got {entry!r} among them; name what is meant")
     return entries
 
 

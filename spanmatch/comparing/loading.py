@@ -1,6 +1,5 @@
 """What loaders give: inputs of networks, ids of samples, and which positions count."""
 
-import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 from torch import nn
 from torch.utils.data import RandomSampler
 
+from spanmatch.comparing.suiting import IDS, Suiting, named_part, tensors_of
 from spanmatch.errors import InputTypeError, InputValueError
 from spanmatch.networks.network_inputs import Inputs
 from spanmatch.networks.padding import ATTENTION_MASK, counted_tokens
@@ -21,9 +21,6 @@ Taker: TypeAlias = Callable[[Any], Any]
 MaskOf: TypeAlias = str | Callable[[Any], Any] | bool | None
 Mask: TypeAlias = NDArray[np.bool_] | None
 
-_LABELS = frozenset({"labels", "label", "targets", "target", "y"})
-_IDS = ("id", "ids")
-_NUMBERS = "biufc"  # kinds of arrays that are tensors
 _ENDED = object()
 Value = TypeVar("Value")
 
@@ -100,7 +97,18 @@ class Batches:
         places = {id(each): place for place, each in enumerate(self._loaders)}
         self._loader_of = [places[id(own[name])] for name in networks]
         takers = by_name("inputs", inputs, networks)
-        self._takers = [takers[name] or _Suiting(name, network) for name, network in networks.items()]
+        for name, take in takers.items():
+            if not (take is None or callable(take)):
+                raise InputTypeError(
+                    f"`inputs` must be a function of a batch, got {type(take).__name__} for {name!r}; "
+                    "such as lambda batch: batch[0]"
+                )
+        if not (mask is None or callable(mask) or isinstance(mask, str | bool)):
+            raise InputTypeError(
+                f"`mask` must be a key of the batches, a function of a batch, or False, got {mask!r}; leave "
+                "it out for what batches and networks say themselves"
+            )
+        self._takers = [takers[name] or Suiting(name, network) for name, network in networks.items()]
         self._names = list(networks)
         self._mask = mask
         self.masked_by = ""
@@ -139,7 +147,7 @@ class Batches:
     @property
     def notes(self) -> list[str]:
         """What was done without being asked for."""
-        left_out = [each.left_out for each in self._takers if isinstance(each, _Suiting) and each.left_out]
+        left_out = [each.left_out for each in self._takers if isinstance(each, Suiting) and each.left_out]
         if self.masked_by:
             left_out.append(f"Which positions count was said by {self.masked_by}; others are left out.")
         return left_out
@@ -201,7 +209,7 @@ class Batches:
             found = self._mask(given)
             self.masked_by = self.masked_by if found is None else "`mask`"
             return found
-        given = _named(given)
+        given = named_part(given)
         if isinstance(self._mask, str):
             if not isinstance(given, Mapping) or self._mask not in given:
                 keys = ", ".join(map(str, given)) if isinstance(given, Mapping) else type(given).__name__
@@ -220,62 +228,6 @@ class Batches:
             return None  # this network does not take what is masked
         self.masked_by = f"{ATTENTION_MASK!r} of the batches"
         return counts
-
-
-class _Suiting:
-    """Takes of a batch what a network's forward pass has parameters for."""
-
-    def __init__(self, name: str, network: nn.Module) -> None:
-        self._name = name
-        try:
-            parameters = list(inspect.signature(network.forward).parameters.values())
-        except (TypeError, ValueError):
-            parameters = []
-        kinds = inspect.Parameter
-        placed = [
-            each for each in parameters if each.kind in (kinds.POSITIONAL_ONLY, kinds.POSITIONAL_OR_KEYWORD)
-        ]
-        self._placed = max(1, len(placed))
-        self._required = max(1, sum(each.default is kinds.empty for each in placed))
-        self._named = {
-            each.name
-            for each in parameters
-            if each.kind in (kinds.POSITIONAL_OR_KEYWORD, kinds.KEYWORD_ONLY)
-            and not (each.name in _LABELS and each.default is not kinds.empty)
-        }
-        self._takes_any = any(each.kind is kinds.VAR_KEYWORD for each in parameters)
-        self._takes_one = bool(placed) or not self._takes_any
-        self.left_out = ""
-        """What of a batch it has left out, in words."""
-
-    def __call__(self, batch: Any) -> object:  # noqa: ANN401 - whatever a loader gives
-        """Return the arguments."""
-        if isinstance(batch, Mapping):
-            taken = {name: value for name, value in batch.items() if name in self._named}
-            if self._takes_any and (taken or not self._takes_one):
-                further = _LABELS | set(_IDS)
-                taken |= {
-                    name: value
-                    for name, value in batch.items()
-                    if name not in further and isinstance(_tensors(value), torch.Tensor)
-                }
-            return taken or (batch,)
-        if isinstance(batch, tuple | list):
-            if self._required == 1 and isinstance(_named(batch), Mapping):
-                return self(batch[0])
-            if len(batch) < self._required:
-                raise InputTypeError(
-                    f"`loader` must give the {self._required} inputs that network {self._name!r} takes, got "
-                    f"{len(batch)} in a batch; say what it takes with `inputs`"
-                )
-            # one more is labels, and nothing else where the network could take no more
-            if len(batch) > self._required + (self._placed == self._required):
-                self.left_out = (
-                    f"Of the {len(batch)} parts of a batch, {self._name} was given the first "
-                    f"{self._required}; `inputs` says otherwise."
-                )
-            return tuple(batch[: self._required])
-        return batch
 
 
 def by_name(
@@ -299,35 +251,19 @@ def by_name(
     return named
 
 
-def _named(given: Any) -> Any:  # noqa: ANN401 - whatever a loader gives
-    """Return what has names in a batch: the batch, or its first part beside labels."""
-    return given[0] if isinstance(given, tuple | list) and given and isinstance(given[0], Mapping) else given
-
-
 def _inputs(taken: object) -> Inputs:
     if isinstance(taken, Mapping):
-        return Inputs((), {str(name): _tensors(value) for name, value in taken.items()})
+        return Inputs((), {str(name): tensors_of(value) for name, value in taken.items()})
     if isinstance(taken, tuple | list):
-        return Inputs(tuple(_tensors(each) for each in taken))
-    return Inputs((_tensors(taken),))
-
-
-def _tensors(value: object) -> object:
-    """Return a value with arrays of numbers as tensors, at any depth of tuples, lists and dictionaries."""
-    if isinstance(value, np.ndarray) and value.dtype.kind in _NUMBERS:
-        return torch.from_numpy(np.require(value, requirements=["C", "W"]))
-    if isinstance(value, Mapping):
-        return {name: _tensors(each) for name, each in value.items()}
-    if isinstance(value, tuple | list) and not hasattr(value, "_fields"):
-        return type(value)(_tensors(each) for each in value)
-    return value
+        return Inputs(tuple(tensors_of(each) for each in taken))
+    return Inputs((tensors_of(taken),))
 
 
 def _ids(given: object, samples: int) -> tuple[str, ...] | None:
-    given = _named(given)
+    given = named_part(given)
     if not isinstance(given, Mapping):
         return None
-    for name in _IDS:
+    for name in IDS:
         if name in given:
             found = given[name]
             listed = found.tolist() if isinstance(found, torch.Tensor | np.ndarray) else found

@@ -10,6 +10,9 @@ from collections.abc import Mapping, Sequence
 import torch
 
 from spanmatch.comparing.pairs import Column, Pair
+from spanmatch.networks.layers import Layer, by_position
+from spanmatch.networks.padding import Counts, counting
+from spanmatch.networks.passes import Activations, Take
 
 LEAST_SAMPLES = 4
 """Of a batch: unbiased HSIC divides by n - 3."""
@@ -44,6 +47,38 @@ class WholeGrams:
         vectors = output.movedim(samples, 0).flatten(1)
         vectors = vectors.float() if vectors.dtype in (torch.float16, torch.bfloat16) else vectors
         self.of[column] = u_centred(centred_gram(vectors))
+
+
+class Beside:
+    """Takes activations, and beside them the Gram matrix of whole outputs.
+
+    Parameters
+    ----------
+    take
+        Gives the activations.
+    grams
+        Where Gram matrices are put.
+    network
+        The network's name.
+    """
+
+    def __init__(self, take: Take, grams: WholeGrams, network: str) -> None:
+        self._take, self._grams, self._network = take, grams, network
+
+    def __call__(self, layer: Layer, output: object, ids: Sequence[str], counts: Counts) -> Activations:
+        """Return the activations of a layer, and add its outputs' Gram matrix."""
+        values = self._take(layer, output, ids, counts)
+        arranged = by_position(layer, output, len(ids))
+        assert isinstance(output, torch.Tensor)
+        assert layer.arrangement is not None
+        counted = counting(counts, arranged.shape[1])
+        place = layer.arrangement.images
+        if counted is not None:
+            output, place = arranged.masked_fill(~counted.unsqueeze(2), 0), 0
+        elif output.shape[place] != len(ids):  # samples and positions are one dimension
+            output, place = arranged, 0
+        self._grams.add(Column(self._network, layer.name), output, place)
+        return values
 
 
 def centred_gram(vectors: torch.Tensor) -> torch.Tensor:

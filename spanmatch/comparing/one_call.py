@@ -105,6 +105,9 @@ def compare(
     check_positions(chosen_positions)
     if whole_number("folds", folds, "10 are usual") and folds < 2:
         check_folds(folds, 2)
+    whole_number("position_seed", position_seed, "0 is usual")
+    if memory is not None:
+        whole_number("memory", memory, "it is bytes; leave it out for what the machine has")
     batches = Batches({name: each.network for name, each in watched.items()}, loader, inputs, mask)
     stream: Stream | None = None
     with ExitStack() as at_work, _Progress(len(batches), progress) as shown:

@@ -8,7 +8,7 @@ from itertools import product
 from math import prod
 from typing import Literal, NamedTuple, TypeAlias, TypeVar
 
-from spanmatch.errors import InputValueError
+from spanmatch.errors import InputTypeError, InputValueError
 
 Pairs: TypeAlias = Literal["grid", "same"] | Sequence[Sequence[str]]
 """Every layer of one network with every layer of another; those of one name; pairs of names or patterns."""
@@ -73,15 +73,16 @@ def names_of_pairs(
 
     Raises
     ------
-    ValueError
+    TypeError, ValueError
         If `pairs` is something else, or no layer answers to a name; the message gives the nearest.
     """
     if pairs == "grid":
         return list(product(x, y))
     if pairs == "same":
         return [(name, name) for name in x if name in y]
-    if isinstance(pairs, str):
-        raise InputValueError(f"`pairs` must be 'grid', 'same' or a list of two names each, got {pairs!r}")
+    if isinstance(pairs, str) or not isinstance(pairs, Iterable):
+        error = InputValueError if isinstance(pairs, str) else InputTypeError
+        raise error(f"`pairs` must be 'grid', 'same' or a list of two names each, got {pairs!r}")
     found: dict[tuple[str, str], None] = {}
     for pair in pairs:
         if not is_pair(pair):

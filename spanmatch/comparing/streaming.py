@@ -1,24 +1,23 @@
 """Samples on their way through all networks, batch by batch, and what is summed of them."""
 
-import os
 from collections.abc import Mapping, Sequence
 from functools import partial
-from pathlib import Path
 
 import torch
 
 from spanmatch.comparing.choice import Choice, bytes_of_sums
+from spanmatch.comparing.compared import Compared
 from spanmatch.comparing.group_sums import GroupSums
 from spanmatch.comparing.loading import Batch
-from spanmatch.comparing.minibatches import LEAST_SAMPLES, MinibatchSums, WholeGrams
+from spanmatch.comparing.memory import available_bytes
+from spanmatch.comparing.minibatches import LEAST_SAMPLES, Beside, MinibatchSums, WholeGrams
 from spanmatch.comparing.pairs import Column, ComparedLayer
 from spanmatch.comparing.result import Comparison
 from spanmatch.comparing.torch_sums import TorchSums, statistic_device
 from spanmatch.comparing.watched import Watched
 from spanmatch.errors import InputValueError
 from spanmatch.matching.inputs import AnyArray
-from spanmatch.networks.layers import Layer, by_position
-from spanmatch.networks.padding import Counts, counting
+from spanmatch.networks.padding import Counts
 from spanmatch.networks.passes import Activations, Take, Taking
 from spanmatch.networks.positions import Positions
 from spanmatch.statistics.resampling import check_folds
@@ -97,7 +96,7 @@ class Stream:
         if self._keep:
             held += of_sample * len(batch) * max(batches, 1)
         needed = bytes_of_sums(self.choice, self._folds) + held
-        self._there = memory if memory is not None else _available()
+        self._there = memory if memory is not None else available_bytes()
         if self._there is not None and needed > self._there:
             raise InputValueError(
                 f"`memory` must hold the statistic of {len(self.choice.pairs):,} pairs of layers and the "
@@ -123,7 +122,7 @@ class Stream:
             for (name, each), inputs, mask in passing:
                 take: Take = self._takes[name]
                 if self.minibatches is not None:
-                    take = _Beside(take, self._grams, name)
+                    take = Beside(take, self._grams, name)
                 found, told[name] = each.passed(
                     self._wanted[name], inputs, part.ids, take, mask=mask, batch=number
                 )
@@ -179,16 +178,17 @@ class Stream:
         how = {"all": "all positions", "mean": "the mean over positions"}.get(
             str(self._positions), f"{self._positions} positions drawn for each sample (seed {seed})"
         )
-        return Comparison(
+        compared = Compared(
             layers=layers,
             pairs=self.choice.pairs,
-            images=self.samples,
+            samples=self.samples,
             positions=how,
             folds=self._folds,
             notes=tuple(notes),
             sums=tuple(self.sums),
             minibatch_cka=minibatch,
         )
+        return Comparison(compared)
 
 
 def _by_sample_or_neuron(values: Activations) -> Activations:
@@ -200,35 +200,3 @@ def _by_sample_or_neuron(values: Activations) -> Activations:
     if not tensor.is_contiguous():
         values = tensor.permute(2, 0, 1).contiguous().permute(1, 2, 0).numpy()
     return values
-
-
-class _Beside:
-    """Takes activations, and beside them the Gram matrix of whole outputs."""
-
-    def __init__(self, take: Take, grams: WholeGrams, network: str) -> None:
-        self._take, self._grams, self._network = take, grams, network
-
-    def __call__(self, layer: Layer, output: object, ids: Sequence[str], counts: Counts) -> Activations:
-        values = self._take(layer, output, ids, counts)
-        arranged = by_position(layer, output, len(ids))
-        assert isinstance(output, torch.Tensor)
-        assert layer.arrangement is not None
-        counted = counting(counts, arranged.shape[1])
-        place = layer.arrangement.images
-        if counted is not None:
-            output, place = arranged.masked_fill(~counted.unsqueeze(2), 0), 0
-        elif output.shape[place] != len(ids):  # samples and positions are one dimension
-            output, place = arranged, 0
-        self._grams.add(Column(self._network, layer.name), output, place)
-        return values
-
-
-def _available() -> int | None:
-    """Return how many bytes of memory the machine has available; None where it does not say."""
-    try:
-        for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines():
-            if line.startswith("MemAvailable:"):
-                return int(line.split()[1]) * 1024
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES")
-    except (OSError, ValueError, AttributeError):
-        return None

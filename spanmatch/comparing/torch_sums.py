@@ -117,7 +117,7 @@ class _Centred:
 
 
 def statistic_device(devices: Iterable[torch.device]) -> torch.device:
-    """Return where to sum what networks on these devices give: on the first that has float64, or the CPU."""
+    """Return where to sum what networks give: on the first GPU among these that has float64, else the CPU."""
     for device in devices:
         try:
             torch.zeros(1, dtype=torch.float64, device=device)

@@ -2,6 +2,7 @@
 
 import operator
 import warnings
+from collections.abc import Collection, Iterable
 
 from spanmatch.errors import InputIndexError, InputTypeError, InputValueError
 from spanmatch.matching.gram import GramMatrix
@@ -45,6 +46,13 @@ def check_epsilon(epsilon: float, *, closed: bool = False, argument: str = "epsi
             "exact matches, the paper uses 0.15 to 0.5"
         )
     return value
+
+
+def check_epsilons(epsilons: Collection[float]) -> list[float]:
+    """Return epsilons as floats, or say why they are none."""
+    if not isinstance(epsilons, Iterable):
+        raise InputTypeError(f"`epsilons` must be several numbers, got {epsilons!r}; write [{epsilons!r}]")
+    return [check_epsilon(epsilon, argument="epsilons") for epsilon in epsilons]
 
 
 def check_gram(gram: GramMatrix) -> None:

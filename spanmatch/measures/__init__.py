@@ -10,7 +10,7 @@ from spanmatch.measures.measure import (
     evaluate_held_out,
     undefined_reason,
 )
-from spanmatch.measures.registry import MEASURES, measure_named, register
+from spanmatch.measures.registry import MEASURES, listed, measure_named, register
 
 __all__ = [
     "MEASURES",
@@ -21,6 +21,7 @@ __all__ = [
     "UndefinedMeasureError",
     "evaluate",
     "evaluate_held_out",
+    "listed",
     "measure_named",
     "register",
     "undefined_reason",

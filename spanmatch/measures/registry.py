@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
-from spanmatch.errors import InputValueError, unknown_name
+from spanmatch.errors import InputTypeError, InputValueError, unknown_name
 from spanmatch.measures.cca_mean import CCA_MEAN
 from spanmatch.measures.cca_mean_squared import CCA_MEAN_SQUARED
 from spanmatch.measures.debiased_cka import DEBIASED_CKA
@@ -82,6 +82,23 @@ def measure_named(name: str, argument: str = "measure") -> Measure:
     for measure in MEASURES.values():
         if name in measure.aliases:
             return measure
-    if name not in MEASURES:
+    if not isinstance(name, str) or name not in MEASURES:
         raise unknown_name(argument, name, MEASURES, remedy="docs/measures.md describes them")
     return MEASURES[name]
+
+
+def listed(measures: str | Measure | Iterable[str | Measure]) -> tuple[str | Measure, ...]:
+    """Return measures, where one stands for itself alone.
+
+    Raises
+    ------
+    TypeError
+        When they are neither one nor several.
+    """
+    if isinstance(measures, str | Measure):
+        return (measures,)
+    if not isinstance(measures, Iterable):
+        raise InputTypeError(
+            f"`measures` must be names of measures, got {measures!r}; such as ['linear-cka']"
+        )
+    return tuple(measures)

@@ -12,11 +12,11 @@ import numpy as np
 from spanmatch.errors import InputValueError
 from spanmatch.frames import pandas_for
 from spanmatch.matching.centring import Centre, centred_by
-from spanmatch.matching.checks import check_epsilon
+from spanmatch.matching.checks import check_epsilons
 from spanmatch.matching.gram import GramMatrix
 from spanmatch.matching.inputs import FloatArray
 from spanmatch.matching.profile import MatchProfile, match_profile
-from spanmatch.measures import MEASURES, Evidence, Measure, evaluate, measure_named, undefined_reason
+from spanmatch.measures import MEASURES, Evidence, Measure, evaluate, listed, measure_named, undefined_reason
 
 EPSILONS = (0.15, 0.2, 0.25, 0.3, 0.5)
 """Those of the paper."""
@@ -60,13 +60,13 @@ def quantities(measures: Sequence[str | Measure], epsilons: Collection[float]) -
 
     Raises
     ------
-    ValueError
+    TypeError, ValueError
         When there is no measure of a name, or an epsilon is outside [0, 1).
     """
-    if isinstance(measures, str | Measure):
-        measures = (measures,)
-    bounds = [check_epsilon(epsilon, argument="epsilons") for epsilon in epsilons]
-    chosen = [each if isinstance(each, Measure) else measure_named(each, "measures") for each in measures]
+    bounds = check_epsilons(epsilons)
+    chosen = [
+        each if isinstance(each, Measure) else measure_named(each, "measures") for each in listed(measures)
+    ]
     names = {measure.name: measure for measure in (MEASURES[MATCH], *chosen)}
     return tuple(
         Quantity(measure, parameter)
