@@ -46,7 +46,7 @@ class Case:
     folds: int
 
 
-CASES = [Case(*each, 10) for each in product(("vgg16", "resnet18"), (256, 1024))]
+CASES = [Case("vgg16", 256, 0), *(Case(*each, 10) for each in product(("vgg16", "resnet18"), (256, 1024)))]
 QUICK = [Case("resnet20", images, 2) for images in (32, 64)]
 
 
