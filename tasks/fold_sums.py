@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spanmatch.errors import SpanmatchError
+from spanmatch.matching.deviations import BLOCK_SAMPLES
 from spanmatch.matching.joint_sums import JointSums
 from spanmatch.matching.side_by_side import Two
 from storage.packs import Content
@@ -19,6 +20,12 @@ _SAMPLES = 8192
 def images_at_once(positions: int) -> int:
     """Return how many images of so many positions are summed at once."""
     return max(1, _SAMPLES // positions)
+
+
+def bytes_at_once(positions: int, folds: int) -> int:
+    """Return how many bytes a neuron takes while images are summed: a fold's block of float64 three times."""
+    samples = images_at_once(positions) * positions
+    return 3 * 8 * min(BLOCK_SAMPLES, -(-samples // max(folds, 1)))
 
 
 class FoldSums:
@@ -64,8 +71,8 @@ class FoldSums:
             fold.add(_those_that_count(self._layers, samples))
         self._images += len(images[0])
 
-    def content(self, pair: Two) -> Content:
-        """Return what is kept of a pair.
+    def taken(self, pair: Two) -> Content:
+        """Return what is kept of a pair, and keep its sums no longer: so they are in memory once.
 
         Raises
         ------
@@ -77,7 +84,7 @@ class FoldSums:
                 f"`layers` must have positions that count, but {self._layers[0]!r} has none in any sample; "
                 "see to the `mask` of the data set, or leave that layer out"
             )
-        return content_of([fold.moments(pair) for fold in self._folds])
+        return content_of([fold.taken(pair) for fold in self._folds])
 
 
 def require_alike(layers: Sequence[str], shapes: Sequence[tuple[int, ...]]) -> None:

@@ -190,10 +190,10 @@ def compute(root: Root, units: Sequence[CoMomentsUnit], reading: Reading) -> lis
     sums = FoldSums([each.layer for each in layers], set(pairs.values()), units[0].folds, units[0].start)
     for images in _read_ahead(root, layers):
         sums.add(images)
-    return [summed(unit, sums.content(pairs[unit.key])) for unit in units]
+    return [result_of(unit, sums.taken(pairs[unit.key])) for unit in units]
 
 
-def summed(unit: Unit, content: Content) -> Result:
+def result_of(unit: Unit, content: Content) -> Result:
     """Return what a unit came to."""
     return Result(unit, {"digest": content_digest(content)}, content)
 

@@ -17,11 +17,11 @@ from spanmatch import networks
 from spanmatch.comparing.pairs import connected
 from storage.root import Root
 from tasks import reduction
-from tasks.fold_sums import FoldSums, images_at_once
+from tasks.fold_sums import FoldSums, bytes_at_once, images_at_once
 from tasks.garbage import collect
 from tasks.passing import Piece, Streamed, packed
 from tasks.progress import advance
-from tasks.reduction import CoMomentsUnit, CrossName, OwnName, summed
+from tasks.reduction import CoMomentsUnit, CrossName, OwnName, result_of
 from tasks.segments import SegmentName, SegmentUnit, images_of, passed, passes
 from tasks.stage import Result
 from tasks.statistic import Reading
@@ -143,9 +143,9 @@ def _pieces(
         of_folds = 8 * max(wanted.folds, 1)
         takes[pair] = of_folds * x.neurons * y.neurons
         for side, layer in zip(pair.sides, (x, y), strict=True):
-            # what waits, and the deviations of a block
-            waiting = max(images_at_once(layer.positions), _BATCH) * layer.positions
-            takes[side] = layer.neurons * (of_folds * layer.neurons + 4 * waiting)
+            waiting = (images_at_once(layer.positions) + _BATCH) * layer.positions
+            added = np.dtype(wanted.dtype).itemsize * waiting + bytes_at_once(layer.positions, wanted.folds)
+            takes[side] = layer.neurons * (of_folds * layer.neurons + added)
             names[OwnName(*side, start)] = None
         names[CrossName(pair, start)] = None
     whole = Piece(tuple(names), frozenset(chain(*(pair.compared for pair in pairs))), takes, stop - start)
@@ -197,9 +197,7 @@ def compute(root: Root, units: Sequence[StreamedUnit], reading: Reading) -> list
         done[behind] += len(batch[by_pass[behind][0].layer])
     del passing
     collect()
-    results: dict[StreamedUnit, Result] = {}
-    while sums:  # what is in memory twice is one group's
-        results |= sums.pop().results()
+    results = {unit: result for group in sums for unit, result in group.results().items()}
     return [results[unit] for unit in units]
 
 
@@ -225,8 +223,8 @@ class _Group:
             step = min(step, self._left)
 
     def results(self) -> dict[StreamedUnit, Result]:
-        """Return what the units came to."""
-        return {unit: summed(unit, self._sums.content(pair)) for unit, pair in self._pairs.items()}
+        """Return what the units came to; their sums are no longer here."""
+        return {unit: result_of(unit, self._sums.taken(pair)) for unit, pair in self._pairs.items()}
 
 
 def _count(waiting: Sequence[NDArray[Any]]) -> int:

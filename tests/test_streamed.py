@@ -1,9 +1,10 @@
 """Activations that are streamed: what is summed of them is, to the bit, what is summed of stored ones."""
 
+import tracemalloc
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
-from itertools import pairwise
+from itertools import pairwise, product
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from storage.checkpoints import write_checkpoint
 from storage.records import Records
 from storage.root import Artefact, Root
 from tasks import permuting, segments, streamed, streamed_null
+from tasks.fold_sums import FoldSums, bytes_at_once, images_at_once
 from tasks.passing import Piece, packed
 from tasks.reduction import CrossName, OwnName
 from tasks.stage import Stage
@@ -267,6 +269,32 @@ def test_what_is_computed_in_one_go_fits_and_leaves_nothing_out(drawn, room: int
     for tile, following in pairwise(tiles):
         first = apart[following.names[0]]
         assert not tile.checkpoints & first.checkpoints or tile.joined(first).bytes > room
+
+
+def test_what_a_tile_takes_is_what_is_in_memory_while_images_are_summed_and_kept() -> None:
+    """Whatever is summed, of many layers with each other: sums, the blocks that are added, and no copy."""
+    rng, neurons, count = np.random.default_rng(0), 160, 4
+    numbers = range(count)
+    pairs = {(i, i) for i in numbers} | set(product(numbers[:2], numbers[2:]))
+    images = [rng.standard_normal((images_at_once(1), 1, neurons), dtype=np.float32) for _ in numbers]
+    for folds in (0, 10):
+        takes = 8 * max(folds, 1) * neurons**2 * len(pairs) + neurons * count * bytes_at_once(1, folds)
+        tracemalloc.start()
+        sums = FoldSums(list(map(str, numbers)), pairs, folds, 0)
+        sums.add(images)
+        kept = [sums.taken(pair) for pair in pairs]
+        (now, peak), _ = tracemalloc.get_traced_memory(), tracemalloc.stop()
+        held = sum(array.nbytes for content in kept for array in content.values())
+        assert now < 1.2 * held
+        assert 0.5 * takes < peak < 1.1 * takes
+
+
+def test_room_for_what_waits_depends_on_how_it_is_stored(prepared: Prepared) -> None:
+    def takes(**changes: Any) -> int:
+        return sum(tile.bytes for tile in streamed.tiles(replace(prepared.wanted, streams=True, **changes)))
+
+    half, single, double = (takes(dtype=dtype) for dtype in ("float16", "float32", "float64"))
+    assert double - single == 2 * (single - half) > 0
 
 
 @given(folds=st.integers(0, 20), room=st.integers(1, 2**24))

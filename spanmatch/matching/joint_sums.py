@@ -93,3 +93,9 @@ class JointSums:
         if self._rows is None:
             return Moments(comoments, RowMoments.zeros(*(self._sizes[each] for each in pair)))
         return Moments(comoments, RowMoments.merged([(self._rows.finished()[pair], comoments)]))
+
+    def taken(self, pair: Two) -> Moments:
+        """Return the same, and keep it no longer: nothing can be added any more."""
+        moments = self.moments(pair)
+        del self._comoments[pair]
+        return moments
