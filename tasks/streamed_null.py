@@ -33,7 +33,7 @@ from tasks.reduction import OwnName
 from tasks.segments import SegmentName, SegmentUnit, images_of, passed, passes
 from tasks.stage import Result
 from tasks.statistic import Reading
-from tasks.together import layers_of
+from tasks.together import in_blocks, layers_of
 from tasks.wanted import Complete, LayerPair, Side, Wanted
 
 
@@ -111,23 +111,37 @@ def times(tile: Piece) -> int:
 
 
 def _pieces(wanted: Wanted, pairs: Sequence[LayerPair]) -> Iterator[Piece]:
-    """Yield pairs that chains of pairs connect: all, or each apart where they do not fit."""
-    layers, images = layers_of(wanted), wanted.segments[-1][1]
-    sides = dict.fromkeys(chain.from_iterable(pair.sides for pair in pairs))
+    """Yield pairs that chains of pairs connect: all, or in parts where they do not fit."""
+    images, itemsize = wanted.segments[-1][1], np.dtype(wanted.dtype).itemsize
+    paired = set(chain.from_iterable(pair.sides for pair in pairs))
+    layers = {side: layer for side, layer in layers_of(wanted).items() if side in paired}
     takes: dict[Any, int] = {
-        side: images * layers[side].positions * layers[side].neurons * np.dtype(wanted.dtype).itemsize
-        for side in sides
+        side: images * layer.positions * layer.neurons * itemsize for side, layer in layers.items()
     }
     for pair in pairs:
-        x, y = (layers[side] for side in pair.sides)
-        takes[pair] = 8 * wanted.permutations * x.neurons * y.neurons
+        x, y = (layers[side].neurons for side in pair.sides)
+        takes[pair] = 8 * wanted.permutations * x * y
     names = tuple(PermutedName(pair, number) for pair in pairs for number in range(wanted.permutations))
-    whole = Piece(names, frozenset(checkpoint for _, checkpoint in sides), takes, images)
+    whole = Piece(names, frozenset(checkpoint for _, checkpoint in layers), takes, images)
     if whole.bytes <= permuting.HELD_BYTES or len(pairs) == 1:
         yield whole
         return
+    room = permuting.HELD_BYTES / 2  # half for the activations of two blocks, and half for the sums of pairs
+    each = (8 * wanted.permutations / room) ** 0.5
+    shares = {side: max(2 * takes[side] / room, layer.neurons * each) for side, layer in layers.items()}
+    for part in _parts(pairs, in_blocks(shares)):
+        yield from _pieces(wanted, part)
+
+
+def _parts(pairs: Sequence[LayerPair], blocks: Mapping[Side, int]) -> Iterable[Sequence[LayerPair]]:
+    """Cut pairs to those between two blocks of layers, or to each alone where that cuts nothing.
+
+    For what is between two blocks, networks pass once: of a grid few passes do.
+    """
+    parts: dict[tuple[int, ...], list[LayerPair]] = defaultdict(list)
     for pair in pairs:
-        yield from _pieces(wanted, [pair])
+        parts[tuple(blocks[side] for side in pair.sides)].append(pair)
+    return list(parts.values()) if len(parts) > 1 else [[pair] for pair in pairs]
 
 
 def _passed_layer(

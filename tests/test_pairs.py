@@ -229,6 +229,24 @@ def test_permuted_parts_of_a_grid_are_summed_in_blocks_that_fit(monkeypatch: pyt
     assert max(map(len, tiles.values())) <= 6
 
 
+def test_of_a_grid_whose_null_is_streamed_networks_pass_once_for_each_two_blocks_of_layers(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    names = [f"layer{number}" for number in range(24)]
+    of = Resolved(tuple(names), "data", "held-out", 599, shapes=dict.fromkeys(names, Shape((8, 8), 20)))
+    study = {**STUDY, "pairs": "grid", "checkpoints": ["final"], "activations": "stream", "seeds": [0, 1]}
+    held, sums = 300 * 64 * 20 * 4, 8 * 20 * 20 * 20  # of a layer, and of a pair
+    # where two blocks of six layers have half of the room, and where the pairs of two of eight have
+    for positions, room, blocks in (("all", 2 * 2 * 6 * held, 4), ("mean", 2 * 8**2 * sums, 3)):
+        made = plan.wanted(Study.model_validate({**study, "positions": positions}), of)
+        monkeypatch.setattr(permuting, "HELD_BYTES", room)
+        tiles = list(streamed_null.tiles(made))
+        assert all(tile.bytes <= room for tile in tiles)
+        assert len(tiles) <= blocks**2
+        found = [name for tile in tiles for name in tile.names]
+        assert len(found) == len(set(found)) == len(names) ** 2 * made.permutations
+
+
 def test_blocks_are_filled_in_order() -> None:
     one = Checkpoint("seed0", "final")
     shares = {Side(str(place), one): share for place, share in enumerate((0.5, 0.25, 0.5, 2.0, 0.1))}
