@@ -8,6 +8,8 @@ import numpy as np
 import torch
 from torch import nn
 
+from storage import result_files
+
 REPOSITORY = Path(__file__).parent.parent
 CHANCE = (
     "maximum match similarity at ε = 0.3 (raw) is 0.667 and clears its null: 0 on average, "
@@ -52,6 +54,13 @@ def test_two_networks_in_three_lines(tmp_path, monkeypatch):
     nets = [nn.Sequential(nn.Linear(4, 5), nn.ReLU()) for _ in range(2)]
     exec(block, {"net_a": nets[0], "net_b": nets[1], "loader": [torch.randn(16, 4)] * 3})
     assert (tmp_path / "cka.png").stat().st_size
+
+
+def test_every_file_of_a_root_is_in_the_readme():
+    values = [value for name, value in vars(result_files).items() if name.isupper() and name[0] != "_"]
+    names = [value for value in values if isinstance(value, str)]
+    assert len(names) >= 15
+    assert [name for name in names if f"`{name}`" not in README and f"`{name}/`" not in README] == []
 
 
 def test_every_page_that_the_readme_names_is_there():
