@@ -22,6 +22,7 @@ from spanmatch.statistics.shifted import ShiftedCross, Spectrum, drawn_shifts, s
 from storage.arrays import GroupReader
 from storage.packs import content_digest
 from storage.root import Artefact, DamagedArtefactError, DamagedArtefactsError, Root
+from tasks.fold_sums import images_at_once
 from tasks.reduction import OwnName
 from tasks.segments import SegmentName
 from tasks.stage import Form, Result, Stage
@@ -30,8 +31,6 @@ from tasks.together import Together, in_blocks, together
 from tasks.unit import Unit
 from tasks.wanted import Checkpoint, Complete, LayerPair, Side, Wanted, WantedLayer
 
-# Samples that are read at once; as many images as that makes, at least one.
-_SAMPLES = 8192
 # Activations that a worker holds, so that each is read once for all permutations. Where those of two networks
 # are more, they are read again for every part of their positions that fits.
 HELD_BYTES = 2**30
@@ -360,7 +359,7 @@ class _StoredActivations:
         if self._latest is None or self._latest[0] != (first, last):
             self._latest = None
             values = np.empty((self.images, last - first, self.neurons), self._dtype)
-            step = max(1, _SAMPLES // self.positions)
+            step = images_at_once(self.positions)
             place = 0
             for reader in self._readers:
                 images = reader.shape(self._name)[0]

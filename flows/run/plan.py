@@ -71,7 +71,7 @@ def wanted(study: Study, resolved: Resolved) -> Wanted:
         level=study.null.level,
         streams=study.activations == "stream",
         pairing=study.pairs,
-        items=resolved.terms.get("items", "images"),
+        items=resolved.items,
     )
 
 

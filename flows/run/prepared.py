@@ -82,7 +82,7 @@ def look(study: Study, kept: Kept | None = None) -> Prepared:
 
 def _left_out(study: Study, resolved: Resolved) -> Iterator[str]:
     """Say of what there are too few samples, where the study left a number to what is usual."""
-    images, items = study.segments(resolved.held_out)[-1][1], resolved.terms.get("items", "images")
+    images, items = study.segments(resolved.held_out)[-1][1], resolved.items
     folds, permutations = study.resampling(images)
     if study.folds is None and not folds:
         yield f"no errors and no held-out values: {images} {items} cannot be in folds; use more"

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
 from flows.study.model import Study
+from spanmatch.reporting import Terms
 
 
 class Shape(NamedTuple):
@@ -72,6 +73,11 @@ class Resolved:
     left_out: Mapping[str, str] = field(default_factory=dict)
     terms: Mapping[str, Any] = field(default_factory=dict)
     foreseeing: bool = False
+
+    @property
+    def items(self) -> str:
+        """What samples are called."""
+        return Terms(**self.terms).items
 
 
 @dataclass(frozen=True)
