@@ -391,6 +391,15 @@ def test_progress_is_shown_when_it_is_asked_for(capsys):
     assert capsys.readouterr().err == ""
 
 
+def test_heat_maps_say_and_show_which_values_are_close():
+    found = spanmatch.compare(two(), [VALUES])
+    names = {}
+    for measure in ("cka", "mean-critical-epsilon"):
+        image, bar = found.heatmap(measure).axes
+        names[measure] = image.get_images()[0].get_cmap().name, bar.get_ylabel().endswith("(less is closer)")
+    assert names == {"cka": ("viridis", False), "mean-critical-epsilon": ("viridis_r", True)}
+
+
 def test_tables_are_data_frames_where_pandas_is_there(monkeypatch):
     found = spanmatch.compare(two(), [VALUES] * 3)
     monkeypatch.setitem(

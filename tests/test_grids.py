@@ -17,6 +17,7 @@ from spanmatch.reporting import (
     similarity_grids_figure,
 )
 from spanmatch.reporting.grids import study_grids
+from spanmatch.reporting.heat_map import heat_map_figure
 
 X, Y = ("relu1", "relu2"), ("stem", "stage1", "relu2")
 MEASURES = [("maximum-match", epsilon, "raw") for epsilon in (0.15, 0.25, 0.5)] + [
@@ -75,6 +76,35 @@ def test_heat_maps_show_every_cell_and_leave_out_the_inside_of_hollow_ones() -> 
         np.testing.assert_array_equal(np.isnan(pixels[each // 2 :: each, each // 2 :: each]), grid.hollow)
     (cka, *_) = [ax for ax in measure_grids_figure(made()).axes if ax.get_images()]
     assert [label.get_text() for label in cka.get_yticklabels()] == list(X)
+
+
+def test_what_is_closer_is_lighter_whatever_a_measure_calls_close() -> None:
+    row = dataclasses.replace(made().measures[0], measure="mean-critical-epsilon", parameter=None)
+    cells = [
+        dataclasses.replace(row, layer_x=x, layer_y=y, value=value)
+        for (x, y), value in zip(product(X, X), (0.1, 0.9, 0.8, 0.3), strict=True)
+    ]
+    figure = measure_grids_figure(dataclasses.replace(made(), measures=tuple(cells)))
+    (image,) = (image for ax in figure.axes for image in ax.get_images() if ax.get_yticklabels())
+    own = (
+        heat_map_figure(
+            np.array([[0.1, 0.9]]),
+            X[:1],
+            X,
+            networks=("a", "b"),
+            label="ε",
+            bounds=(0, 1),
+            higher_is_closer=False,
+        )
+        .axes[0]
+        .get_images()[0]
+    )
+    for each in (image, own):
+        closest, farthest = (sum(each.cmap(each.norm(value))[:3]) for value in (0.1, 0.9))
+        assert closest > farthest
+    usual = heat_map_figure(np.eye(2), X, X, networks=("a", "b"), label="CKA", bounds=(0, 1))
+    (image,) = usual.axes[0].get_images()
+    assert sum(image.cmap(image.norm(1.0))[:3]) > sum(image.cmap(image.norm(0.0))[:3])
 
 
 def test_a_report_of_a_grid_alone_has_heat_maps_and_no_curves() -> None:

@@ -55,6 +55,8 @@ class LayerMatrix:
         What the values are.
     bounds : tuple of float
         Least and greatest possible value.
+    higher_is_closer : bool
+        Whether greater values are of layers that are closer.
     """
 
     values: FloatArray
@@ -64,6 +66,7 @@ class LayerMatrix:
     layers_y: tuple[str, ...]
     label: str
     bounds: tuple[float, float]
+    higher_is_closer: bool
 
     def __getitem__(self, layers: tuple[str, str]) -> float:
         x, y = layers

@@ -74,7 +74,9 @@ class PairValues:
         shown = measure.label + ("" if parameter is None else f" at ε = {parameter:g}")
         if measure.depends_on_centre and centre == "mean":
             shown += ", less means"
-        return LayerMatrix(values, *networks, names[0], names[1], shown, measure.bounds)
+        return LayerMatrix(
+            values, *networks, names[0], names[1], shown, measure.bounds, measure.higher_is_closer
+        )
 
     def row(self, pair: Pair, measure: Measure, parameter: float | None, centre: Centre) -> ComparedRow:
         """Return a value in a table."""

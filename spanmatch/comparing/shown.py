@@ -32,6 +32,7 @@ def drawn(matrix: LayerMatrix) -> "Figure":
         networks=(matrix.network_x, matrix.network_y),
         label=matrix.label,
         bounds=matrix.bounds,
+        higher_is_closer=matrix.higher_is_closer,
     )
     return figure
 

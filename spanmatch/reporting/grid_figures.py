@@ -29,12 +29,13 @@ _LONGEST_NOTE = 34
 
 @dataclass(frozen=True)
 class _Panel:
-    """One heat map: what it is of, and the name and bounds of its values."""
+    """One heat map: what it is of, and the name, bounds and direction of its values."""
 
     at: MeasureAt
     note: str
     label: str
     bounds: tuple[float, float]
+    higher_is_closer: bool = True
 
 
 def similarity_grids_figure(results: StudyResults) -> Figure:
@@ -64,6 +65,7 @@ def _measure_panels(results: StudyResults) -> list[_Panel]:
             elide(one.title, _LONGEST_NOTE),
             "" if one.higher_is_closer else "less is closer",
             one.bounds,
+            one.higher_is_closer,
         )
         for one in shown_measures(results)
         if one.name != "maximum-match"
@@ -82,7 +84,9 @@ def _figure(results: StudyResults, panels: Sequence[_Panel], *, each_bar: bool) 
         of_group = list(axes[place * rows_of_group : (place + 1) * rows_of_group].flat)
         for index, (ax, panel) in enumerate(zip(of_group, panels, strict=False)):
             grid = group.grid(panel.at)
-            image = draw_heat_map(ax, grid.means, panel.bounds, grid.hollow)
+            image = draw_heat_map(
+                ax, grid.means, panel.bounds, grid.hollow, higher_is_closer=panel.higher_is_closer
+            )
             below = index + columns < len(panels)
             name_layers(
                 ax,
@@ -108,8 +112,8 @@ def _texts(results: StudyResults, what: str, panels: Sequence[_Panel]) -> Figure
     hollow = sum(int(group.grid(panel.at).hollow.sum()) for group in groups for panel in panels)
     cells = sum(int(np.isfinite(group.grid(panel.at).means).sum()) for group in groups for panel in panels)
     caption = (
-        "Every layer of one network, upwards, with every layer of the other, to the right: means over the "
-        f"pairs of networks of a group, {names}."
+        "Every layer of one network, upwards, with every layer of the other, to the right, lighter where "
+        f"they are closer: means over the pairs of networks of a group, {names}."
     )
     notes, not_clear = ", ".join(panel.note for panel in panels), ""
     if hollow:

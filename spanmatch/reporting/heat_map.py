@@ -12,6 +12,7 @@ from spanmatch.reporting.theme import GRID, INK, MUTED, elide, plain
 
 __all__ = ["colour_bar", "draw_heat_map", "heat_map_figure", "name_layers"]
 
+_COLOURS = "viridis"
 # Beyond so many layers of a network, not every one is named.
 _NAMED = 40
 _LONGEST = 32
@@ -28,6 +29,7 @@ def heat_map_figure(
     networks: tuple[str, str],
     label: str,
     bounds: tuple[float, float],
+    higher_is_closer: bool = True,
 ) -> Figure:
     """Draw values as colours, the first layers in the lower left; grey where there is none.
 
@@ -43,15 +45,17 @@ def heat_map_figure(
         What the values are.
     bounds
         Least and greatest possible value.
+    higher_is_closer
+        Whether greater values are of layers that are closer.
     """
     size = min(max(0.22 * max(values.shape) + 2.2, 4.2), 11)
     figure = Figure(figsize=(size + 0.8, size), layout="constrained")
     ax = figure.add_subplot()
-    image = draw_heat_map(ax, values, bounds)
+    image = draw_heat_map(ax, values, bounds, higher_is_closer=higher_is_closer)
     name_layers(ax, layers_x, layers_y)
     ax.set_xlabel(f"layers of {elide(networks[1], _LONGEST)}", color=INK)
     ax.set_ylabel(f"layers of {elide(networks[0], _LONGEST)}", color=INK)
-    colour_bar(figure, image, [ax], label)
+    colour_bar(figure, image, [ax], label if higher_is_closer else f"{label} (less is closer)")
     return figure
 
 
@@ -60,8 +64,10 @@ def draw_heat_map(
     values: NDArray[np.float64],
     bounds: tuple[float, float],
     hollow: NDArray[np.bool_] | None = None,
+    *,
+    higher_is_closer: bool = True,
 ) -> AxesImage:
-    """Draw values as colours, the first layers in the lower left; grey where there is none.
+    """Draw values as colours, lighter where closer, the first layers in the lower left; grey where none is.
 
     Parameters
     ----------
@@ -73,6 +79,8 @@ def draw_heat_map(
         Least and greatest possible value; where they are infinite, those there are.
     hollow
         Of the same shape: cells that are frames.
+    higher_is_closer
+        As of `heat_map_figure`.
     """
     ax.set_facecolor(GRID)
     known = values[np.isfinite(values)]
@@ -84,7 +92,7 @@ def draw_heat_map(
     image = ax.imshow(
         np.ma.masked_invalid(pixels),
         origin="lower",
-        cmap="viridis",
+        cmap=_COLOURS if higher_is_closer else f"{_COLOURS}_r",
         vmin=min(0.0, float(known.min(initial=0.0))),
         vmax=bounds[1] if np.isfinite(bounds[1]) else float(known.max(initial=1.0)),
         aspect="auto",
