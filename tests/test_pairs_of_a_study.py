@@ -27,7 +27,9 @@ from tasks.unit import Done
 
 VGG, RESNET = ("block3.relu2", "classifier.relu1"), ("stem.relu", "stage3.block3.relu2")
 BOTH = "block3.relu2 ~ classifier.relu1"
+MAPS = [["block1.relu1", "block1.relu2"], ["block2.relu1", "block2.relu2"]]
 EPSILON, PERMUTATIONS, CENTRES = 0.3, 19, ("raw",)
+FEW: dict[str, Any] = {"null": {"permutations": 4, "level": 0.2}}
 
 
 class Ran(NamedTuple):
@@ -43,7 +45,15 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Ran]]:
     folder = tmp_path_factory.mktemp("pairs")
     itself = {"seeds": [0], "compare": ["seed0-final ~ seed0-final"]}
     res = quick(folder, name="res", architecture="resnet20", width=0.25, layers=list(RESNET), **itself)
-    across = {"others": {"res": str(write(res, folder / "res.yaml"))}, "compare": ["networks", "others"]}
+    wide = quick(folder, name="wide", width=0.5, **itself)
+    across = {
+        each.name: {
+            "others": {each.name: str(write(each, folder / f"{each.name}.yaml"))},
+            "compare": ["networks", "others"],
+            "pairs": "grid",
+        }
+        for each in (res, wide)
+    }
     asked: dict[str, Any] = {
         "width": 0.25,
         "positions": "mean",
@@ -53,8 +63,12 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Ran]]:
     }
     studies = {
         "same": quick(folder, **asked),
-        "grid": quick(folder, **asked, pairs="grid", **across),
+        "grid": quick(folder, **asked, **across["res"]),
         "list": quick(folder, **asked, pairs=[[VGG[0], "classifier.*"]]),
+        "streamed": quick(folder, **asked | across["wide"] | FEW, activations="stream"),
+        "maps": quick(
+            folder, **asked | {"positions": "all", "folds": 0, "layers": ["block?.relu?"]}, pairs=MAPS
+        ),
     }
     with in_this_process() as cluster:
         yield {name: Ran(study, *carried_out(study, cluster)) for name, study in studies.items()}
@@ -72,8 +86,9 @@ def activations(ran: Ran) -> dict[tuple[str, str], np.ndarray]:
             artefact = stage.artefact(unit.key, kept[unit.key])
             done[name] = Done(unit, kept[unit.key].record, artefact)
             if stage.name == "segments":
-                values = GroupReader(prepared.root, artefact).read(name.layer)
-                found.setdefault((name.layer, name.checkpoint.label), []).append(values[:, 0].astype(float))
+                values = GroupReader(prepared.root, artefact).read(name.layer).astype(float)
+                samples = values.reshape(-1, values.shape[-1])
+                found.setdefault((name.layer, name.checkpoint.label), []).append(samples)
         return done
 
     plan.walk(prepared.wanted, complete)
@@ -87,6 +102,12 @@ def values(rows: Sequence[MeasureRow], measure: str, parameter: float | None, ce
         for row in rows
         if (row.measure, row.parameter, row.centre) == (measure, parameter, centre)
     }
+
+
+def of_all_images(row: MeasureRow) -> MeasureRow:
+    """A row without what depends on permutations, or on what else is compared."""
+    unknown = dict.fromkeys(("null_mean", "threshold", "p", "p_family", "calibrated", "level"))
+    return replace(row, permutations=0, **unknown)
 
 
 def cka(x: np.ndarray, y: np.ndarray) -> float:
@@ -183,7 +204,35 @@ def test_a_pair_that_a_list_names_has_all_that_a_layer_has(ran: dict[str, Ran]) 
         assert value == of_grid[pair]
 
 
-@pytest.mark.parametrize("name", ["same", "grid", "list"])
+def test_a_grid_that_is_streamed_is_that_of_stored_activations_and_looks_into_common_names(
+    ran: dict[str, Ran],
+) -> None:
+    streamed = ran["streamed"]
+    assert (streamed.computed["segments"], streamed.results.layers) == (0, VGG)
+    rows, of_grid, of_same = (
+        {of_all_images(row) for row in ran[name].results.measures if "/" not in row.checkpoint_y}
+        for name in ("streamed", "grid", "same")
+    )
+    # looked into, layers of one name have folds, too
+    assert rows == {row for row in of_grid if row.layer_x != row.layer_y} | of_same
+    # what is of the wide network alone: profiles are known by the content of what they stand on
+    assert streamed.computed["profiles"] == 2 * (len(VGG) ** 2 * (1 + 4) + len(VGG) * (2 + 1 + 1))
+    assert streamed.computed["matches"] == 2 * len(VGG)
+    widths = [(row.layer, len(row.x), len(row.y)) for row in streamed.results.critical_epsilons]
+    assert widths == [(layer, 16, neurons) for neurons in (16, 32, 32) for layer in VGG]
+
+
+def test_layers_of_two_maps_are_compared_position_by_position(ran: dict[str, Ran]) -> None:
+    stored, results = activations(ran["maps"]), ran["maps"].results
+    assert {len(samples) for samples in stored.values()} == {60 * 64, 60 * 16}
+    of_cka = values(results.measures, "linear-cka", None, "mean")
+    assert [(x[0], y[0]) for x, y in of_cka] == [tuple(pair) for pair in MAPS]
+    for (x, y), value in of_cka.items():
+        assert value == pytest.approx(cka(stored[x], stored[y]), rel=1e-8)
+    assert all(row.p is not None for row in results.measures)
+
+
+@pytest.mark.parametrize("name", ["same", "grid", "list", "streamed", "maps"])
 def test_results_are_read_back_as_they_were(ran: dict[str, Ran], name: str, tmp_path: Path) -> None:
     root = Root.prepare(tmp_path / "root")
     written = ran[name].results
@@ -194,6 +243,9 @@ def test_results_are_read_back_as_they_were(ran: dict[str, Ran], name: str, tmp_
         written.comparisons,
         written.measures,
     )
+    for row, of_written in zip(found.critical_epsilons, written.critical_epsilons, strict=True):
+        np.testing.assert_array_equal(row.x, of_written.x)
+        np.testing.assert_array_equal(row.y, of_written.y)
     page = report_page(found)
     assert ("Similarity along the layers" in page) == (name != "grid")
-    assert ("Similarity of every layer with every layer" in page) == (name == "grid")
+    assert ("Similarity of every layer with every layer" in page) == (name in ("grid", "streamed"))
