@@ -24,7 +24,7 @@ from spanmatch.networks import Images, architectures
 from storage.checkpoints import write_checkpoint
 from storage.records import Records
 from storage.root import Artefact, Root
-from tasks import permuting, segments, streamed, streamed_null
+from tasks import permuting, reduction, segments, streamed, streamed_null
 from tasks.fold_sums import FoldSums, bytes_at_once, images_at_once
 from tasks.passing import Piece, packed
 from tasks.reduction import CrossName, OwnName
@@ -33,10 +33,11 @@ from tasks.stages import STAGES
 from tasks.statistic import Reading
 from tasks.together import layers_of
 from tasks.unit import Done, Unit
-from tasks.wanted import Checkpoint, Wanted
+from tasks.wanted import Checkpoint, Wanted, WantedLayer
 from tasks.work import jobs, work
 
 SUMS = ("comoments", "permuted")
+WIDTHS = {"block1.relu1": 16, "block2.relu2": 32, "block3.relu2": 64, "classifier.relu1": 64}
 STUDY: dict[str, Any] = {
     "images": 24,
     "segment_images": 12,
@@ -126,6 +127,29 @@ def test_streamed_sums_have_the_bits_of_stored_ones(shared: Pipeline, prepared: 
         len(streamed_sums["comoments"]) == 2 * 2 * 3
     )  # layers, segments, two own parts and one between them
     assert digests(streamed_sums) == digests(stored)
+
+
+def test_sums_in_blocks_of_layers_of_any_width_have_the_bits_of_those_of_all_at_once(
+    tmp_path, shared: Pipeline, prepared: Prepared, monkeypatch
+) -> None:
+    layers = {
+        name: tuple(WantedLayer(layer, None, neurons) for layer, neurons in WIDTHS.items())
+        for name in prepared.wanted.layers
+    }
+    wanted = replace(prepared.wanted, layers=layers, pairing="grid", positions="mean", permutations=2)
+    at_once = digests(shared.finished(wanted, "permuted"))
+    assert len(at_once["comoments"]) == 2 * (2 * len(WIDTHS) + len(WIDTHS) ** 2)
+    widest = max(WIDTHS.values())
+    of_two = 2 * 8 * wanted.folds * (2 * widest) ** 2  # no two of the widest with their sums are in a block
+    for name, one in (("_TILE_BYTES", reduction), ("_SUMS_BYTES", permuting), ("_PASS_BYTES", streamed)):
+        monkeypatch.setattr(one, name, of_two)
+    monkeypatch.setattr(permuting, "HELD_BYTES", of_two)
+    blocks = reduction.blocks_of_sums(layers_of(wanted), wanted.folds)
+    assert 1 < len(set(blocks.values())) < len(blocks)
+    assert len(list(streamed.tiles(wanted))) > 2
+    for number, streams in enumerate((False, True)):
+        under = pipeline(tmp_path / str(number))
+        assert digests(under.finished(replace(wanted, streams=streams), "permuted")) == at_once
 
 
 def test_all_that_stands_on_sums_is_shared_and_only_statistics_are_written(tmp_path, prepared) -> None:
