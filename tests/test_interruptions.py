@@ -2,6 +2,8 @@
 
 import json
 import os
+import re
+import shutil
 import signal
 import subprocess
 import time
@@ -17,6 +19,7 @@ from conftest import (
     Environment,
     begin,
     cluster_commands,
+    computed,
     end_group,
     free_port,
     inodes,
@@ -25,6 +28,7 @@ from conftest import (
     spanmatch,
     write_study,
 )
+from in_process import spanmatch_here
 from test_reuse import recorded
 
 from tasks.stages import STAGES
@@ -58,6 +62,36 @@ def test_a_run_killed_at_one_stage_after_another_goes_on_where_it_was(
     assert finished == {**reused, "segments": 2 * reused["segments"]}
     assert results(root) == results(tiny_root)
     assert not list((root / "staging").iterdir()), "what the kills left is cleared away"
+
+
+def test_a_streamed_run_killed_in_mid_pass_goes_on_and_mends_what_is_damaged(
+    tiny_root: Path, tmp_path: Path, env: Environment, outside: list[str]
+) -> None:
+    study, root = write_study(tmp_path, TINY | {"activations": "stream"}), tmp_path / "root"
+    run = begin([*COMMAND, "run", str(study), "--root", str(root)], env)
+    while len(recorded(root, "networks")) < 2:
+        assert run.poll() is None, "the run ended before it could be stopped"
+        time.sleep(0.005)
+    time.sleep(0.5)  # networks pass, or have passed
+    end_group(run, signal.SIGKILL)
+    before = inodes(root / "cache")
+    spanmatch_here("run", study, "--root", root, *outside, env=env)
+    assert before.items() <= inodes(root / "cache").items(), "what has a record is not done again"
+    assert ledger(root)["networks"]["reused"] == 2
+    assert not list((root / "staging").iterdir()), "what the kill left is cleared away"
+    assert results(root) == results(tiny_root), "to the bits of what is kept"
+    assert not (root / "segments").exists()
+    damaged, *_ = sorted((root / "comoments").iterdir())
+    damaged.write_bytes(damaged.read_bytes()[:-8] + bytes(8))
+    for checkpoint in (root / "networks").rglob("*.safetensors"):
+        checkpoint.write_bytes(b"")
+    for stage in ("profiles", "matches", "measures"):  # which need what is damaged
+        shutil.rmtree(root / "cache" / stage)
+    printed = spanmatch_here("run", study, "--root", root, *outside, env=env)
+    for what in (f"comoments/{damaged.name} (", "networks/"):
+        assert re.search(rf"{re.escape(what)}.* is damaged: .*; computing it again", printed)
+    assert results(root) == results(tiny_root)
+    assert 1 <= computed(root)["comoments"] < len(recorded(root, "comoments"))
 
 
 def times_recorded(root: Path) -> dict[str, int]:

@@ -188,6 +188,35 @@ def passed_images(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     return count
 
 
+@pytest.mark.parametrize("stage", SUMS)
+def test_what_is_interrupted_in_mid_pass_keeps_all_before_and_goes_on_to_the_same_bits(
+    tmp_path, shared: Pipeline, prepared: Prepared, monkeypatch, stage: str
+) -> None:
+    whole = digests(shared.finished(replace(prepared.wanted, streams=True), "permuted"))
+    under, wanted = pipeline(tmp_path), replace(prepared.wanted, streams=True)
+    if stage == "permuted":
+        under.finished(wanted, "comoments")
+    passed, left = segments.passed, 3  # batches until somebody interrupts: in the second segment
+
+    def interrupted(*of: Any):
+        nonlocal left
+        for batch in passed(*of):
+            left -= 1
+            if left < 0:
+                raise KeyboardInterrupt
+            yield batch
+
+    with monkeypatch.context() as patch:
+        for one in (streamed, streamed_null):
+            patch.setattr(one, "passed", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            under.finished(wanted, stage)
+    under.computed.clear()
+    assert digests(under.finished(wanted, "permuted")) == whole
+    planned = len(whole[stage])
+    assert under.computed[stage] == (planned // 2 if stage == "comoments" else planned)  # of two segments
+
+
 def test_networks_pass_as_often_as_their_activations_do_not_fit(shared, prepared, monkeypatch) -> None:
     under, wanted = shared, replace(prepared.wanted, streams=True, permutation_seed=1)
     finished = under.finished(wanted, "comoments")
