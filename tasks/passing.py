@@ -125,7 +125,7 @@ def foretold(streamed: "Streamed", wanted: Wanted, finished: Collection[Any]) ->
     count = f"{len(images)} checkpoint{'s pass' if len(images) > 1 else ' passes'}"
     most = "" if len(set(images.values())) == 1 else "up to "
     again = f", {len(before)} of them again" if before else ""
-    return f"streaming: {streamed.reason}{count} over {most}{max(images.values()):,} images{again}"
+    return f"streaming: {streamed.reason}{count} over {most}{max(images.values()):,} {wanted.items}{again}"
 
 
 def checkpoints_of(name: Any) -> tuple[Checkpoint, ...]:  # noqa: ANN401 - of any stage

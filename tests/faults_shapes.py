@@ -211,8 +211,8 @@ FAULTS += [
             "`preprocessing.deviation` must be greater than 0",
         ),
         ({"preprocessing": {"mean": [0.1], "std": [1]}}, "`preprocessing.std` is not a key of a study"),
-        ({"images": "every"}, "`images` must be a number of images from 1, or all, got 'every'"),
-        ({"images": True}, "`images` must be a number of images from 1, or all, got True"),
+        ({"images": "every"}, "`images` must be a number of samples from 1, or all, got 'every'"),
+        ({"images": True}, "`images` must be a number of samples from 1, or all, got True"),
         ({"held_out": "none"}, "`held_out` must be 'split' or 'all', got 'none'"),
     )
 ]

@@ -1,6 +1,7 @@
 """The dependency rules of the layout, read from the imports of the code itself."""
 
 import ast
+import re
 import subprocess
 import sys
 from importlib import import_module
@@ -98,6 +99,21 @@ def test_only_storage_imports_zarr_and_only_tasks_and_flows_import_prefect() -> 
         roots = {module.partition(".")[0] for module in imported(path)}
         assert "zarr" not in roots or folder in {"storage", "tests", "benchmarks"}, path
         assert "prefect" not in roots or folder in {"tasks", "flows", "tests", "benchmarks"}, path
+
+
+_OF_ANY_SAMPLES = ("statistics", "comparing", "networks/axes", "networks/layers.py", "networks/padding.py")
+
+
+@pytest.mark.parametrize("place", _OF_ANY_SAMPLES)
+def test_messages_on_what_may_be_any_samples_do_not_call_them_images(place: str) -> None:
+    """But for arguments in backticks, and for an example of what belongs together."""
+    whole = REPOSITORY / "spanmatch" / place
+    for path in [whole] if whole.is_file() else whole.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Raise):
+                said = " ".join(str(one.value) for one in ast.walk(node) if isinstance(one, ast.Constant))
+                said = said.replace("as the positions of an image", "")
+                assert not re.search(r"(?<!`)\bimages?\b(?!`)", said), f"{path}: {said}"
 
 
 def test_storage_knows_no_stage() -> None:

@@ -194,7 +194,7 @@ def test_the_match_is_tested_at_every_epsilon_and_for_every_neuron():
         assert p.tolist() == expected
     assert found.sentence("maximum-match", 0.3) == (
         f"maximum match similarity at ε = 0.3 (raw) is {row.value:.3g} and clears its null: "
-        f"{row.null_mean:.3g} on average, p = 0.0476 with 20 permutations of images."
+        f"{row.null_mean:.3g} on average, p = 0.0476 with 20 permutations."
     )
 
 
@@ -239,7 +239,7 @@ A = np.random.default_rng(0).standard_normal((12, 2))
         ),
         (
             lambda: null(A, A),
-            "`permutations` must be below the number of images, 12, got 20; use more images",
+            "`permutations` must be below the number of samples, 12, got 20; use more samples",
         ),
         (lambda: null(A, A, permutations="20"), "`permutations` must be a whole number, got '20'; 20 are"),
         (lambda: null(A, A, level=2), "`level` must be between 0 and 1, got 2; 0.05 is the usual level"),

@@ -64,7 +64,7 @@ def test_permutations_with_the_identity_are_a_group():
 
 
 def test_there_are_as_many_as_shifts():
-    with pytest.raises(ValueError, match=r"^`numbers` must be below 6, the shifts that 7 images have"):
+    with pytest.raises(ValueError, match=r"^`numbers` must be below 6, the shifts that 7 samples have"):
         permutation(range(7), seed=0, number=6)
 
 
@@ -83,7 +83,7 @@ def test_images_that_have_none_to_be_exchanged_for_are_refused():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: permutation([1, 2, 1], seed=0, number=0), "`ids` must name each image once, got 1 again;"),
+        (lambda: permutation([1, 2, 1], seed=0, number=0), "`ids` must name each sample once, got 1 again;"),
         (lambda: permutation([[1]], seed=0, number=0), "`ids` must be one-dimensional, got shape (1, 1);"),
         (lambda: permutation([1], seed=-1, number=0), "`seed` must be at least 0, got -1; count from 0"),
         (lambda: permutation([1], seed=0, number=0.5), "`number` must be a whole number, got 0.5; count"),

@@ -13,7 +13,7 @@ from storage import result_files
 REPOSITORY = Path(__file__).parent.parent
 CHANCE = (
     "maximum match similarity at ε = 0.3 (raw) is 0.667 and clears its null: 0 on average, "
-    "p = 0.0476 with 20 permutations of images."
+    "p = 0.0476 with 20 permutations."
 )
 PRINTED = [
     "0.6666666666666666",

@@ -147,7 +147,7 @@ def test_a_value_that_falls_as_images_are_added_is_said_to_be_still_falling():
     with pytest.warns(TooFewSamplesWarning):
         found = growth(fold_grams(x, y), measures=["linear-cka"])
     assert found.row("linear-cka").verdict == "still falling"
-    assert found.sentence("linear-cka").endswith("over 120 images: still falling: use more images.")
+    assert found.sentence("linear-cka").endswith("over 120 samples: still falling: use more samples.")
 
 
 def test_neurons_that_are_dead_without_a_fold_have_an_infinite_error():
@@ -195,7 +195,7 @@ OTHER = fold_grams(X, X, folds=2)
     ("call", "message"),
     [
         (lambda: fold_grams(X, Y, folds=1), "`folds` must be at least 2, got 1: one alone has nothing to"),
-        (lambda: fold_grams(X, Y, groups=GROUPS, folds=6), "`folds` must be at most the number of images, "),
+        (lambda: fold_grams(X, Y, groups=GROUPS, folds=6), "`folds` must be at most the number of samples, "),
         (lambda: fold_grams(X, Y, folds=2.5), "`folds` must be a whole number, got 2.5; 10 are usual"),
         (lambda: fold_grams(X, Y, groups=GROUPS[:-1]), "`groups` must cover the samples, one for each of 15"),
         (lambda: jackknife(FOLDS[:1]), "`folds` must be at least 2, got 1: one alone has nothing to differ"),

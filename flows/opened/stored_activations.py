@@ -108,7 +108,7 @@ class StoredActivations:
             )
         if not 1 <= count <= len(self):
             raise InputValueError(
-                f"`count` must be from 1 to {len(self)}, the number of images, got {count}; 9 are usual"
+                f"`count` must be from 1 to {len(self)}, the number of samples, got {count}; 9 are usual"
             )
         peaks = np.concatenate([_peaks(block[:, :, chosen.reshape(-1)]) for block in self._blocks()])
         order = np.argsort(-peaks, axis=0, kind="stable")[:count].T

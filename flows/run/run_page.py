@@ -138,7 +138,7 @@ def _contents(study: Study) -> list[str]:
         f"compared: {_listed(study.compare)}",
         f"layers: {_listed(study.layers)}",
         *([] if study.pairs == "same" else [f"pairs: {_pairs(study.pairs)}"]),
-        f"images: {study.images}, positions: {study.positions}",
+        f"samples: {study.images}, positions: {study.positions}",
         f"ε: {_listed(study.epsilons)}",
         f"kept in: {study.root}",
     ]

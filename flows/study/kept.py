@@ -267,7 +267,7 @@ def _shown(value: object) -> str:
 def _digests(resolved: Resolved) -> dict[str, str]:
     found: Mapping[str, str] = {
         "training data": resolved.dataset_digest,
-        "held-out images": resolved.held_out_digest,
+        "held-out samples": resolved.held_out_digest,
         "architecture's module": resolved.code,
         **{f"weights of {name}": digest for name, digest in resolved.weights.items()},
         **{f"training data of {name}": other.dataset_digest for name, other in resolved.others.items()},

@@ -203,7 +203,7 @@ class Study(Strict):
     def _images_known(cls, images: object) -> object:
         number = isinstance(images, int) and not isinstance(images, bool) and images >= 1
         if images != "all" and not number:
-            raise InputValueError(f"must be a number of images from 1, or all, got {images!r}")
+            raise InputValueError(f"must be a number of samples from 1, or all, got {images!r}")
         return images
 
     @field_validator("positions", mode="before")
@@ -342,13 +342,13 @@ def require_enough(study: Study, images: int) -> None:
     """
     if study.folds == 1 or (study.folds or 0) > images:
         raise InputValueError(
-            f"`folds` must be 0, for none, or from 2 to the number of images, {images}, got {study.folds}; "
+            f"`folds` must be 0, for none, or from 2 to the number of samples, {images}, got {study.folds}; "
             "10 is usual"
         )
     if study.null.permutations and study.null.permutations >= images:
         raise InputValueError(
-            f"`null.permutations` must be below the number of images, {images}, got "
-            f"{study.null.permutations}; use more images, or 0 for no null"
+            f"`null.permutations` must be below the number of samples, {images}, got "
+            f"{study.null.permutations}; use more samples, or 0 for no null"
         )
 
 

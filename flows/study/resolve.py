@@ -195,9 +195,9 @@ def _require_images(study: Study, held_out: int | None) -> None:
         require_enough(study, held_out)
     elif study.images > held_out:
         raise InputValueError(
-            f"`images` must be at most {held_out} (the held-out images of {study.dataset!r}), "
+            f"`images` must be at most {held_out} (the held-out samples of {study.dataset!r}), "
             f"got {study.images}; take fewer, or all; `held_out: all` compares networks that are given as "
-            "`weights` on every image"
+            "`weights` on every sample"
         )
 
 

@@ -71,7 +71,7 @@ class Layer:
     @property
     def described(self) -> str:
         """The output's shape for people, with what is neurons; or why there are no activations."""
-        return self.described_of("images")
+        return self.described_of("samples")
 
     def described_of(self, items: str) -> str:
         """Return the same of samples that are called so."""
@@ -126,7 +126,7 @@ class UnusableLayerError(InputValueError):
 
     def __init__(self, layer: str, problem: str, remedy: str = "leave it out") -> None:
         super().__init__(
-            "`layers` must give tensors of images and neurons, with positions or without, but "
+            "`layers` must give tensors of samples and neurons, with positions or without, but "
             f"{layer!r} gives {problem}; {remedy}"
         )
         self.layer = layer
@@ -184,7 +184,7 @@ def as_said(layer: Layer, neurons: Neurons | None) -> Layer:
     if not 0 <= place < ndim or kind_of(dims[place]) == "images":
         raise InputValueError(
             f"`neurons` of layer {layer.name!r} must be one of its {ndim} dimensions, counted from 0, that "
-            f"is not the images', got {neurons!r}"
+            f"is not the samples', got {neurons!r}"
         )
     return with_arrangement(replace(layer, said=neurons), arranged(dims, neurons=place))
 
@@ -253,7 +253,9 @@ def by_position(layer: Layer, output: object, images: int) -> torch.Tensor:
     if problem or not isinstance(output, torch.Tensor) or arrangement is None:
         raise UnusableLayerError(layer.name, problem or layer.problem)
     if not arrangement.fits(output.shape, images):
-        problem = f"a tensor of shape {tuple(output.shape)} for {images} images, and another shape for others"
+        problem = (
+            f"a tensor of shape {tuple(output.shape)} for {images} samples, and another shape for others"
+        )
         raise UnusableLayerError(layer.name, problem)
     split = output.reshape([size or images for size in arrangement.sizes])
     return split.permute(arrangement.order).reshape(images, arrangement.positions, arrangement.neurons)

@@ -111,8 +111,8 @@ def check_mask(mask: NDArray[np.bool_] | None, positions: Mapping[str, int]) -> 
     for layer, number in positions.items():
         if number not in (1, mask.shape[1]):
             raise InputValueError(
-                f"`layers` must have {mask.shape[1]} positions, as the `mask` of the images has, or one, got "
-                f"{number} of {layer!r}; leave it out"
+                f"`layers` must have {mask.shape[1]} positions, as the `mask` of the samples has, or one, "
+                f"got {number} of {layer!r}; leave it out"
             )
 
 

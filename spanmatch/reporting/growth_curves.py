@@ -50,7 +50,7 @@ def growth_figure(results: StudyResults) -> Figure:
     if not panels:
         raise InputValueError(
             "`results.growth` must hold rows of a measure in `results.measures`, got none; leave the figure "
-            "out where images are in no folds"
+            "out where there are no folds"
         )
     columns = min(_COLUMNS, len(panels))
     rows = -(-len(panels) // columns)

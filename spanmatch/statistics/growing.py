@@ -61,7 +61,7 @@ def verdict(images: Sequence[int], values: Sequence[float | None], error: float 
     if counts.shape != (len(values),) or not len(values):
         raise InputValueError(
             f"`values` must be as many as `images`, and at least one, got {len(values)} for {len(images)}; "
-            "there is one for each number of images"
+            "there is one for each number"
         )
     if counts[0] <= 0 or (np.diff(counts) <= 0).any():
         raise InputValueError(f"`images` must ascend from 1 or more, got {list(images)}; count those so far")
@@ -81,8 +81,8 @@ def verdict(images: Sequence[int], values: Sequence[float | None], error: float 
 
 ADVICE: dict[Verdict, str] = {
     "settled": "settled",
-    "still falling": "still falling: use more images",
-    "still rising": "still rising: use more images",
+    "still falling": "still falling: use more samples",
+    "still rising": "still rising: use more samples",
     "undefined": "undefined: nothing tells whether it has settled",
 }
 """What a verdict is called in sentences."""
@@ -154,7 +154,7 @@ class Growth(Rows[GrowthCurve]):
             for images, value in zip(row.images, row.values, strict=True)
             if value is not None
         ]
-        went = " images, ".join(dict.fromkeys((known[0], known[-1]))) + " images" if known else "undefined"
+        went = " samples, ".join(dict.fromkeys((known[0], known[-1]))) + " samples" if known else "undefined"
         return f"{row.label} ({row.centre}) is {went}: {ADVICE[row.verdict]}."
 
 
@@ -231,6 +231,6 @@ def _so_far(folds: Sequence[GramMatrix], images: Sequence[int] | None) -> tuple[
     if len(of_each) != len(folds) or min(of_each) < 1:
         raise InputValueError(
             f"`images` must have a number of at least 1 for each of {len(folds)} folds, got {of_each}; count "
-            "the images of each"
+            "those of each"
         )
     return tuple(int(count) for count in np.cumsum(of_each))

@@ -144,7 +144,7 @@ class Null(Rows[NullRow]):
         verdict = "clears its null" if row.cleared else "does not clear its null"
         return (
             f"{row.label} ({row.centre}) is {row.value:.3g} and {verdict}: {row.null_mean:.3g} on average, "
-            f"p = {row.p:.3g} with {row.permutations} permutations of images."
+            f"p = {row.p:.3g} with {row.permutations} permutations."
         )
 
 
@@ -218,8 +218,8 @@ def null(
     check_exchangeable(samples)
     if count >= len(images):
         raise InputValueError(
-            f"`permutations` must be below the number of images, {len(images)}, got {count}; use more images "
-            "or fewer permutations"
+            f"`permutations` must be below the number of samples, {len(images)}, got {count}; use more "
+            "samples or fewer permutations"
         )
     drawn = drawn_shifts(images, range(count), seed=seed, within=samples)
     orders = np.stack([sample_order(numbers, partners(drawn, number)) for number in range(count)])
@@ -328,6 +328,6 @@ class _Chunks:
             if names.shape != (len(x),):
                 raise InputValueError(
                     f"`groups` must cover the samples, one for each of {len(x)}, got shape {names.shape}; "
-                    "repeat the number of an image for each of its positions"
+                    "give those that belong together, as the positions of an image, one number"
                 )
             yield x, y, names

@@ -48,7 +48,7 @@ def permutation(ids: ArrayLike, *, seed: int, number: int, within: ArrayLike | N
             raise InputValueError(f"`{name}` must be at least 0, got {value}; count from 0")
     images = np.asarray(ids)
     if images.ndim != 1:
-        raise InputValueError(f"`ids` must be one-dimensional, got shape {images.shape}; pass one an image")
+        raise InputValueError(f"`ids` must be one-dimensional, got shape {images.shape}; pass one a sample")
     _check_once(np.sort(images))
     strata = None if within is None else _strata(within, len(images))
     return partners(drawn_shifts(images, [int(number)], seed=int(seed), within=strata), 0)
@@ -81,8 +81,8 @@ def _check_once(ordered: AnyArray) -> None:
     twice = np.flatnonzero(ordered[1:] == ordered[:-1])
     if twice.size:
         raise InputValueError(
-            f"`ids` must name each image once, got {ordered[twice[0]]} again; number images if they have no "
-            "names"
+            f"`ids` must name each sample once, got {ordered[twice[0]]} again; number samples if they "
+            "have no names"
         )
 
 
@@ -91,7 +91,7 @@ def _strata(within: ArrayLike, images: int) -> NDArray[np.intp]:
     values = np.asarray(within)
     if values.shape != (images,):
         raise InputValueError(
-            f"`within` must have one value for each of {images} images, got shape {values.shape}; count each "
-            "image's positions"
+            f"`within` must have one value for each of {images} samples, got shape {values.shape}; "
+            "count each one's positions"
         )
     return np.unique(values, return_inverse=True)[1].astype(np.intp)

@@ -112,8 +112,8 @@ def check_folds(folds: int, images: int) -> int:
         )
     if images < count:
         raise InputValueError(
-            f"`folds` must be at most the number of images, got {count} for {images}; use more images or "
-            "fewer folds"
+            f"`folds` must be at most the number of samples, got {count} for {images}; use more samples "
+            "or fewer folds"
         )
     return count
 
@@ -125,8 +125,8 @@ def group_numbers(groups: ArrayLike | None, n_samples: int) -> Indices:
     labels: AnyArray = np.asarray(groups)
     if labels.shape != (n_samples,):
         raise InputValueError(
-            f"`groups` must cover the samples, one for each of {n_samples}, got shape {labels.shape}; repeat "
-            "the number of an image for each of its positions"
+            f"`groups` must cover the samples, one for each of {n_samples}, got shape {labels.shape}; give "
+            "those that belong together, as the positions of an image, one number"
         )
     _, places, numbers = np.unique(labels, return_index=True, return_inverse=True)
     rank = np.empty(len(places), dtype=np.intp)

@@ -77,8 +77,8 @@ def drawn_shifts(
     count = len(images)
     if count < 2 or max(numbers, default=0) >= count - 1:
         raise InputValueError(
-            f"`numbers` must be below {max(count - 1, 0)}, the shifts that {count} images have, got "
-            f"{max(numbers, default=0)}; use more images or fewer permutations"
+            f"`numbers` must be below {max(count - 1, 0)}, the shifts that {count} samples have, got "
+            f"{max(numbers, default=0)}; use more samples or fewer permutations"
         )
     by_name = np.argsort(images, kind="stable")
     order = by_name[np.argsort(_drawn(count, seed, "order"), kind="stable")]

@@ -188,7 +188,7 @@ def arranged(dims: Dims, *, neurons: int | None = None) -> Arrangement | str:
         split += [((axis,), place) for axis in axes] if apart else [(axes, place)]
     images = [place for place, (axes, _) in enumerate(split) if kind_of(axes) == "images"]
     if len(images) != 1:
-        return "of which it cannot be told which dimension is the images"
+        return "of which it cannot be told which dimension is the samples"
     rest = [place for place in range(len(split)) if place != images[0]]
     if neurons is None:
         chosen = _neurons([split[place][0] for place in rest])
