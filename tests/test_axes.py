@@ -464,6 +464,62 @@ def test_an_activation_function_that_cannot_be_told_is_not_passed_over() -> None
     assert [(layer.name, layer.positions, layer.neurons) for layer in said] == [("0", 20, 3)]
 
 
+class Experts(nn.Module):
+    """A mixture of experts: tokens of all samples go to two experts each, in the order of the experts."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.router, self.up, self.down = nn.Linear(6, 4), nn.Linear(6, 9), nn.Linear(9, 6)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        rows = x.flatten(0, 1)
+        chosen = self.router(rows).topk(2).indices.flatten()
+        order = chosen.argsort(stable=True)
+        grouped = self.down(functional.gelu(self.up(rows[order // 2])))
+        return grouped[order.argsort()].view(len(rows), 2, 6).sum(1).view(x.shape)
+
+
+def test_rows_of_which_nobody_can_say_the_sample_are_left_out_by_default() -> None:
+    """Tokens of a mixture of experts stand in another order in every network, and nothing is to be said of it."""
+    network = seeded(lambda: nn.Sequential(nn.Linear(6, 6), Experts(), nn.ReLU()))
+    listed = list_layers(network, (7, 6))
+    with pytest.raises(UnusableLayerError, match=r"shape \(28, 9\), .* which dimension is the images; leave"):
+        choose(listed, ["1.gelu"])
+    chosen = choose(listed, [("default", "last")])
+    assert chosen.names == ("2",)
+    assert "which dimension is the images" in chosen.left_out["1.gelu"]
+    some = images(3, 7, 6)
+    found = whole(network, ("1",), some, neurons={"1": "last"})["1"].reshape(21, 6)
+    expected = network[1](network[0](torch.from_numpy(some.pixels))).detach().numpy()
+    np.testing.assert_allclose(found, expected.reshape(21, 6), rtol=1e-6, atol=1e-6)
+
+
+REORDERED = {
+    "sorted": lambda x: x.sort(dim=0).values,
+    "sorted, the last by default": lambda x: x.T.sort().values.T,
+    "the largest": lambda x: x.topk(len(x), dim=0).values,
+    "turned over": lambda x: x.flip(0),
+    "turned over, whatever the dimension": lambda x: x.flip([-1, -2]),
+    "moved on": lambda x: x.roll(1, 0),
+    "moved on as a whole": lambda x: x.roll(1),
+    "selected": lambda x: x.index_select(0, x.sum(1).argsort()),
+    "looked up": lambda x: x[x.sum(1).argsort()],
+    "gathered": lambda x: x.gather(0, x.argsort(0)),
+}
+
+
+@pytest.mark.parametrize("how", REORDERED)
+def test_tokens_of_all_samples_in_another_order_are_no_layer(how: str) -> None:
+    """Rows are of two samples here; one order for both, and it cannot be told whose any row is."""
+    network = Of(lambda s, x: REORDERED[how](s.m(x).flatten(0, 1)).relu(), m=nn.Linear(6, 5))
+    with pytest.raises(
+        UnusableLayerError, match="cannot be told which dimension is the images; leave it out"
+    ):
+        choose(list_layers(network, (7, 6)), ["default"])
+    apart = Of(lambda s, x: s.m(x).sort(dim=1).values.flip(-1).relu(), m=nn.Linear(6, 5))
+    assert choose(list_layers(apart, (7, 6)), ["default"]).layers[0].neurons == 5
+
+
 def test_a_pattern_that_only_answers_to_what_is_no_layer_says_why() -> None:
     class Table(nn.Module):
         def __init__(self) -> None:

@@ -148,7 +148,7 @@ def choose(layers: Sequence[Layer], wanted: Sequence[Wanted]) -> Chosen:
     ------
     UnusableLayerError
         If a named layer has no activations, or one that answers to ``default`` is an activation function of
-        which it cannot be told which dimension is the neurons.
+        which it cannot be told which dimension is the neurons, but somebody may say it.
     ValueError
         If a name is unknown (the message gives the nearest), or nothing answers to a pattern.
     """
@@ -161,7 +161,7 @@ def choose(layers: Sequence[Layer], wanted: Sequence[Wanted]) -> Chosen:
         if name in names:
             found = [usable(layer) for layer in found]
         elif name == DEFAULT:
-            found = [usable(layer) if layer.dims is not None or layer.is_padded else layer for layer in found]
+            found = [usable(layer) if _can_be_said(layer) or layer.is_padded else layer for layer in found]
         left_out |= {layer.name: layer.problem for layer in found if layer.problem}
         chosen |= {layer.name: layer for layer in found if not layer.problem}
         if not found:
@@ -196,6 +196,11 @@ def _with_images(dims: Dims) -> Dims:
     return (dim(PROBE_IMAGES, "images"), *dims[1:])
 
 
+def _can_be_said(layer: Layer) -> bool:
+    """Tell whether a layer is one if somebody says what its neurons are: if there is a dimension of images."""
+    return layer.dims is not None and any(kind_of(axes) == "images" for axes in _with_images(layer.dims))
+
+
 def as_if_said(layers: Sequence[Layer], neurons: Mapping[str, Neurons]) -> tuple[Layer, ...]:
     """Return layers with their neurons in the dimensions that somebody says of some, by their names."""
     return tuple(as_said(layer, neurons.get(layer.name)) for layer in layers)
@@ -210,7 +215,7 @@ def usable(layer: Layer) -> Layer:
         If it has none.
     """
     if layer.problem:
-        remedy = _REMEDY if layer.dims else _MASK if layer.is_padded else "leave it out"
+        remedy = _REMEDY if _can_be_said(layer) else _MASK if layer.is_padded else "leave it out"
         raise UnusableLayerError(layer.name, layer.problem, remedy)
     return layer
 

@@ -14,7 +14,7 @@ _OPERATIONS: dict[Rule, str] = {
     """,
     shapes.same: """
         _softmax _log_softmax softmax log_softmax _safe_softmax cumsum cumprod cummax cummin logcumsumexp
-        flip roll tril triu renorm _fft_c2c
+        tril triu renorm _fft_c2c
         index_put _index_put_impl index_add index_copy index_fill scatter scatter_add scatter_reduce
         masked_scatter fake_quantize_per_tensor_affine bernoulli rrelu_with_noise
     """,
@@ -23,8 +23,9 @@ _OPERATIONS: dict[Rule, str] = {
         replication_pad2d replication_pad3d pad upsample_nearest1d upsample_nearest2d upsample_nearest3d
         _upsample_nearest_exact1d _upsample_nearest_exact2d _upsample_nearest_exact3d upsample_linear1d
         upsample_bilinear2d upsample_trilinear3d upsample_bicubic2d _upsample_bilinear2d_aa
-        _upsample_bicubic2d_aa glu gather index_select topk sort argsort kthvalue mode _fft_r2c _fft_c2r
+        _upsample_bicubic2d_aa glu _fft_r2c _fft_c2r
     """,
+    shapes.reordered: "gather index_select topk sort argsort kthvalue mode flip roll",
     shapes.viewed: "view _unsafe_view reshape _reshape_alias view_as flatten unflatten",
     shapes.strided: "as_strided",
     shapes.permuted: "permute",

@@ -43,8 +43,22 @@ def elementwise(call: Call) -> Dims:
 
 
 def resized(call: Call) -> list[Dims]:
-    """Keep the dimensions, some of another size: padding, resampling, slices, sorting."""
+    """Keep the dimensions, some of another size: padding, resampling."""
     dims = call.first()
+    return [_resized(dims, output) for output in call.outputs]
+
+
+def reordered(call: Call) -> list[Dims]:
+    """Keep the dimensions; one with images cannot be told any more, since they are in another order."""
+    dims = call.first()
+    if call.dims("self") is not None:
+        usual = range(len(dims)) if "shifts" in call.arguments else -1  # of `roll`, and of what sorts
+        wanted = call.of("dim", "dims")
+        moved = {place % len(dims) for place in _listed(usual if wanted in (None, []) else wanted)}
+        dims = tuple(
+            dim(size_of(axes), "mixed") if place in moved and kind_of(axes) == "images" else axes
+            for place, axes in enumerate(dims)
+        )
     return [_resized(dims, output) for output in call.outputs]
 
 
