@@ -197,7 +197,7 @@ def _with_images(dims: Dims) -> Dims:
 
 
 def _can_be_said(layer: Layer) -> bool:
-    """Tell whether a layer is one if somebody says what its neurons are: if there is a dimension of images."""
+    """Tell whether a layer is one if somebody says what its neurons are: its images are known."""
     return layer.dims is not None and any(kind_of(axes) == "images" for axes in _with_images(layer.dims))
 
 
