@@ -81,8 +81,22 @@ def a_group_sees_its_digits(names: Names) -> None:
         assert min(of_a_neuron) <= 2, "nine images of a neuron are of few digits"
 
 
+def language_models_share_a_space_and_no_neurons(names: Names) -> None:
+    counts = [int(part.mask.sum()) for part in names["parts"]]
+    assert names["gram"].n_samples == sum(counts) < 48 * 128
+    table = names["table"].set_index(["measure", "parameter"])
+    untrained = names["before"].rows(["one-to-one-share"], networks=("0", "1"))[0].value
+    share = table.xs("one-to-one-share").iloc[0]
+    assert share.value > 0.3 > 0.05 > max(untrained, share.p)
+    assert table.value["maximum-match", 0.3] == 0
+    assert table.value["maximum-match", 0.7] > 0.9
+    assert names["true"].mean() == pytest.approx(names["rotated"].mean(), abs=0.1)
+    assert names["excess"].max() < 0.5
+
+
 FACTS: dict[str, Callable[[Names], None]] = {
     "architectures": last_layers_are_alike,
+    "language_model": language_models_share_a_space_and_no_neurons,
     "stored_study": a_group_sees_its_digits,
     "two_arrays": planted_groups_are_found,
     "two_networks": first_layer_is_all_means,
