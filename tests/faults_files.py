@@ -67,7 +67,7 @@ FAULTS += [*faults_sources.FAULTS, *faults_outputs.FAULTS, *faults_shapes.FAULTS
 
 def _no_builder(_: Path) -> None:
     plain = {name for name in catalogue.ARCHITECTURE_NAMES if not name.endswith("-imagenet")}
-    assert architectures.BUILDERS.keys() | architectures.TOKEN_BUILDERS.keys() == plain
+    assert architectures.BUILDERS.keys() == plain
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(catalogue, "ARCHITECTURE_NAMES", ("densenet40",))
         with pytest.raises(KeyError, match="densenet40"):

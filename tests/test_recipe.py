@@ -1,13 +1,14 @@
 """Recipes: the schedules are torch's, and what makes no sense is refused."""
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import torch
 from torch import nn
 
-from spanmatch.networks.recipe import Recipe, require_checkpoints
+from spanmatch.networks.optimisers import optimiser_of
+from spanmatch.networks.recipe import Optimiser, Recipe, require_checkpoints
 
 QUICK = Recipe(epochs=2, batch_size=64, learning_rate=0.1, momentum=0.9, weight_decay=5e-4)
 
@@ -53,6 +54,12 @@ def test_step_is_torch_s(milestones: tuple[int, ...] | None, epochs: int, resolv
     [
         ({"schedule": "cosine"}, '`schedule` must be "one-cycle" or "step", got \'cosine\''),
         ({"augment": ("crop", "rotate")}, r"`augment` must hold .*got \['crop', 'rotate'\]"),
+        ({"momentum": 1.0, "optimiser": "adamw"}, "`momentum` must be at least 0 and below 1, got 1.0"),
+        ({"momentum": -0.1}, "`momentum` must be at least 0"),
+        ({"learning_rate": float("nan")}, "`learning_rate` must be positive and finite, got nan"),
+        ({"weight_decay": -1e-4}, "`weight_decay` must be at least 0"),
+        ({"batch_size": 0}, "`batch_size` must be at least 1, got 0"),
+        ({"epochs": 0}, "`epochs` must be at least 1, got 0"),
         ({"milestones": (1,)}, "`milestones` must be left out with the one-cycle schedule"),
         ({"schedule": "step", "milestones": (1, 2)}, r"between 1 and 1, .* of 2 epochs, got \[1, 2\]"),
     ],
@@ -60,6 +67,15 @@ def test_step_is_torch_s(milestones: tuple[int, ...] | None, epochs: int, resolv
 def test_recipes_that_make_no_sense_are_refused(changes: dict[str, Any], said: str) -> None:
     with pytest.raises(ValueError, match=said):
         replace(QUICK, **changes)
+
+
+@pytest.mark.parametrize("optimiser", get_args(Optimiser))
+def test_every_optimiser_that_a_recipe_may_name_is_made_of_its_numbers(optimiser: Any) -> None:
+    made = optimiser_of(nn.Linear(2, 1), replace(QUICK, optimiser=optimiser))
+    (group,) = made.param_groups
+    assert type(made).__name__.lower() == optimiser
+    assert (group["lr"], group["weight_decay"]) == (QUICK.learning_rate, QUICK.weight_decay)
+    assert group.get("momentum", group.get("betas", (None,))) in (0.9, (0.9, 0.99))
 
 
 def test_checkpoints_are_moments_of_the_training() -> None:

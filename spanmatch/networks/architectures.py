@@ -3,35 +3,50 @@
 import math
 from collections.abc import Callable
 from functools import partial
+from typing import TypeAlias
 
 from torch import nn
 
 from spanmatch.errors import InputValueError
-from spanmatch.networks.catalogue import check_architecture, is_factory
+from spanmatch.networks.catalogue import (
+    CIFAR_DEPTHS,
+    PROJECTED_DEPTHS,
+    TRANSFORMER_DEPTHS,
+    VGG_DEPTHS,
+    check_architecture,
+    is_factory,
+)
 from spanmatch.networks.factories import from_factory, imagenet
 from spanmatch.networks.resnet import cifar_resnet, projected_resnet
 from spanmatch.networks.scaling import Shape
 from spanmatch.networks.transformer import transformer
 from spanmatch.networks.vgg import cifar_vgg, vgg9_digits
 
-_VGG_DEPTHS = (11, 13, 16, 19)
-_PROJECTED_DEPTHS = (18, 34)
-_CIFAR_DEPTHS = (20, 32, 44, 56)
-_TRANSFORMER_DEPTHS = (1, 2, 4, 6)
+Builder: TypeAlias = Callable[[tuple[int, ...], int, float], nn.Module]
+"""A function of the shape of a sample, classes and width."""
+_ImageBuilder: TypeAlias = Callable[[Shape, int, float], nn.Module]
 
-BUILDERS: dict[str, Callable[[Shape, int, float], nn.Module]] = {
+_OF_IMAGES: dict[str, _ImageBuilder] = {
     "vgg9-digits": vgg9_digits,
-    **{f"vgg{depth}": partial(cifar_vgg, depth, norm=False) for depth in _VGG_DEPTHS},
-    **{f"vgg{depth}-bn": partial(cifar_vgg, depth, norm=True) for depth in _VGG_DEPTHS},
-    **{f"resnet{depth}": partial(projected_resnet, depth) for depth in _PROJECTED_DEPTHS},
-    **{f"resnet{depth}": partial(cifar_resnet, depth, shortcuts=True) for depth in _CIFAR_DEPTHS},
-    **{f"plain{depth}": partial(cifar_resnet, depth, shortcuts=False) for depth in _CIFAR_DEPTHS},
+    **{f"vgg{depth}": partial(cifar_vgg, depth, norm=False) for depth in VGG_DEPTHS},
+    **{f"vgg{depth}-bn": partial(cifar_vgg, depth, norm=True) for depth in VGG_DEPTHS},
+    **{f"resnet{depth}": partial(projected_resnet, depth) for depth in PROJECTED_DEPTHS},
+    **{f"resnet{depth}": partial(cifar_resnet, depth, shortcuts=True) for depth in CIFAR_DEPTHS},
+    **{f"plain{depth}": partial(cifar_resnet, depth, shortcuts=False) for depth in CIFAR_DEPTHS},
 }
-"""For each architecture of images in CIFAR form a function of shape, classes and width."""
-TOKEN_BUILDERS: dict[str, Callable[[tuple[int, ...], int, float], nn.Module]] = {
-    f"transformer{depth}": partial(transformer, depth) for depth in _TRANSFORMER_DEPTHS
+
+
+def _taking_images(
+    architecture: str, builder: _ImageBuilder, shape: tuple[int, ...], classes: int, width: float
+) -> nn.Module:
+    return builder(_of_image(architecture, shape), classes, width)
+
+
+BUILDERS: dict[str, Builder] = {
+    **{name: partial(_taking_images, name, builder) for name, builder in _OF_IMAGES.items()},
+    **{f"transformer{depth}": partial(transformer, depth) for depth in TRANSFORMER_DEPTHS},
 }
-"""The same of architectures that take sequences of tokens, of shape (length,)."""
+"""By name, without ImageNet forms."""
 
 
 def build(architecture: str, shape: tuple[int, ...], classes: int, width: float = 1.0) -> nn.Module:
@@ -60,8 +75,12 @@ def build(architecture: str, shape: tuple[int, ...], classes: int, width: float 
     _check(architecture, shape, classes, width)
     if is_factory(architecture):
         return from_factory(architecture, shape, classes)
-    if architecture in TOKEN_BUILDERS:
-        return TOKEN_BUILDERS[architecture](shape, classes, width)
+    if architecture.endswith("-imagenet"):
+        return imagenet(architecture, _of_image(architecture, shape), classes)
+    return BUILDERS[architecture](shape, classes, width)
+
+
+def _of_image(architecture: str, shape: tuple[int, ...]) -> Shape:
     if len(shape) != 3:
         message = (
             f"`shape` must be (channels, height, width) of an image for {architecture!r}, got {shape}; name "
@@ -69,9 +88,7 @@ def build(architecture: str, shape: tuple[int, ...], classes: int, width: float 
         )
         raise InputValueError(message)
     channels, rows, columns = shape
-    if architecture.endswith("-imagenet"):
-        return imagenet(architecture, (channels, rows, columns), classes)
-    return BUILDERS[architecture]((channels, rows, columns), classes, width)
+    return channels, rows, columns
 
 
 def _check(architecture: str, shape: tuple[int, ...], classes: int, width: float) -> None:

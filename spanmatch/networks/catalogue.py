@@ -8,10 +8,16 @@ from typing import NamedTuple
 from spanmatch.clone import HAS_PIPELINE, PIPELINE
 from spanmatch.errors import InputValueError, unknown_name
 
-_VGG = tuple(f"vgg{depth}{norm}" for depth in (11, 13, 16, 19) for norm in ("", "-bn"))
-_RESNET = ("resnet18", "resnet34")
-_CIFAR_RESNET = tuple(f"{family}{depth}" for family in ("resnet", "plain") for depth in (20, 32, 44, 56))
-_TRANSFORMER = tuple(f"transformer{depth}" for depth in (1, 2, 4, 6))
+VGG_DEPTHS = (11, 13, 16, 19)
+PROJECTED_DEPTHS = (18, 34)
+"""Of ResNets whose shortcuts are projected where shapes change."""
+CIFAR_DEPTHS = (20, 32, 44, 56)
+TRANSFORMER_DEPTHS = (1, 2, 4, 6)
+
+_VGG = tuple(f"vgg{depth}{norm}" for depth in VGG_DEPTHS for norm in ("", "-bn"))
+_RESNET = tuple(f"resnet{depth}" for depth in PROJECTED_DEPTHS)
+_CIFAR_RESNET = tuple(f"{family}{depth}" for family in ("resnet", "plain") for depth in CIFAR_DEPTHS)
+_TRANSFORMER = tuple(f"transformer{depth}" for depth in TRANSFORMER_DEPTHS)
 
 ARCHITECTURE_NAMES = (
     "vgg9-digits",

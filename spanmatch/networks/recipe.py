@@ -7,7 +7,7 @@ import math
 import re
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from spanmatch.errors import InputValueError
 
@@ -52,7 +52,7 @@ class Recipe:
     Raises
     ------
     ValueError
-        If a name is unknown or a milestone is no epoch of the training.
+        If a name is unknown, a number is out of range, or a milestone is no epoch of the training.
     """
 
     epochs: int
@@ -67,8 +67,10 @@ class Recipe:
     optimiser: Optimiser = "sgd"
 
     def __post_init__(self) -> None:
-        if self.optimiser not in ("sgd", "adamw"):
-            raise InputValueError(f'`optimiser` must be "sgd" or "adamw", got {self.optimiser!r}')
+        if self.optimiser not in (known := get_args(Optimiser)):
+            names = " or ".join(f'"{name}"' for name in known)
+            raise InputValueError(f"`optimiser` must be {names}, got {self.optimiser!r}")
+        self._require_numbers()
         if self.schedule not in ("one-cycle", "step"):
             raise InputValueError(f'`schedule` must be "one-cycle" or "step", got {self.schedule!r}')
         if not {"crop", "flip"}.issuperset(self.augment):
@@ -90,10 +92,22 @@ class Recipe:
             )
             raise InputValueError(message)
 
+    def _require_numbers(self) -> None:
+        rules = {
+            "epochs": (self.epochs >= 1, "at least 1"),
+            "batch_size": (self.batch_size >= 1, "at least 1"),
+            "learning_rate": (0 < self.learning_rate < math.inf, "positive and finite"),
+            "momentum": (0 <= self.momentum < 1, "at least 0 and below 1"),
+            "weight_decay": (0 <= self.weight_decay < math.inf, "at least 0 and finite"),
+        }
+        for name, (kept, rule) in rules.items():
+            if not kept:
+                raise InputValueError(f"`{name}` must be {rule}, got {getattr(self, name)!r}; correct it")
+
     def identity(self) -> dict[str, Any]:
         """Return what determines the weights, as JSON; without an optimiser where it is the usual one."""
         values = asdict(self)
-        if self.optimiser == "sgd":  # as it was before there was another: networks keep their keys
+        if self.optimiser == Recipe.optimiser:  # as it was before there was another: networks keep their keys
             del values["optimiser"]
         return values
 
