@@ -634,7 +634,15 @@ def test_measures_are_described_and_explained():
 
 
 def test_without_measures_there_is_no_word_of_them():
-    assert "Measures along the layers" not in page_of("plain")
-    with pytest.raises(ValueError, match=r"^`results.measures` must hold at least one row"):
-        measures_figure(CASES["plain"])
+    plain = CASES["plain"]
     assert "Measures" not in page_of("plain")
+    assert "Measures" not in report_markdown(plain)
+    between = MeasureRow("relu1_1", "relu2_1", "seed0-final", "seed1-final", "maximum-match", 0.25, 0.5, 9)
+    of_a_grid = dataclasses.replace(plain, measures=(between,))
+    page = report_page(of_a_grid)
+    assert "Similarity of every layer with every layer" in page
+    for text in (page, report_markdown(of_a_grid)):
+        assert "Measures" not in text
+    for results in (plain, of_a_grid):
+        with pytest.raises(ValueError, match=r"^`results.measures` must hold at least one row"):
+            measures_figure(results)

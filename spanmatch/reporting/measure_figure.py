@@ -11,7 +11,7 @@ from matplotlib.ticker import MaxNLocator
 from spanmatch.errors import InputValueError
 from spanmatch.reporting.aggregate import group_names
 from spanmatch.reporting.curve import Curve, curve_ends, draw_curves, key_entries, spread_words
-from spanmatch.reporting.measure_values import measure_spreads, shown_measures
+from spanmatch.reporting.measure_values import measure_spreads, measures_of_layers
 from spanmatch.reporting.panels import (
     add_legend,
     add_lines,
@@ -46,7 +46,7 @@ def measures_figure(results: StudyResults) -> Figure:
     ValueError
         If the results hold no measure of a layer that is looked into.
     """
-    measures, groups = shown_measures(results), group_names(results)
+    measures, groups = measures_of_layers(results), group_names(results)
     if not measures:
         raise InputValueError(
             "`results.measures` must hold at least one row, got none of a layer with itself; leave the "
@@ -103,7 +103,7 @@ def set_value_axis(ax: Axes, bounds: tuple[float, float], ends: Sequence[float])
 
 
 def _texts(results: StudyResults) -> FigureTexts:
-    measures = shown_measures(results)
+    measures = measures_of_layers(results)
     names = ", ".join(" ".join(filter(None, (m.label, m.centre_name))) for m in measures)
     of_centre = " and each centre" if any(measure.centre_name for measure in measures) else ""
     spreads = list(measure_spreads(results).values())
@@ -129,6 +129,6 @@ MEASURES_ALONG_LAYERS = ReportFigure(
     "measures",
     measures_figure,
     _texts,
-    lambda results: bool(results.layers and shown_measures(results)),
+    lambda results: bool(measures_of_layers(results)),
     brief_bytes=80_000,
 )

@@ -10,7 +10,7 @@ from spanmatch.reporting.memo import once_for_results
 from spanmatch.reporting.results import MeasureRow, StudyResults
 from spanmatch.reporting.standing import Spread, measure_groups, standing_of
 
-__all__ = ["ShownMeasure", "measure_spreads", "shown_measures"]
+__all__ = ["ShownMeasure", "measure_spreads", "measures_of_layers", "shown_measures"]
 
 _UNBOUNDED = (-math.inf, math.inf)
 
@@ -62,6 +62,13 @@ def shown_measures(results: StudyResults) -> tuple[ShownMeasure, ...]:
         for name, of_centres in epsilons.items()
         for centre in sorted(of_centres, reverse=True)
     )
+
+
+def measures_of_layers(results: StudyResults) -> tuple[ShownMeasure, ...]:
+    """Return those of them that layers have that are looked into: a grid has measures of further pairs."""
+    looked_into = frozenset(results.layers)
+    known = {(row.measure, row.centre) for row in results.measures if row.layers in looked_into}
+    return tuple(one for one in shown_measures(results) if (one.name, one.centre) in known)
 
 
 def _shown(

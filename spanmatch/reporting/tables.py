@@ -10,7 +10,7 @@ from spanmatch.reporting.aggregate import (
     study_epsilons,
 )
 from spanmatch.reporting.covers import span_text
-from spanmatch.reporting.measure_values import shown_measures, spread_of
+from spanmatch.reporting.measure_values import measures_of_layers, spread_of
 from spanmatch.reporting.results import StudyResults
 from spanmatch.reporting.standing import Standing, measure_groups, standing_of
 
@@ -147,9 +147,9 @@ def measure_tables(results: StudyResults) -> tuple[MeasureTable, ...]:
 
     What does not clear its null is marked; a value is “undefined” where it is known why, else “–”.
     """
-    measures, rows = shown_measures(results), measure_groups(results)
+    measures, rows = measures_of_layers(results), measure_groups(results)
     tables = []
-    for group in group_names(results) if results.layers and measures else ():
+    for group in group_names(results) if measures else ():
         notes: dict[tuple[str, str], list[str]] = {}
         cells = []
         for layer in results.layers:
