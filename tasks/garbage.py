@@ -1,18 +1,32 @@
 """The memory of networks, freed at once: what watches one refers to itself."""
 
-import atexit
 import gc
-from functools import cache
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 
 def collect() -> None:
-    """Free what refers to itself: Python waits for many objects, however large. Costs what was made since."""
+    """Free what refers to itself: Python waits for many objects, however large.
+
+    Costs what was made since others were put to rest; a third of a second where none are, for libraries. What
+    is left is put to rest with them.
+    """
     gc.collect()
-    _pass_by_what_is_there()
+    if gc.get_freeze_count():
+        gc.freeze()
 
 
-@cache
-def _pass_by_what_is_there() -> None:
-    """Let collections pass by what this process holds now: libraries alone take a third of a second."""
+@contextmanager
+def others_at_rest() -> Iterator[None]:
+    """Keep Python's collector from going through all that is there while much more is made.
+
+    Where objects are at rest already it leaves them so: nobody can tell which to wake afterwards.
+    """
+    if gc.get_freeze_count():
+        yield
+        return
     gc.freeze()
-    atexit.register(gc.unfreeze)  # extension modules complain of what is not collected in the end
+    try:
+        yield
+    finally:
+        gc.unfreeze()

@@ -1,8 +1,6 @@
 """The last task: result files under the root, the report page, and the artefacts in the Prefect UI."""
 
-import gc
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict, fields
 from typing import Any
 
@@ -26,6 +24,7 @@ from spanmatch.reporting import (
 )
 from storage import result_files as files
 from storage.root import Root
+from tasks.garbage import others_at_rest
 from tasks.retries import RETRIES
 
 
@@ -39,7 +38,7 @@ def publish(results: StudyResults, root: Root, request: Sequence[str]) -> None:
     """Write the results and the report, and show both in the Prefect UI, with what was asked for."""
     write_results(results, root)
     drawn = Drawn(results)
-    with _others_at_rest():
+    with others_at_rest():
         write_report(results, root, drawn)
         brief = report_markdown(results, request, drawn)
     if table := similarity_table(results):
@@ -87,22 +86,6 @@ def _write_table(root: Root, name: str, kind: type[Any], rows: Sequence[Any]) ->
 def write_report(results: StudyResults, root: Root, drawn: Drawn | None = None) -> None:
     """Write the report page, from the figures that are drawn already."""
     root.write_text(files.REPORT, report_page(results, drawn))
-
-
-@contextmanager
-def _others_at_rest() -> Iterator[None]:
-    """Keep Python's collector from going through all of Prefect's objects while figures make many more.
-
-    Where objects are at rest already it leaves them so: nobody can tell which to wake afterwards.
-    """
-    if gc.get_freeze_count():
-        yield
-        return
-    gc.freeze()
-    try:
-        yield
-    finally:
-        gc.unfreeze()
 
 
 def _critical_epsilons(

@@ -11,6 +11,7 @@ from storage.packs import publish_pack
 from storage.places import UnusableRootError
 from storage.records import Found, Records, name_of
 from storage.root import DamagedArtefactError, DamagedArtefactsError, Root
+from tasks.garbage import others_at_rest
 from tasks.progress import Progress
 from tasks.stage import Form, Result, Stage
 from tasks.stages import STAGES
@@ -107,18 +108,19 @@ def work(root: Root, name: str, job: Job) -> dict[str, Found]:
     damages: list[DamagedArtefactError] = []
     refusals: list[SpanmatchError] = []
     try:
-        for group in job.groups:
-            try:
-                kept.add(stage.compute(root, group, reading))
-            except DamagedArtefactError as damage:
-                damages.append(damage)
-            except DamagedArtefactsError as several:
-                damages += several.damages
-            except UnusableRootError:
-                raise  # there would be no room, or no answer, for the others either
-            except SpanmatchError as refusal:
-                refusals.append(refusal)
-            progress.add(group[0].group, steps_of(group))
+        with others_at_rest():
+            for group in job.groups:
+                try:
+                    kept.add(stage.compute(root, group, reading))
+                except DamagedArtefactError as damage:
+                    damages.append(damage)
+                except DamagedArtefactsError as several:
+                    damages += several.damages
+                except UnusableRootError:
+                    raise  # there would be no room, or no answer, for the others either
+                except SpanmatchError as refusal:
+                    refusals.append(refusal)
+                progress.add(group[0].group, steps_of(group))
     finally:
         kept.keep()
         progress.send()

@@ -29,8 +29,8 @@ from tasks import reduction as comoments
 from tasks import work
 from tasks.children import light_workers
 from tasks.cluster import Cluster
+from tasks.garbage import collect, others_at_rest
 from tasks.progress import Tally, listening
-from tasks.publishing import _others_at_rest
 from tasks.reduction import CoMomentsUnit, SegmentLayer
 from tasks.running import compute
 from tasks.stage import Stage
@@ -138,13 +138,18 @@ def own_module(name: str) -> Callable[[Path], None]:
 
 
 def collector(_: Path) -> None:
-    gc.unfreeze()  # of what a worker in this process has frozen
-    with _others_at_rest():
-        assert gc.get_freeze_count()
+    with others_at_rest():
+        before = gc.get_freeze_count()
+        assert before
+        made = [[] for _ in range(1000)]
+        collect()
+        assert gc.get_freeze_count() >= before + len(made), "what is left rests with the others"
+    assert not gc.get_freeze_count()
+    collect()
     assert not gc.get_freeze_count()
     gc.freeze()
     try:
-        with _others_at_rest():
+        with others_at_rest():
             pass
         assert gc.get_freeze_count()
     finally:

@@ -1,5 +1,6 @@
 """Activations that are streamed: what is summed of them is, to the bit, what is summed of stored ones."""
 
+import gc
 import tracemalloc
 from collections import Counter
 from collections.abc import Mapping
@@ -127,6 +128,7 @@ def test_streamed_sums_have_the_bits_of_stored_ones(shared: Pipeline, prepared: 
         len(streamed_sums["comoments"]) == 2 * 2 * 3
     )  # layers, segments, two own parts and one between them
     assert digests(streamed_sums) == digests(stored)
+    assert not gc.get_freeze_count(), "what a job puts to rest it wakes"
 
 
 def test_sums_in_blocks_of_layers_of_any_width_have_the_bits_of_those_of_all_at_once(
