@@ -8,10 +8,13 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from torch import nn
 
 from flows.run import plan
 from flows.study.model import Study
 from flows.study.resolved import Resolved, Shape
+from spanmatch import networks
+from spanmatch.comparing.choice import choose_layers
 from spanmatch.comparing.pairs import names_of_pairs
 from spanmatch.errors import InputValueError
 from storage.root import Artefact
@@ -187,6 +190,13 @@ def test_groups_are_the_sides_of_their_pairs_each_with_a_name_of_its_own(pairing
     for one in groups:
         assert set(one.sides) == {side for pair in one.pairs for side in pair.sides}
         assert len({side.checkpoint.moment for side in one.sides}) == 1
+
+
+def test_layers_that_a_mask_leaves_out_are_named_in_the_order_of_the_forward_pass() -> None:
+    layers = networks.list_layers(nn.Sequential(*(nn.Conv1d(3, 3, 2) for _ in range(9))), (3, 20))
+    chosen, left_out = choose_layers({"a": layers}, "*", {"a": 19})
+    assert list(chosen["a"]) == ["0"]
+    assert left_out == [f"'{number}' of 'a': other positions than the mask" for number in range(1, 9)]
 
 
 def test_passes_are_named_by_their_networks_in_order() -> None:

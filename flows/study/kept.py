@@ -247,7 +247,7 @@ def _require_same(study: Study, kept: Study, root: Root) -> None:
         _require_equal(name, getattr(study, name), getattr(kept, name), root)
     for name in ("weights", "others"):
         ours, theirs = getattr(study, name), getattr(kept, name)
-        for key in ours.keys() & theirs.keys():
+        for key in filter(theirs.__contains__, ours):
             _require_equal(f"{name}.{key}", ours[key], theirs[key], root)
 
 

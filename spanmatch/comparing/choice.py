@@ -67,9 +67,9 @@ def choose_layers(
         own, masked = wanted_of[network], mask_positions[network]
         found, problems = _chosen(network, layers, own)
         if masked is not None:
-            others = {name for name, layer in found.items() if layer.positions not in (1, masked)}
-            if named := others & _names(own):
-                name = min(named)
+            others = [name for name, layer in found.items() if layer.positions not in (1, masked)]
+            if named := [name for name in others if name in _names(own)]:
+                name = named[0]
                 raise InputValueError(
                     f"`layers` must have {masked} positions, as the `mask` has, or one, got "
                     f"{found[name].positions} of {name!r} of {network!r}; leave it out"
