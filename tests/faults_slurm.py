@@ -1,11 +1,11 @@
 """Rows of the table of mended faults: scaling on SLURM; order, offsets; memory and dtypes of one process."""
 
+import os
 import re
 import subprocess
 import sys
 import warnings
 from collections.abc import Callable
-from io import StringIO
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,13 +14,10 @@ import numpy as np
 import pytest
 import scipy.sparse
 import torch
-from conftest import TINY
+from conftest import TINY, spanmatch, write_study
 from faults import Fault
 from jobs import check_data_is_left_alone, check_jobs_that_are_over_are_replaced, check_work_is_left_alone
-from pipeline import carried_out, in_this_process, quick
-from rich.console import Console
 
-from flows.command.screen import show_summary
 from flows.run.read_back import read_results
 from spanmatch import (
     GramMatrix,
@@ -38,7 +35,6 @@ from spanmatch.command.match_files import match_arrays
 from spanmatch.errors import SpanmatchError
 from spanmatch.reporting import offset_sentences, report_markdown
 from storage.root import Root
-from tasks.publishing import write_report, write_results
 
 GOOD = np.random.default_rng(0).standard_normal((6, 2))
 IDS = np.array(["a", "b", "c", "d", "e", "f"])
@@ -338,15 +334,10 @@ def biased(classes):
 def check_study(folder: Path) -> None:
     (folder / "biased.py").write_text(BIASED, encoding="utf-8")
     changes: dict[str, Any] = {"architecture": "biased:biased", "checkpoints": ["initial"], "layers": ["2"]}
-    with pytest.MonkeyPatch.context() as patch, in_this_process() as cluster:
-        patch.syspath_prepend(folder)
-        found, _ = carried_out(quick(folder, **{**TINY, **changes}), cluster)
-    root, console = folder / "root", Console(file=StringIO(), width=400)
-    write_results(found, Root.at(str(root)))
-    write_report(found, Root.at(str(root)))
-    show_summary(console, found, Root.at(str(root)))
+    study, root = write_study(folder, {**TINY, **changes}), folder / "root"
+    env = {**os.environ, "PYTHONPATH": str(folder), "PREFECT_HOME": str(folder / "prefect"), "COLUMNS": "400"}
     sentence = "Means decide in 2 of initial from ε = 0.3 on"
-    assert sentence in console.file.getvalue()
+    assert sentence in spanmatch("run", study, "--root", root, env=env)
     assert sentence in (root / "report.html").read_text(encoding="utf-8")
     results = read_results(Root.at(str(root)), "tiny")
     assert {(row.offset_x, row.offset_y) for row in results.similarity} == {(16, 16)}

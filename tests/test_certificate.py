@@ -188,12 +188,9 @@ def test_a_neuron_in_the_span_is_not_certified_outside_of_it_by_equal_chunks(chu
     sign = np.array([[1.0], [-1.0]])
     x, y = np.hstack((v * sign**2, w + sign * w / 5e4)), np.hstack((sign, v * sign**2))
     rows = [np.resize(side, (max(chunk, 2), 2)) for side in (x, y)]
-    if chunk < 10:
-        gram = summed(np.hstack((x, y)), samples, chunk)  # what updates come to, in a third of their time
-    else:
-        gram = GramMatrix.zeros(2, 2)
-        for start in range(0, samples, chunk):
-            gram.update(*(side[start % 2 : start % 2 + chunk] for side in rows))
+    gram = GramMatrix.zeros(2, 2)
+    for start in range(0, samples, chunk):
+        gram.update(*(side[start % 2 : start % 2 + chunk] for side in rows))
     profile = match_profile(gram)
     assert not profile.x_bounds[:, 0].any()
     assert not profile.y_bounds[:, 0].any()

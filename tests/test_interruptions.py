@@ -136,7 +136,7 @@ def see_interrupts() -> None:
 
 
 def test_an_interrupted_run_says_so_at_once_and_goes_on_where_it_was(
-    tiny_root: Path, tmp_path: Path, bare_env: Environment, outside: list[str], env: Environment
+    tiny_root: Path, tmp_path: Path, bare_env: Environment
 ) -> None:
     study, root = write_study(tmp_path, TINY), tmp_path / "root"
     run = subprocess.Popen(
@@ -154,6 +154,6 @@ def test_an_interrupted_run_says_so_at_once_and_goes_on_where_it_was(
     assert run.returncode == 130, printed
     assert "stopped; the same command goes on from here" in printed
     assert "Traceback" not in printed
-    spanmatch("run", study, "--root", root, *outside, env=env)
+    spanmatch("run", study, "--root", root, env=bare_env)
     assert ledger(root)["networks"]["reused"] >= 1
     assert results(root) == results(tiny_root)

@@ -292,6 +292,8 @@ def test_small_canonical_correlations_are_found_to_the_last_digits():
     evidence = evidence_of(*mixed)
     found = evidence.canonical
     np.testing.assert_allclose(np.sort(found.correlations)[::-1], expected, rtol=0, atol=1e-12)
+    cross = evidence.span_y.coordinates(evidence.along_x.T)
+    np.testing.assert_allclose(found.partners, cross @ found.directions, rtol=0, atol=1e-14)
     np.testing.assert_allclose(
         found.partners.T @ found.partners, np.diag(found.correlations**2), rtol=0, atol=1e-15
     )

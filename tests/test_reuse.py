@@ -65,6 +65,19 @@ def test_a_further_epsilon_computes_matches_and_measures_alone_as_a_run_from_scr
     assert results(root) == results(scratch)
 
 
+def test_a_further_epsilon_of_the_embedded_study_computes_matches_and_measures_alone(
+    digits_root: Path, copy_of: Callable[[Path], Path], outside: list[str], env: Environment
+) -> None:
+    root = copy_of(digits_root)
+    for stage in ("segments", "networks"):  # whoever reads activations or weights notices
+        for artefact in (root / stage).iterdir():
+            delete(artefact)
+    printed = spanmatch_here("run", DIGITS, "--root", root, *outside, "--epsilon", 0.35, env=env)
+    assert "is damaged" not in printed
+    assert computed(root) == {**NOTHING, "matches": 48 * 2, "measures": 48 * 2}, "raw and less means"
+    assert kept(digits_root, root)
+
+
 def test_a_moved_root_is_reused_with_an_empty_prefect_home_and_no_server(
     digits_root: Path, copy_of: Callable[[Path], Path], tmp_path: Path, bare_env: Environment
 ) -> None:
