@@ -136,8 +136,8 @@ def test_a_sentence_says_the_value_and_its_error():
     )
     grown = growth(folds, measures=["linear-cka", UNDEFINED], centre="mean", images=[4] * 10)
     assert grown.sentence("linear-cka").startswith("linear CKA (mean) is ")
-    assert " over 4 images, " in grown.sentence("linear-cka")
-    assert grown.sentence("linear-cka").endswith(" over 40 images: settled.")
+    assert " over 4 samples, " in grown.sentence("linear-cka")
+    assert grown.sentence("linear-cka").endswith(" over 40 samples: settled.")
     assert grown.sentence("nothing").endswith("undefined: undefined: nothing tells whether it has settled.")
 
 

@@ -3,12 +3,12 @@
 import difflib
 from collections.abc import Collection, Hashable, Iterable, Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from itertools import product
 from math import prod
 from typing import Literal, NamedTuple, TypeAlias, TypeVar
 
 from spanmatch.errors import InputTypeError, InputValueError
+from spanmatch.patterns import answering
 
 Pairs: TypeAlias = Literal["grid", "same"] | Sequence[Sequence[str]]
 """Every layer of one network with every layer of another; those of one name; pairs of names or patterns."""
@@ -105,9 +105,7 @@ def same_positions(x: Sequence[int], y: Sequence[int]) -> bool:
 
 
 def _answering(name: str, known: Collection[str], network: str) -> list[str]:
-    if name in known:
-        return [name]
-    found = [one for one in known if fnmatchcase(one, name)]
+    found = answering(name, known)
     if not found:
         near = difflib.get_close_matches(name, known, n=1)
         raise InputValueError(

@@ -2,13 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from fnmatch import fnmatchcase
 from typing import Literal, NamedTuple, NoReturn
 
 import torch
 
 from spanmatch.errors import InputValueError, unknown_name
 from spanmatch.networks.axes.axis import Arrangement, Dims, arranged, dim, kind_of, size_of
+from spanmatch.patterns import answering, is_pattern
 
 DEFAULT = "default"
 """The outputs of every activation function."""
@@ -269,9 +269,10 @@ def by_position(layer: Layer, output: object, images: int) -> torch.Tensor:
 def _answering(layers: Sequence[Layer], name: str) -> list[Layer]:
     if name == DEFAULT:
         return [layer for layer in layers if layer.is_activation]
-    if any(sign in name for sign in "*?[") and all(layer.name != name for layer in layers):
-        return [layer for layer in layers if fnmatchcase(layer.name, name)]
-    return [known_layer(layers, name)]
+    names = answering(name, [layer.name for layer in layers])
+    if not names and not is_pattern(name):
+        return [known_layer(layers, name)]  # which says that there is none
+    return [layer for layer in layers if layer.name in names]
 
 
 def _refuse(layers: Sequence[Layer], name: str) -> NoReturn:

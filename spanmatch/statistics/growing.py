@@ -16,6 +16,7 @@ from spanmatch.statistics.jackknifed import error_of
 from spanmatch.statistics.quantities import (
     EPSILONS,
     MATCH,
+    MeasureRow,
     Rows,
     centre_of,
     observe,
@@ -89,17 +90,11 @@ ADVICE: dict[Verdict, str] = {
 
 
 @dataclass(frozen=True)
-class GrowthCurve:
+class GrowthCurve(MeasureRow):
     """A value over more and more images.
 
     Attributes
     ----------
-    measure : str
-        Its name in the registry.
-    parameter : float or None
-        Epsilon, of a measure that has one.
-    centre : str
-        ``raw`` or ``mean``.
     images : tuple of int
         How many, ascending.
     values : tuple of float or None
@@ -112,9 +107,6 @@ class GrowthCurve:
         What sentences call it.
     """
 
-    measure: str
-    parameter: float | None
-    centre: str
     images: tuple[int, ...]
     values: tuple[float | None, ...]
     error: float | None

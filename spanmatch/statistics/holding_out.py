@@ -15,6 +15,7 @@ from spanmatch.statistics.cross_fits import CrossFits
 from spanmatch.statistics.quantities import (
     EPSILONS,
     MATCH,
+    MeasureRow,
     Quantity,
     Rows,
     centre_of,
@@ -112,17 +113,11 @@ def held_out_profile(folds: Sequence[GramMatrix], *, centre: Centre = "raw") -> 
 
 
 @dataclass(frozen=True)
-class HeldOutRow:
+class HeldOutRow(MeasureRow):
     """A value, and what it is without the optimism of fits.
 
     Attributes
     ----------
-    measure : str
-        Its name in the registry.
-    parameter : float or None
-        Epsilon, of a measure that has one.
-    centre : str
-        ``raw`` or ``mean``.
     value : float or None
         In the sample: fitted to all images, and evaluated on them.
     held_out : float or None
@@ -136,9 +131,6 @@ class HeldOutRow:
         What sentences call it.
     """
 
-    measure: str
-    parameter: float | None
-    centre: str
     value: float | None
     held_out: float | None
     folds: int

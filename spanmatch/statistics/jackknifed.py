@@ -15,6 +15,7 @@ from spanmatch.measures import Measure
 from spanmatch.statistics.quantities import (
     EPSILONS,
     MATCH,
+    MeasureRow,
     Quantity,
     Rows,
     centre_of,
@@ -87,17 +88,11 @@ def jackknife_bias(value: ArrayLike, without: ArrayLike) -> FloatArray:
 
 
 @dataclass(frozen=True)
-class JackknifeRow:
+class JackknifeRow(MeasureRow):
     """A value and its standard error.
 
     Attributes
     ----------
-    measure : str
-        Its name in the registry.
-    parameter : float or None
-        Epsilon, of a measure that has one.
-    centre : str
-        ``raw`` or ``mean``.
     value : float or None
         Of all folds; None where it is undefined.
     error : float or None
@@ -112,9 +107,6 @@ class JackknifeRow:
         What sentences call it.
     """
 
-    measure: str
-    parameter: float | None
-    centre: str
     value: float | None
     error: float | None
     bias: float | None

@@ -19,6 +19,7 @@ from spanmatch.statistics.permuted import PermutedCoMoments, sample_order
 from spanmatch.statistics.quantities import (
     EPSILONS,
     MATCH,
+    MeasureRow,
     Quantity,
     Rows,
     centre_of,
@@ -34,17 +35,11 @@ Chunk: TypeAlias = tuple[ArrayLike, ArrayLike, ArrayLike]
 
 
 @dataclass(frozen=True)
-class NullRow:
+class NullRow(MeasureRow):
     """A value beside what chance gives.
 
     Attributes
     ----------
-    measure : str
-        Its name in the registry.
-    parameter : float or None
-        Epsilon, of a measure that has one.
-    centre : str
-        ``raw`` or ``mean``.
     value, null_mean, threshold, p, calibrated : float or None
         As of a `Test`.
     permutations : int
@@ -59,9 +54,6 @@ class NullRow:
         The value under each permutation.
     """
 
-    measure: str
-    parameter: float | None
-    centre: str
     value: float | None
     null_mean: float | None
     threshold: float | None

@@ -5,7 +5,7 @@ import warnings
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from typing import Any, Generic, Protocol, TypeVar, cast
+from typing import Any, Generic, TypeVar, cast
 
 import numpy as np
 
@@ -45,14 +45,26 @@ class Observation:
     reasons: tuple[str, ...]
 
 
-class _OfAMeasure(Protocol):
-    @property
-    def measure(self) -> str: ...
-    @property
-    def parameter(self) -> float | None: ...
+@dataclass(frozen=True)
+class MeasureRow:
+    """What a row of results is of.
+
+    Attributes
+    ----------
+    measure : str
+        Its name in the registry.
+    parameter : float or None
+        Epsilon, of a measure that has one.
+    centre : str
+        ``raw`` or ``mean``.
+    """
+
+    measure: str
+    parameter: float | None
+    centre: str
 
 
-Row = TypeVar("Row", bound=_OfAMeasure)
+Row = TypeVar("Row", bound=MeasureRow)
 
 
 def quantities(measures: Sequence[str | Measure], epsilons: Collection[float]) -> tuple[Quantity, ...]:
