@@ -31,6 +31,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from torch import nn
+from torch.overrides import TorchFunctionMode
 
 import spanmatch
 from spanmatch import OffsetWarning, TooFewSamplesWarning
@@ -196,13 +197,18 @@ def test_sums_on_a_cuda_device_are_those_on_the_host():
         assert (np.abs(one.products - other.products) <= allowed).all()
 
 
-def test_sums_for_which_a_device_has_no_room_are_refused(monkeypatch):
-    def full(*_):
-        raise torch.OutOfMemoryError
+class Full(TorchFunctionMode):
+    """Torch on a device that has no room for products."""
 
-    monkeypatch.setattr("spanmatch.comparing.torch_sums._own_products", full)
+    def __torch_function__(self, function, types, args=(), kwargs=None):
+        if function is torch.mm:
+            raise torch.OutOfMemoryError
+        return function(*args, **(kwargs or {}))
+
+
+def test_sums_for_which_a_device_has_no_room_are_refused():
     said = "`loader` must give batches for whose statistic there is room on cpu, got 9 samples of 2 neurons"
-    with pytest.raises(ValueError, match=said):
+    with Full(), pytest.raises(ValueError, match=said):
         TorchSums([2], [(0, 0)]).add([np.ones((9, 2))])
 
 
