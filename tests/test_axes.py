@@ -483,11 +483,11 @@ def test_rows_of_which_nobody_can_say_the_sample_are_left_out_by_default() -> No
     """Tokens of a mixture of experts stand in another order in every network."""
     network = seeded(lambda: nn.Sequential(nn.Linear(6, 6), Experts(), nn.ReLU()))
     listed = list_layers(network, (7, 6))
-    with pytest.raises(UnusableLayerError, match=r"shape \(28, 9\), .* which dimension is the images; leave"):
+    with pytest.raises(UnusableLayerError, match=r"shape \(28, 9\), .* which dimension is the samples; leave"):
         choose(listed, ["1.gelu"])
     chosen = choose(listed, [("default", "last")])
     assert chosen.names == ("2",)
-    assert "which dimension is the images" in chosen.left_out["1.gelu"]
+    assert "which dimension is the samples" in chosen.left_out["1.gelu"]
     some = images(3, 7, 6)
     found = whole(network, ("1",), some, neurons={"1": "last"})["1"].reshape(21, 6)
     expected = network[1](network[0](torch.from_numpy(some.pixels))).detach().numpy()
@@ -512,7 +512,7 @@ REORDERED = {
 def test_tokens_of_all_samples_in_another_order_are_no_layer(how: str) -> None:
     """Rows are of two samples here; one order for both, and it cannot be told whose any row is."""
     network = Of(lambda s, x: REORDERED[how](s.m(x).flatten(0, 1)).relu(), m=nn.Linear(6, 5))
-    with pytest.raises(UnusableLayerError, match="which dimension is the images; leave it out"):
+    with pytest.raises(UnusableLayerError, match="which dimension is the samples; leave it out"):
         choose(list_layers(network, (7, 6)), ["default"])
     apart = Of(lambda s, x: s.m(x).sort(dim=1).values.flip(-1).relu(), m=nn.Linear(6, 5))
     assert choose(list_layers(apart, (7, 6)), ["default"]).layers[0].neurons == 5
