@@ -483,7 +483,8 @@ def test_rows_of_which_nobody_can_say_the_sample_are_left_out_by_default() -> No
     """Tokens of a mixture of experts stand in another order in every network."""
     network = seeded(lambda: nn.Sequential(nn.Linear(6, 6), Experts(), nn.ReLU()))
     listed = list_layers(network, (7, 6))
-    with pytest.raises(UnusableLayerError, match=r"shape \(28, 9\), .* which dimension is the samples; leave"):
+    said = r"shape \(28, 9\), .* which dimension is the samples; leave"
+    with pytest.raises(UnusableLayerError, match=said):
         choose(listed, ["1.gelu"])
     chosen = choose(listed, [("default", "last")])
     assert chosen.names == ("2",)

@@ -102,5 +102,6 @@ def test_draws_depend_on_names_seed_and_number_alone():
         assert (11 - partners(backwards, draw)[::-1]).tolist() == partners([whole], draw).tolist()
     (other,) = drawn_shifts(ids, range(11), seed=2)
     assert partners([other], 0).tolist() != partners([whole], 0).tolist()
-    with pytest.raises(ValueError, match=r"^`numbers` must be below 11, the shifts that 12 images have, got"):
+    said = "^`numbers` must be below 11, the shifts that 12 samples have, got"
+    with pytest.raises(ValueError, match=said):
         drawn_shifts(ids, [11], seed=0)
