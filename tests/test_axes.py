@@ -483,8 +483,9 @@ def test_rows_of_which_nobody_can_say_the_sample_are_left_out_by_default() -> No
     """Tokens of a mixture of experts stand in another order in every network."""
     network = seeded(lambda: nn.Sequential(nn.Linear(6, 6), Experts(), nn.ReLU()))
     listed = list_layers(network, (7, 6))
-    said = r"shape \(28, 9\), .* which dimension is the samples; leave"
-    with pytest.raises(UnusableLayerError, match=said):
+    with pytest.raises(
+        UnusableLayerError, match=r"shape \(28, 9\), .* which dimension is the samples; leave"
+    ):
         choose(listed, ["1.gelu"])
     chosen = choose(listed, [("default", "last")])
     assert chosen.names == ("2",)
@@ -493,6 +494,29 @@ def test_rows_of_which_nobody_can_say_the_sample_are_left_out_by_default() -> No
     found = whole(network, ("1",), some, neurons={"1": "last"})["1"].reshape(21, 6)
     expected = network[1](network[0](torch.from_numpy(some.pixels))).detach().numpy()
     np.testing.assert_allclose(found, expected.reshape(21, 6), rtol=1e-6, atol=1e-6)
+
+
+def test_what_is_added_to_each_sample_leaves_it_that_sample() -> None:
+    """The layer after a mixture of experts, whose rows nobody knew, in a network with residuals."""
+    network = Of(lambda s, x: s.m(x + s.e(x)).flatten(0, 1).relu(), m=nn.Linear(6, 5), e=Experts())
+    chosen = choose(list_layers(network, (7, 6)), ["default"])
+    assert [(layer.name, layer.positions, layer.neurons) for layer in chosen.layers] == [("relu", 7, 5)]
+    assert list(chosen.left_out) == ["e.gelu"]
+
+
+def test_scores_of_attention_that_are_bent_are_left_out_by_default() -> None:
+    """They have no neurons, wherever anybody looks: soft caps of scores, as in Gemma 2."""
+
+    def capped(self: nn.Module, x: torch.Tensor) -> torch.Tensor:
+        queries, keys, values = (
+            part.unflatten(-1, (2, 4)).transpose(1, 2) for part in self.m(x).chunk(3, -1)
+        )
+        scores = torch.tanh(queries @ keys.transpose(-1, -2))
+        return (scores.softmax(-1) @ values).transpose(1, 2).flatten(-2).relu()
+
+    chosen = choose(list_layers(Of(capped, m=nn.Linear(6, 24)), (7, 6)), ["default"])
+    assert chosen.names == ("relu",)
+    assert "of which it cannot be told which dimension is the neurons" in chosen.left_out["tanh"]
 
 
 REORDERED = {

@@ -148,7 +148,7 @@ def choose(layers: Sequence[Layer], wanted: Sequence[Wanted]) -> Chosen:
     ------
     UnusableLayerError
         If a named layer has no activations, or one that answers to ``default`` is an activation function of
-        which it cannot be told which dimension is the neurons, but somebody may say it.
+        which it cannot be told which dimension is the neurons, and one may be.
     ValueError
         If a name is unknown (the message gives the nearest), or nothing answers to a pattern.
     """
@@ -161,7 +161,7 @@ def choose(layers: Sequence[Layer], wanted: Sequence[Wanted]) -> Chosen:
         if name in names:
             found = [usable(layer) for layer in found]
         elif name == DEFAULT:
-            found = [usable(layer) if _can_be_said(layer) or layer.is_padded else layer for layer in found]
+            found = [usable(layer) if _is_unclear(layer) or layer.is_padded else layer for layer in found]
         left_out |= {layer.name: layer.problem for layer in found if layer.problem}
         chosen |= {layer.name: layer for layer in found if not layer.problem}
         if not found:
@@ -199,6 +199,12 @@ def _with_images(dims: Dims) -> Dims:
 def _can_be_said(layer: Layer) -> bool:
     """Tell whether a layer is one if somebody says what its neurons are: its images are known."""
     return layer.dims is not None and any(kind_of(axes) == "images" for axes in _with_images(layer.dims))
+
+
+def _is_unclear(layer: Layer) -> bool:
+    """Tell whether a layer may have neurons: not where all beside the images are known to be positions."""
+    others = {kind_of(axes) for axes in layer.dims or ()} - {"images"}
+    return _can_be_said(layer) and others != {"positions"}
 
 
 def as_if_said(layers: Sequence[Layer], neurons: Mapping[str, Neurons]) -> tuple[Layer, ...]:

@@ -132,10 +132,15 @@ def as_positions(axes: Dim) -> Dim:
 
 
 def united(one: Dim, other: Dim) -> Dim:
-    """Return what a dimension of two operands of the same size stands for."""
+    """Return what a dimension of two operands of the same size stands for.
+
+    Of images with what cannot be told they are images: what is added to each is its own, whatever it is.
+    """
     kinds = kind_of(one), kind_of(other)
     if kinds[0] == kinds[1]:
         return one
+    if set(kinds) == {"images", "mixed"}:
+        return one if kinds[0] == "images" else other
     if "unknown" in kinds:
         known, unknown = (other, one) if kinds[0] == "unknown" else (one, other)
         for axis in unknown:

@@ -174,8 +174,11 @@ def _product(call: Call, one: str, other: str) -> Dims | None:
         return (*known[:-2], free, new) if known is x else (*known[:-2], new, free)
     if weight:
         new = dim(size, "neurons")
-        batch = known[:-2] if _has_batch(call, constant) else tuple(as_positions(axes) for axes in known[:-2])
-        free = as_positions(known[row]) if len(known) > 1 else ()
+        rest = known
+        if any(axis.kind == "images" for axes in known for axis in axes):  # else they may be hidden in one
+            rest = tuple(map(as_positions, known))
+        batch = known[:-2] if _has_batch(call, constant) else rest[:-2]
+        free = rest[row] if len(known) > 1 else ()
     else:
         new = dim(size, known[summed][0]) if kind == "unknown" and known[summed] else dim(size, kind)
         batch, free = known[:-2], (known[row] if len(known) > 1 else ())
