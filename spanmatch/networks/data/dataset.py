@@ -51,7 +51,8 @@ class Dataset:
 
     def __post_init__(self) -> None:
         if self.training is not None and self.training.signature != self.held_out.signature:
-            one, other = (_shown(samples) for samples in (self.training, self.held_out))
+            kinds = len({tuple(kind for kind, _ in part.signature.values()) for part in self.parts}) > 1
+            one, other = (_shown(part, kinds=kinds) for part in self.parts)
             message = (
                 f"training and held-out {self.items} must be of one kind and shape, got {one} and {other} in "
                 f"{self.name!r}"
@@ -87,7 +88,7 @@ class Dataset:
     @property
     def inputs(self) -> str:
         """What networks are given of one sample, in words: names where there are some, kinds and shapes."""
-        return _shown(self.held_out)
+        return _shown(self.held_out, kinds=True)
 
     @property
     def trained_for(self) -> TrainingTask:
@@ -139,5 +140,7 @@ def joined(parts: tuple[AnySamples, ...]) -> AnySamples:
     return joined_images(images) if images else samples[0].joined(samples[1:])
 
 
-def _shown(samples: AnySamples) -> str:
-    return " and ".join(f"{name} {kind} {shape}".strip() for name, (kind, shape) in samples.signature.items())
+def _shown(samples: AnySamples, *, kinds: bool) -> str:
+    """Say of each input its name, if it has one, its kind where that matters, and its shape."""
+    words = ((name, kind if kinds else "", str(shape)) for name, (kind, shape) in samples.signature.items())
+    return " and ".join(" ".join(filter(None, each)) for each in words)
