@@ -10,7 +10,7 @@ from test_pairs import STUDY
 from torch import nn
 
 from flows.run import plan
-from flows.study.kept import joined, keep
+from flows.study.kept import Kept, joined, keep, require_same_data
 from flows.study.model import Study, validated
 from flows.study.pairing import check_pairs, shared_layers
 from flows.study.resolved import Resolved, ResolvedOther, Shape
@@ -167,3 +167,11 @@ def test_layers_of_one_name_and_other_maps_are_read_apart() -> None:
     assert sum(len(one.sides) for one in groups) == sum(map(len, made.sides.values()))
     for one in groups:
         assert len({layer.positions for layer in one.sides.values()}) == 1
+
+
+@pytest.mark.parametrize("called", ["held-out samples", "held-out images"])
+def test_held_out_samples_must_be_those_of_the_last_run_whatever_it_called_them(called: str) -> None:
+    found, study = resolved(MAPS, MAPS), Study.model_validate(STUDY)
+    require_same_data(Kept(study=study, digests={called: found.held_out_digest}), found)
+    with pytest.raises(InputValueError, match="must stand on the same held-out samples as its last run"):
+        require_same_data(Kept(study=study, digests={called: "others"}), found)

@@ -23,6 +23,8 @@ from spanmatch.errors import InputValueError
 from storage.result_files import STUDIES, STUDY, write_json
 from storage.root import Root, is_url
 
+# What an earlier version called what studies stand on.
+_CALLED_NOW = {"held-out images": "held-out samples"}
 # What must be as it was: with anything else in one of these, nothing that is there would be reused.
 _FIXED = (
     "dataset",
@@ -227,7 +229,8 @@ def require_same_data(kept: Kept, resolved: Resolved) -> None:
         If not.
     """
     now = _digests(resolved)
-    for what, digest in kept.digests.items():
+    for earlier, digest in kept.digests.items():
+        what = _CALLED_NOW.get(earlier, earlier)
         if now.get(what, digest) != digest:
             message = (
                 f"`study` must stand on the same {what} as its last run, got other content (digest "
