@@ -539,6 +539,9 @@ def test_tokens_of_all_samples_in_another_order_are_no_layer(how: str) -> None:
     network = Of(lambda s, x: REORDERED[how](s.m(x).flatten(0, 1)).relu(), m=nn.Linear(6, 5))
     with pytest.raises(UnusableLayerError, match="which dimension is the samples; leave it out"):
         choose(list_layers(network, (7, 6)), ["default"])
+    rows = Of(lambda s, x: REORDERED[how](s.m(x)).relu(), m=nn.Linear(6, 5))  # one of each sample
+    with pytest.raises(UnusableLayerError, match="which dimension is the samples; leave it out"):
+        choose(list_layers(rows, (6,)), [("relu", "last")])
     apart = Of(lambda s, x: s.m(x).sort(dim=1).values.flip(-1).relu(), m=nn.Linear(6, 5))
     assert choose(list_layers(apart, (7, 6)), ["default"]).layers[0].neurons == 5
 

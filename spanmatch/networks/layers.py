@@ -190,8 +190,9 @@ def as_said(layer: Layer, neurons: Neurons | None) -> Layer:
 
 
 def _with_images(dims: Dims) -> Dims:
-    """Return dimensions of which the first is the images where it cannot be told which is."""
-    if size_of(dims[0]) != PROBE_IMAGES or any(kind_of(axes) == "images" for axes in dims):
+    """Return dimensions of which the first is the images where it cannot be told which is, and it may be."""
+    reordered = any(axis.is_reordered for axis in dims[0])
+    if size_of(dims[0]) != PROBE_IMAGES or reordered or any(kind_of(axes) == "images" for axes in dims):
         return dims
     return (dim(PROBE_IMAGES, "images"), *dims[1:])
 

@@ -23,12 +23,15 @@ class Axis:
     kind
         What they are; or the axis out of which these are cut, which have its kind, also when that shows
         later.
+    is_reordered
+        Whether there are images in it that stand in another order, so that nobody can say it is theirs.
     """
 
-    __slots__ = ("_kind", "size")
+    __slots__ = ("_kind", "is_reordered", "size")
 
-    def __init__(self, size: int, kind: "Kind | Axis") -> None:
+    def __init__(self, size: int, kind: "Kind | Axis", is_reordered: bool = False) -> None:
         self.size = size
+        self.is_reordered = is_reordered
         self._kind = kind
 
     @property

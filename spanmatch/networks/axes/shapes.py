@@ -7,6 +7,7 @@ from typing import Any
 import torch
 
 from spanmatch.networks.axes.axis import (
+    Axis,
     Dim,
     Dims,
     derived,
@@ -56,7 +57,9 @@ def reordered(call: Call) -> list[Dims]:
         wanted = call.of("dim", "dims")
         moved = {place % len(dims) for place in _listed(usual if wanted in (None, []) else wanted)}
         dims = tuple(
-            dim(size_of(axes), "mixed") if place in moved and kind_of(axes) == "images" else axes
+            (Axis(size_of(axes), "mixed", is_reordered=True),)
+            if place in moved and kind_of(axes) == "images"
+            else axes
             for place, axes in enumerate(dims)
         )
     return [_resized(dims, output) for output in call.outputs]
