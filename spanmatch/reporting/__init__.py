@@ -32,9 +32,11 @@ if TYPE_CHECKING:
         CriticalEpsilons as CriticalEpsilons,
         EpochRow as EpochRow,
         EssentialRow as EssentialRow,
+        Exemplars as Exemplars,
         GrowthRow as GrowthRow,
         MeasureRow as MeasureRow,
         NetworkRow as NetworkRow,
+        Shown as Shown,
         SimilarityRow as SimilarityRow,
         SimpleMatchRow as SimpleMatchRow,
         StudyResults as StudyResults,
@@ -69,8 +71,8 @@ else:
             "spanmatch.reporting.over_epsilon": "curves_figure",
             "spanmatch.reporting.page": "report_page",
             "spanmatch.reporting.results": (
-                "ComparisonRow CoverRow CriticalEpsilons EpochRow EssentialRow GrowthRow MeasureRow "
-                "NetworkRow SimilarityRow SimpleMatchRow StudyResults Terms"
+                "ComparisonRow CoverRow CriticalEpsilons EpochRow EssentialRow Exemplars GrowthRow "
+                "MeasureRow NetworkRow Shown SimilarityRow SimpleMatchRow StudyResults Terms"
             ),
             "spanmatch.reporting.tables": "SummaryTable mark_sentences similarity_table summary_rows",
             "spanmatch.reporting.training_curves": "training_figure",

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from numpy import float64
+from numpy import float32, float64, int64, uint8
 from numpy.typing import NDArray
 
 from spanmatch.reporting.names import paired_layers
@@ -14,9 +14,11 @@ __all__ = [
     "CriticalEpsilons",
     "EpochRow",
     "EssentialRow",
+    "Exemplars",
     "GrowthRow",
     "MeasureRow",
     "NetworkRow",
+    "Shown",
     "SimilarityRow",
     "SimpleMatchRow",
     "StudyResults",
@@ -212,6 +214,42 @@ class CriticalEpsilons:
 
 
 @dataclass(frozen=True)
+class Exemplars:
+    """The samples at which each neuron of one layer of one network is strongest.
+
+    A sample counts by the largest activation over its positions.
+    """
+
+    layer: str
+    """One layer's own name."""
+    checkpoint: str
+    """As `ComparisonRow.checkpoint_x`."""
+    samples: NDArray[int64]
+    """Shape (neurons, k): numbers of samples, in the order of the data from 0, strongest first.
+
+    -1 where there are fewer than k; of equal activations the smaller number comes first.
+    """
+    values: NDArray[float32]
+    """Shape (neurons, k): their activations, NaN where there are fewer."""
+    positions: NDArray[int64]
+    """Shape (neurons, k): where in the layer's map, as a flat index; 0 where it has one position."""
+    shape: tuple[int, ...]
+    """Of the layer's map; () where there is one position."""
+
+
+@dataclass(frozen=True)
+class Shown:
+    """How samples look that a report shows: pictures or texts, by their number."""
+
+    pictures: Mapping[int, NDArray[uint8]]
+    """Shape (height, width, 3), at most 48 pixels a side."""
+    texts: Mapping[int, tuple[str, ...]]
+    """Its tokens as text, so that a position can be marked."""
+    remark: str = ""
+    """Why some samples are not shown, in a sentence; empty where all are."""
+
+
+@dataclass(frozen=True)
 class ComparisonRow:
     """One compared pair; pairs of one group are averaged, groups are drawn apart.
 
@@ -284,4 +322,7 @@ class StudyResults:
     """Empty where images are in no folds."""
     covers: tuple[CoverRow, ...] = ()
     essential: tuple[EssentialRow, ...] = ()
+    exemplars: tuple[Exemplars, ...] = ()
+    """One entry for every layer of every network that is compared; empty where the study asks for none."""
+    shown: Shown = Shown({}, {})
     terms: Terms = Terms()
