@@ -151,5 +151,6 @@ FAULTS += [
         ({"weights": {"A": "a.pt"}}, "`weights.A.[key]`", "`weights` must have names of lower-case"),
         ({"epsilons": [False]}, "taken for 0", "`epsilons` must be a number, got false"),
         ({"width": True}, "taken for 1", "`width` must be a number, got true"),
+        ({"measures": [["svcca"]]}, "a traceback", "`measures` must be one of: maximum-match"),
     )
 ]

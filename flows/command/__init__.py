@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from flows.command.serving import serve_session as serve_session
     from flows.command.session import run_session as run_session
     from flows.deployed import run_prepared as run_prepared
+    from flows.study.schema import schema_text as schema_text
 else:
     __getattr__, __dir__, __all__ = lazy(
         __name__,
@@ -29,5 +30,6 @@ else:
             "flows.command.serving": "serve_session",
             "flows.command.session": "run_session",
             "flows.deployed": "run_prepared",
+            "flows.study.schema": "schema_text",
         },
     )

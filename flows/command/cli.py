@@ -1,4 +1,4 @@
-"""The command line: ``spanmatch run | serve | status | report | layers | prune | match``.
+"""The command line: ``spanmatch run | serve | status | report | layers | schema | prune | match``.
 
 What is slow to load comes with the command that needs it, by the lazy names of `flows.command`.
 """
@@ -82,6 +82,13 @@ def layers(study: _Study) -> None:
     """List the layers of a study's network, with their shapes; marked are those that it compares."""
     with refusals(explained):
         command.layers_session(read_study(study), console)
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON schema of study files, by which editors complete, explain and check them."""
+    with refusals(explained):
+        typer.echo(command.schema_text(), nl=False)
 
 
 @app.command()

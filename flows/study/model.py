@@ -19,11 +19,11 @@ from pydantic import (
 
 from flows.study.sentences import sentence
 from flows.study.values import (
+    NUMBER,
     Epsilon,
     FolderPreprocessing,
     LayerChoice,
     LayerPairs,
-    Number,
     Permutations,
     Seed,
     Strict,
@@ -43,7 +43,7 @@ from spanmatch.networks.recipe import require_checkpoints
 from spanmatch.statistics.resampling import LEAST_FOLDS
 
 Compared = Literal["networks", "checkpoints", "others"]
-_COMPARED: tuple[Compared, ...] = get_args(Compared)
+COMPARED: tuple[Compared, ...] = get_args(Compared)
 _USUAL_FOLDS = 10
 _NAME = r"[a-z0-9]+(-[a-z0-9]+)*"
 
@@ -71,7 +71,9 @@ class Study(Strict):
         description="Images that are compared: those held out from training, or all that there are.",
     )
     architecture: str = Field(description="Architecture of every network: a name, or package.module:factory.")
-    width: Annotated[Number, Field(gt=0)] = Field(1.0, description="Multiplies the number of channels.")
+    width: Annotated[float, Field(gt=0), NUMBER] = Field(
+        1.0, description="Multiplies the number of channels."
+    )
     seeds: list[Seed] = Field(
         [], description="Random seeds, all different; one network is trained from each."
     )
@@ -218,9 +220,9 @@ class Study(Strict):
     @classmethod
     def _comparisons(cls, compare: list[str]) -> list[str]:
         for one in compare:
-            if one not in _COMPARED and not re.fullmatch(r"\s*\S+\s*~\s*\S+\s*", one):
+            if one not in COMPARED and not re.fullmatch(r"\s*\S+\s*~\s*\S+\s*", one):
                 raise InputValueError(
-                    f"must hold {', '.join(_COMPARED)}, or pairs such as 'seed0-final ~ seed1-best', "
+                    f"must hold {', '.join(COMPARED)}, or pairs such as 'seed0-final ~ seed1-best', "
                     f"got {one!r}"
                 )
         refuse_repeats(compare)
@@ -239,7 +241,8 @@ class Study(Strict):
         if not isinstance(names, list) or not names:
             return names
         groups = {"all": list(MEASURES), "default": [one.name for one in MEASURES.values() if one.usual]}
-        names = [name if name in groups else measure_named(name, "measures").name for name in names]
+        kept = tuple(groups)  # which may be asked for what cannot be hashed
+        names = [name if name in kept else measure_named(name, "measures").name for name in names]
         refuse_repeats(names)
         every = chain.from_iterable(groups.get(name, [name]) for name in names)
         return list(dict.fromkeys([MAXIMUM_MATCH.name, *every]))

@@ -44,7 +44,7 @@ def _of_unknown(place: list[str], study: type[BaseModel]) -> str:
         "preprocessing": FolderPreprocessing,
         "null": Permutations,
     }
-    names = _names(inner.get(place[0], study) if len(place) > 1 else study)
+    names = key_names(inner.get(place[0], study) if len(place) > 1 else study)
     *before, key = place
     name = f"`{'.'.join(place)}`"
     if (same := names.get(key)) is not None:
@@ -54,7 +54,7 @@ def _of_unknown(place: list[str], study: type[BaseModel]) -> str:
     return f"{name} is not a key of a study; {remedy}"
 
 
-def _names(model: type[BaseModel]) -> dict[str, str]:
+def key_names(model: type[BaseModel]) -> dict[str, str]:
     """Return all names of keys, each with the one that a key is kept by."""
     names: dict[str, str] = {}
     for name, field in model.model_fields.items():

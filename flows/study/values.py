@@ -31,12 +31,13 @@ def _number(value: object) -> object:
     return value
 
 
-Number = Annotated[float, BeforeValidator(_number)]
+NUMBER = BeforeValidator(_number)
+"""Of a float, after its bounds: before them it would hide these from forms and from the schema."""
 
 # The bounds are for forms; the model says more when it refuses.
 Epsilon = Annotated[
     float,
-    BeforeValidator(_number),
+    NUMBER,
     Field(json_schema_extra={"minimum": LEAST_EPSILON, "exclusiveMaximum": EPSILON_LIMIT}),
 ]
 Seed = Annotated[StrictInt, Field(ge=0, lt=2**63)]
@@ -73,9 +74,9 @@ class Training(Strict):
 
     epochs: Annotated[StrictInt, Field(ge=1)] = Field(12, description="Passes over the training samples.")
     batch_size: Annotated[StrictInt, Field(ge=2)] = Field(64, description="Samples in one step.")
-    learning_rate: Annotated[Number, Field(gt=0)] = Field(0.1, description="Highest of the schedule.")
-    momentum: Annotated[Number, Field(ge=0, lt=1)] = Field(0.9, description="Of SGD; beta 1 of AdamW.")
-    weight_decay: Annotated[Number, Field(ge=0)] = Field(5e-4, description="Weight decay.")
+    learning_rate: Annotated[float, Field(gt=0), NUMBER] = Field(0.1, description="Highest of the schedule.")
+    momentum: Annotated[float, Field(ge=0, lt=1), NUMBER] = Field(0.9, description="Of SGD; beta 1 of AdamW.")
+    weight_decay: Annotated[float, Field(ge=0), NUMBER] = Field(5e-4, description="Weight decay.")
     schedule: Schedule = Field(
         "one-cycle", description="one-cycle for short trainings; step, the paper's, for long ones."
     )
@@ -119,7 +120,7 @@ class Permutations(Strict):
         description="How often one side's images are permuted, positions together; 0 for no null; none for "
         "20, or as many as `level` needs, where there are more images than that.",
     )
-    level: Annotated[Number, Field(gt=0, lt=1)] = Field(
+    level: Annotated[float, Field(gt=0, lt=1), NUMBER] = Field(
         0.05, description="A value clears its null when its p is at most this."
     )
     seed: Seed = Field(0, description="Seed that permutations are drawn from.")
@@ -157,8 +158,10 @@ class LayerChoice(Strict):
 class FolderPreprocessing(Strict):
     """How the images of a folder become pixels: resized, cropped, standardised channel by channel."""
 
-    mean: list[Number] = Field(description="Of each channel's pixels in [0, 1]: one for grey, three for RGB.")
-    deviation: list[Annotated[Number, Field(gt=0)]] = Field(description="One for each mean.")
+    mean: list[Annotated[float, NUMBER]] = Field(
+        description="Of each channel's pixels in [0, 1]: one for grey, three for RGB."
+    )
+    deviation: list[Annotated[float, Field(gt=0), NUMBER]] = Field(description="One for each mean.")
     resize: Annotated[StrictInt, Field(ge=1)] | None = Field(
         None, description="Length of the shorter side after resizing; none leaves the size."
     )
