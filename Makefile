@@ -2,8 +2,9 @@
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
+SPHINX := $(BIN)/python -m sphinx -c docs -b html --nitpicky --fail-on-warning --quiet --jobs 2
 
-.PHONY: run test check setup
+.PHONY: run test check docs docs-fast setup
 .DEFAULT_GOAL := run
 
 run: setup  ## the embedded study: three networks on digits, compared layer by layer
@@ -17,6 +18,13 @@ check: setup  ## style, types
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+docs: run  ## the documentation, in docs/_build/html; runs the notebooks, but those whose outputs are at hand
+	@ln -sfn ../runs examples/runs
+	$(SPHINX) . docs/_build/html
+
+docs-fast: setup  ## the same, without running notebooks
+	$(SPHINX) -D nb_execution_mode=off . docs/_build/html
+
 setup: $(READY)
 
 $(READY): pyproject.toml constraints.txt
@@ -25,5 +33,5 @@ $(READY): pyproject.toml constraints.txt
 	@echo "Setting up .venv: some minutes and 5 GB, once."
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade "pip>=25.1"
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[all]' --group dev
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[all]' --group dev --group docs
 	@touch $(READY)

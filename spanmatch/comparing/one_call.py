@@ -99,6 +99,17 @@ def compare(
     Costs one forward pass of each network and, while samples are more than neurons, the products of
     `spanmatch.GramMatrix`; nothing is written. Memory is that of the sums, or of the samples where that is
     less, and of one batch's activations.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from spanmatch import compare
+    >>> net_a, net_b = (torch.nn.Sequential(torch.nn.Linear(4, 6), torch.nn.ReLU()) for _ in range(2))
+    >>> result = compare({"a": net_a, "b": net_b}, [torch.randn(50, 4), torch.randn(50, 4)])
+    >>> result.samples, [layer.name for layer in result.layers["a"]]
+    (100, ['1'])
+    >>> result.matrix("cka").values.shape, 0 <= result.matrix("cka")["1", "1"] <= 1
+    ((1, 1), True)
     """
     watched = _watched(networks)
     chosen_positions = positions if positions is not None else ("mean" if pairs == "grid" else "all")

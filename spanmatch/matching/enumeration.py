@@ -109,6 +109,16 @@ def minimal_matches(
     So a complete answer of m matches with c minimal corrections takes m searches for one minimal match and c
     maximum matches, O(n²) for each neuron that leaves; none is made twice. c can grow exponentially with m,
     and so can the time to find the next set to try.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from spanmatch import GramMatrix, minimal_matches
+    >>> a, b, c, d = np.eye(8)[:4]
+    >>> gram = GramMatrix.from_activations(np.stack([a, b], axis=1), np.stack([a, 2 * a, d], axis=1))
+    >>> found = minimal_matches(gram, ("x", 0), epsilon=0.3)
+    >>> found.matches, found.complete
+    ((Match(x=[0], y=[0]), Match(x=[0], y=[1])), True)
     """
     bound = check_epsilon(epsilon)
     wanted = check_neuron(gram, neuron)

@@ -162,6 +162,16 @@ def essential(gram: GramMatrix, *, epsilon: float, profile: MatchProfile | None 
     for exact matches of independent neurons (Thm. 8), they are that one. docs/theory.md has the proofs. One
     factorisation tells who falls at once with each neuron, at O(n²) for all n together; only where somebody
     does is a neuron taken out, and what falls with those that fall is not looked for again.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from spanmatch import GramMatrix, essential
+    >>> a, b, c, d = np.eye(8)[:4]
+    >>> gram = GramMatrix.from_activations(np.stack([a, b, c], axis=1), np.stack([a + b, a - b, d], axis=1))
+    >>> graph = essential(gram, epsilon=0.3)
+    >>> graph.essential_for(("x", 0))
+    Match(x=[1], y=[0, 1])
     """
     bound = check_epsilon(epsilon)
     check_profile(gram, profile)

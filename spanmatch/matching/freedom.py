@@ -123,6 +123,16 @@ def cover_freedom(
     An order says which neurons are served first, and which are tried first for removal. Each search still
     starts from a match grown around its neuron as in `simple_matches`, which the data alone decide: among all
     covers that there are, the differences are larger still. Costs `orders` times what `simple_matches` costs.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from spanmatch import GramMatrix, cover_freedom
+    >>> a, b, c, d = np.eye(8)[:4]
+    >>> gram = GramMatrix.from_activations(np.stack([a, b, c], axis=1), np.stack([a + b, a - b, d], axis=1))
+    >>> freedom = cover_freedom(gram, epsilon=0.3)
+    >>> freedom.sizes, freedom.recurring_share
+    (((4,), (4,), (4,), (4,), (4,)), 1.0)
     """
     bound = check_epsilon(epsilon)
     number = whole_number("orders", orders, "pass how many covers to find")

@@ -100,6 +100,14 @@ class GramMatrix:
         ------
         TypeError, ValueError
             As `update`.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from spanmatch import GramMatrix
+        >>> x, y = np.random.default_rng(0).standard_normal((2, 1000, 5))
+        >>> GramMatrix.from_activations(x, y[:, :3]).xy.shape
+        (5, 3)
         """
         x, y = paired_activations(x, y)
         gram = cls.zeros(x.shape[1], y.shape[1], rows=rows)
@@ -209,6 +217,16 @@ class GramMatrix:
         Notes
         -----
         Costs n_samples · (n_x + n_y)² flops: of a layer with itself, one triangle only is computed.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from spanmatch import GramMatrix
+        >>> gram = GramMatrix.zeros(5, 5)
+        >>> for x, y in np.random.default_rng(0).standard_normal((10, 2, 100, 5)):  # chunks of 100 samples
+        ...     gram.update(x, y)
+        >>> gram.n_samples
+        1000
         """
         x, y = paired_activations(x, y)
         for side, chunk, count in (("x", x, self.n_x), ("y", y, self.n_y)):

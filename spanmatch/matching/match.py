@@ -34,6 +34,15 @@ class Match:
         When the indices are not integers.
     ValueError
         When an index is negative or the indices are not one-dimensional.
+
+    Examples
+    --------
+    >>> from spanmatch import Match
+    >>> first, second = Match(x=[2, 0], y=[1]), Match(x=[0], y=[1, 4])
+    >>> first & second, first | second
+    (Match(x=[0], y=[1]), Match(x=[0, 2], y=[1, 4]))
+    >>> ("x", 2) in first, len(first), first <= second
+    (True, 3, False)
     """
 
     x: Indices

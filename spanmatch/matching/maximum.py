@@ -49,6 +49,15 @@ def maximum_match(gram: GramMatrix, *, epsilon: float, dead: Dead = "exclude") -
     Removes the neurons with the largest residuals until none is above `epsilon`: Alg. 1 of Wang et al. 2018
     (arXiv 1810.11750) in another order, which does not change the result. Costs O((n_x + n_y)²) flops for
     each neuron removed, after one factorisation.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from spanmatch import GramMatrix, maximum_match
+    >>> a, b, c, d = np.eye(8)[:4]
+    >>> gram = GramMatrix.from_activations(np.stack([a, b, c], axis=1), np.stack([a + b, a - b, d], axis=1))
+    >>> maximum_match(gram, epsilon=0.3)
+    Match(x=[0, 1], y=[0, 1])
     """
     bound = check_epsilon(epsilon)
     check_dead(dead)

@@ -69,6 +69,17 @@ def minimal_match(
     Alg. 2 of Wang et al. 2018 (arXiv 1810.11750), once for each other neuron u: remove u and take the maximum
     match of the rest; if `neuron` is still in it, go on from there, otherwise put u back. What the removal of
     u alone does costs O(n); O(n²) is spent for each neuron that then leaves.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from spanmatch import GramMatrix, minimal_match
+    >>> a, b, c, d = np.eye(8)[:4]
+    >>> gram = GramMatrix.from_activations(np.stack([a, b, c], axis=1), np.stack([a + b, a - b, d], axis=1))
+    >>> minimal_match(gram, ("x", 0), epsilon=0.3)
+    Match(x=[0, 1], y=[0, 1])
+    >>> print(minimal_match(gram, ("x", 2), epsilon=0.3))
+    None
     """
     bound = check_epsilon(epsilon)
     wanted = check_neuron(gram, neuron)

@@ -61,6 +61,15 @@ def minimum_match(gram: GramMatrix, neuron: Neuron, *, dead: Dead = "exclude") -
     leaving its neuron out costs a relative residual of at most 1e-6, which a Gram matrix cannot tell from
     zero. Costs O((n_x + n_y)³), once. Wang et al. 2018 (arXiv 1810.11750) prove that it exists; reading it
     off the coefficients is ours.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from spanmatch import GramMatrix, minimum_match
+    >>> a, b, c, d = np.eye(8)[:4]
+    >>> gram = GramMatrix.from_activations(np.stack([a, b, c], axis=1), np.stack([a + b, a - b, d], axis=1))
+    >>> minimum_match(gram, ("y", 1))
+    Match(x=[0, 1], y=[0, 1])
     """
     wanted = check_neuron(gram, neuron)
     check_dead(dead)

@@ -46,6 +46,14 @@ def offset_neurons(gram: GramMatrix, *, epsilon: float = NEAR) -> Match:
     ------
     ValueError
         When `epsilon` is outside [0, 1).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from spanmatch import GramMatrix, offset_neurons
+    >>> x = np.random.default_rng(0).standard_normal((500, 3)) + [0, 5, 50]
+    >>> offset_neurons(GramMatrix.from_activations(x, x[:, :1]), epsilon=0.3)
+    Match(x=[1, 2], y=[])
     """
     check_gram(gram)
     epsilon = check_epsilon(epsilon)

@@ -183,6 +183,20 @@ def match_profile(gram: GramMatrix, *, dead: Dead = "exclude") -> MatchProfile:
     Both hold with a rank cut, too: the bound from below is one of the residuals onto all spans of some of the
     members, and the bound from above allows for every direction that a cut took away so far. docs/theory.md
     has the proof.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from spanmatch import GramMatrix, match_profile
+    >>> a, b, c, d = np.eye(8)[:4]
+    >>> gram = GramMatrix.from_activations(np.stack([a, b, c], axis=1), np.stack([a + b, a - b, d], axis=1))
+    >>> profile = match_profile(gram)
+    >>> profile.x, profile.y
+    (array([0., 0., 1.]), array([0., 0., 1.]))
+    >>> profile.maximum_match(0.3)
+    Match(x=[0, 1], y=[0, 1])
+    >>> round(profile.similarity(0.3), 3)
+    0.667
     """
     check_dead(dead)
     warn_if_too_few_samples(gram)

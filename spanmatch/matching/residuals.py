@@ -67,6 +67,17 @@ def relative_residuals(gram: GramMatrix, *, onto: Side, subset: ArrayLike | None
     -----
     What ``numpy.linalg.lstsq`` gives on the activations, from their inner products, at O(n³) for n neurons.
     The square of a residual errs by about 1e-15 times the squared sum of the absolute regression weights.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from spanmatch import GramMatrix, relative_residuals
+    >>> a, b, c, d = np.eye(8)[:4]
+    >>> gram = GramMatrix.from_activations(np.stack([a, b, c], axis=1), np.stack([a + b, a - b, d], axis=1))
+    >>> relative_residuals(gram, onto="y")  # of x
+    array([0., 0., 1.])
+    >>> relative_residuals(gram, onto="y", subset=[0]).round(3)
+    array([0.707, 0.707, 1.   ])
     """
     residuals, _, _ = _certified(gram, onto, subset)
     return residuals
@@ -95,10 +106,20 @@ def residual_bounds(gram: GramMatrix, *, onto: Side, subset: ArrayLike | None = 
     Notes
     -----
     With e the error of an entry of the unit-diagonal Gram matrix (about 1e-16 times its `roundings`) and w
-    the regression weights, a squared residual errs by at most e · (1 + |w|₁)². Least squares means that with
-    a rank cut: of the span of unit vectors, directions whose singular value is at most 1e-6 do not count. A
-    rank is unclear when a singular value lies between 1e-7 and 1e-5, or cannot be told from one that does.
+    the regression weights, a squared residual errs by at most ``e · (1 + |w|₁)²``. Least squares means
+    that with a rank cut: of the span of unit vectors, directions whose singular value is at most 1e-6 do not
+    count. A rank is unclear when a singular value lies between 1e-7 and 1e-5, or cannot be told from one that
+    does.
     docs/theory.md has the proof. Costs what `relative_residuals` costs.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from spanmatch import GramMatrix, residual_bounds
+    >>> a, b, c, d = np.eye(8)[:4]
+    >>> gram = GramMatrix.from_activations(np.stack([a, b, c], axis=1), np.stack([a + b, a - b, d], axis=1))
+    >>> bool((residual_bounds(gram, onto="y", subset=[0]) < 1e-12).all())
+    True
     """
     residuals, low, high = _certified(gram, onto, subset)
     return np.maximum(high - residuals, residuals - low)
@@ -162,6 +183,15 @@ def is_match(gram: GramMatrix, match: Match, *, epsilon: float, dead: Dead = "ex
     Notes
     -----
     Costs O(n³) for n neurons in the match. Def. 1 of Wang et al. 2018 (arXiv 1810.11750).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from spanmatch import GramMatrix, Match, is_match
+    >>> a, b, c, d = np.eye(8)[:4]
+    >>> gram = GramMatrix.from_activations(np.stack([a, b, c], axis=1), np.stack([a + b, a - b, d], axis=1))
+    >>> is_match(gram, Match([0, 1], [0, 1]), epsilon=0.3), is_match(gram, Match([0], [0]), epsilon=0.3)
+    (True, False)
     """
     check_gram(gram)
     check_match(match)

@@ -13,7 +13,7 @@ from spanmatch.matching.parts import float64_array, whole_number
 
 
 class RowMoments:
-    """Sums over samples of |x|², |y|², |x|²|y|², |y|² x and |x|² y of two layers, or of one with itself.
+    """Sums of ``|x|²``, ``|y|²``, ``|x|²|y|²``, ``|y|² x`` and ``|x|² y`` of two layers, or of one.
 
     Samples are less a centre, which is near their mean. An accumulator: start from `zeros`, or from `about`
     where means are known; `update` with blocks; `merged` gives the sums about the mean, of one or of several.
@@ -21,9 +21,9 @@ class RowMoments:
     Attributes
     ----------
     sums : ndarray, (3,)
-        Σ|x|²|y|², Σ|x|² and Σ|y|².
+        ``Σ|x|²|y|²``, ``Σ|x|²`` and ``Σ|y|²``.
     weighted_x, weighted_y : ndarray, (n_x,) and (n_y,)
-        Σ|y|² x and Σ|x|² y: what sums about another centre need.
+        ``Σ|y|² x`` and ``Σ|x|² y``: what sums about another centre need.
     centre_x, centre_y : ndarray, (2, n_x) and (2, n_y)
         What is subtracted from each sample: a value and what it lacks, as `CoMoments.mean_x`.
     n_samples : int

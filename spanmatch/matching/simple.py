@@ -59,6 +59,16 @@ def simple_matches(
     Let M be minimal for v and R the maximum match inside M without v. Every match that is smaller than M and
     inside it lacks v, so it is inside R: M is minimal for all its neurons outside R, and those need no search
     of their own; for a neuron in R the search starts inside R.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from spanmatch import GramMatrix, simple_matches
+    >>> a, b, c, d = np.eye(8)[:4]
+    >>> gram = GramMatrix.from_activations(np.stack([a, b, c], axis=1), np.stack([a + b, a - b, d], axis=1))
+    >>> for simple in simple_matches(gram, epsilon=0.3):
+    ...     print(simple.neuron, simple.match)
+    ('x', 0) Match(x=[0, 1], y=[0, 1])
     """
     bound = check_epsilon(epsilon)
     check_dead(dead)
@@ -114,6 +124,15 @@ def decompose(
     -----
     As `simple_matches`, inside `match`: a smaller match inside it is a match in the whole, so what is minimal
     here is minimal there.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from spanmatch import GramMatrix, Match, decompose
+    >>> a, b, c, d = np.eye(8)[:4]
+    >>> gram = GramMatrix.from_activations(np.stack([a, b, c], axis=1), np.stack([a + b, a - b, d], axis=1))
+    >>> [simple.match for simple in decompose(gram, Match([0, 1], [0, 1]), epsilon=0.3)]
+    [Match(x=[0, 1], y=[0, 1])]
     """
     bound = check_epsilon(epsilon)
     warn_if_too_few_samples(gram)

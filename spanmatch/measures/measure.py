@@ -17,6 +17,7 @@ from spanmatch.measures.covariances import Covariances, covariances
 from spanmatch.measures.spans import Canonical, Span, canonical, span
 
 Need: TypeAlias = Literal["comoments", "profile", "row-norms", "minibatches"]
+"""What a measure may need of two layers."""
 
 PASSES: Mapping[Need, str] = MappingProxyType(
     {
@@ -169,6 +170,21 @@ def evaluate(measure: Measure, evidence: Evidence, parameter: float | None = Non
         When `parameter` is missing, or given to a measure that has none.
     ValueError
         When `evidence` lacks something that the measure needs; the message says what would give it.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from spanmatch import GramMatrix, match_profile
+    >>> rng = np.random.default_rng(0)
+    >>> x = rng.standard_normal((200, 3))
+    >>> y = np.hstack([x[:, :2], rng.standard_normal((200, 1))])
+    >>> from spanmatch.measures import Evidence, evaluate, measure_named
+    >>> gram = GramMatrix.from_activations(x, y)
+    >>> evidence = Evidence(gram, match_profile(gram))
+    >>> round(evaluate(measure_named("cka"), evidence), 3)
+    0.683
+    >>> round(evaluate(measure_named("maximum-match"), evidence, 0.3), 3)
+    0.667
     """
     return _value_or_reason(measure, parameter, evidence)[0]
 
@@ -222,6 +238,15 @@ def undefined_reason(
     ------
     TypeError, ValueError
         As `evaluate` and `evaluate_held_out`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from spanmatch import GramMatrix
+    >>> from spanmatch.measures import Evidence, measure_named, undefined_reason
+    >>> constant = Evidence(GramMatrix.from_activations(np.ones((10, 2)), np.ones((10, 3))))
+    >>> undefined_reason(measure_named("cka"), constant)
+    'no neuron of layer x varies over the 10 samples'
     """
     return _value_or_reason(measure, parameter, evidence, test)[1]
 

@@ -78,6 +78,12 @@ def measure_named(name: str, argument: str = "measure") -> Measure:
     ------
     ValueError
         When there is none.
+
+    Examples
+    --------
+    >>> from spanmatch.measures import measure_named
+    >>> measure_named("cka").label
+    'linear CKA'
     """
     for measure in MEASURES.values():
         if name in measure.aliases:

@@ -87,6 +87,14 @@ def held_out_profile(folds: Sequence[GramMatrix], *, centre: Centre = "raw") -> 
     alone. docs/statistics.md has the derivation, and what it gains.
 
     Costs O(F n³) flops for n neurons of both sides, and 3 F + 3 joint matrices of memory at most.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from spanmatch import fold_grams, held_out_profile
+    >>> x, y = np.random.default_rng(0).standard_normal((2, 40, 25))  # nothing in common
+    >>> held_out_profile(fold_grams(x, y, folds=4)).similarity(0.8)
+    0.0
     """
     folds = checked_folds(folds)
     fits = CrossFits(folds, centre)
@@ -214,6 +222,14 @@ def held_out(
     Notes
     -----
     Costs one profile, `held_out_profile`, and each measure once for each fold.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from spanmatch import fold_grams, held_out
+    >>> x, y = np.random.default_rng(0).standard_normal((2, 40, 25))  # nothing in common
+    >>> print(held_out(fold_grams(x, y, folds=4), epsilons=[0.8]).sentence("maximum-match", 0.8))
+    maximum match similarity at ε = 0.8 (raw) is 0.98 in the sample and 0 held out, over 4 folds.
     """
     folds, asked = checked_folds(folds), quantities(measures, epsilons)
     with warned_once():

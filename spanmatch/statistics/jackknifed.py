@@ -46,6 +46,15 @@ def jackknife_error(without: ArrayLike) -> FloatArray:
     ------
     TypeError, ValueError
         When there are fewer than two folds, or a value is no number or NaN.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from spanmatch import jackknife_error
+    >>> values = np.array([1.0, 2.0, 3.0, 4.0])
+    >>> means = (values.sum() - values) / 3  # each without one
+    >>> jackknife_error(means).round(6), (values.std(ddof=1) / 2).round(6)  # the standard error of the mean
+    (np.float64(0.645497), np.float64(0.645497))
     """
     values = _of_folds(without)
     finite = np.isfinite(values).all(axis=0)
@@ -74,6 +83,16 @@ def jackknife_bias(value: ArrayLike, without: ArrayLike) -> FloatArray:
     ------
     TypeError, ValueError
         As `jackknife_error`; when shapes do not fit.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from spanmatch import jackknife_bias
+    >>> values = np.array([1.0, 2.0, 3.0, 4.0])
+    >>> without = [np.delete(values, place).var() for place in range(4)]
+    >>> unbiased = values.var() - jackknife_bias(values.var(), without)
+    >>> np.allclose(unbiased, values.var(ddof=1))
+    True
     """
     values, whole = _of_folds(without), np.asarray(value, dtype=np.float64)
     if whole.shape != values.shape[1:]:
@@ -214,6 +233,16 @@ def jackknife(
     Notes
     -----
     Costs one profile, and one for each fold; in memory, twice what the folds take beside them.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from spanmatch import fold_grams, jackknife
+    >>> rng = np.random.default_rng(0)
+    >>> x = rng.standard_normal((200, 3))
+    >>> y = np.hstack([x[:, :2], rng.standard_normal((200, 1))])
+    >>> print(jackknife(fold_grams(x, y), measures=["linear-cka"]).sentence("linear-cka"))
+    linear CKA (mean) is 0.683 ± 0.043 (standard error by the jackknife over 10 folds).
     """
     folds, asked = checked_folds(folds), quantities(measures, epsilons)
     if not any("row-norms" in each.measure.needs for each in asked):

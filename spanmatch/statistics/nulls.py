@@ -197,6 +197,18 @@ def null(
     A permutation changes the co-moments between both sides alone. Costs one profile for each permutation and
     as many products of the sides' activations. Of chunks, it keeps those of `y`, in their dtype, and goes
     twice through those of `x`; beside them, 8 · permutations · n_x · n_y bytes.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from spanmatch import null
+    >>> rng = np.random.default_rng(0)
+    >>> x = rng.standard_normal((200, 3))
+    >>> y = np.hstack([x[:, :2], rng.standard_normal((200, 1))])
+    >>> chance = null(x, y, measures=["linear-cka"], epsilons=[0.3])
+    >>> row = chance.row("maximum-match", 0.3)
+    >>> round(row.value, 3), row.null_mean, round(row.p, 3), row.cleared
+    (0.667, 0.0, 0.048, True)
     """
     count = whole_number("permutations", permutations, "20 are usual")
     check_permutations(count, level)

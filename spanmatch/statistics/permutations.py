@@ -42,6 +42,12 @@ def permutation(ids: ArrayLike, *, seed: int, number: int, within: ArrayLike | N
     Notes
     -----
     `drawn_shifts` says how the order and the shifts are drawn, and why p is exact.
+
+    Examples
+    --------
+    >>> from spanmatch import permutation
+    >>> permutation(["a", "b", "c", "d"], seed=0, number=1)
+    array([2, 3, 1, 0])
     """
     for name, value in (("seed", seed), ("number", number)):
         if whole_number(name, value, "count from 0") < 0:

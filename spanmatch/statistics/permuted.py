@@ -135,6 +135,19 @@ def permuted_comoments(
     ------
     ValueError
         When shapes do not fit.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from spanmatch import GramMatrix, permutation, permuted_comoments
+    >>> rng = np.random.default_rng(0)
+    >>> x = rng.standard_normal((200, 3))
+    >>> y = np.hstack([x[:, :2], rng.standard_normal((200, 1))])
+    >>> own_x, own_y, _ = GramMatrix.from_activations(x, y).comoments
+    >>> orders = [permutation(range(200), seed=0, number=number) for number in range(3)]
+    >>> permuted = permuted_comoments(x, y, orders, own_x=own_x, own_y=own_y)
+    >>> GramMatrix.from_comoments(own_x, own_y, permuted[0]).n_samples
+    200
     """
     sums = PermutedCoMoments(own_x, own_y, len(permutations))
     sums.update(x, y, np.stack(permutations))

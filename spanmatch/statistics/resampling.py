@@ -42,6 +42,17 @@ def fold_grams(x: ArrayLike, y: ArrayLike, *, groups: ArrayLike | None = None, f
     TypeError, ValueError
         As `GramMatrix.update`; when there are fewer than two folds, fewer images than folds, or groups do not
         cover the samples.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from spanmatch import fold_grams
+    >>> rng = np.random.default_rng(0)
+    >>> x = rng.standard_normal((200, 3))
+    >>> y = np.hstack([x[:, :2], rng.standard_normal((200, 1))])
+    >>> folds = fold_grams(x, y, folds=10)
+    >>> len(folds), folds[0].n_samples, sum(folds[1:], folds[0]).n_samples
+    (10, 20, 200)
     """
     x, y = paired_activations(x, y)
     images = group_numbers(groups, len(x))

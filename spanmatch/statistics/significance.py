@@ -37,6 +37,12 @@ def p_value(value: float, null: ArrayLike, *, higher: bool = True) -> float:
     ------
     TypeError, ValueError
         When `null` is empty or not one-dimensional, or a value is no number or NaN.
+
+    Examples
+    --------
+    >>> from spanmatch import p_value
+    >>> p_value(0.9, [0.1, 0.2, 0.3, 0.4]), p_value(0.25, [0.1, 0.2, 0.3, 0.4])
+    (0.2, 0.6)
     """
     values = _numbers("null", null, 1)
     observed = float(_numbers("value", value, 0))
@@ -57,6 +63,12 @@ def least_permutations(level: float) -> int:
     ------
     TypeError, ValueError
         When `level` is no number, or not between 0 and 1.
+
+    Examples
+    --------
+    >>> from spanmatch import least_permutations
+    >>> least_permutations(0.05)
+    19
     """
     count = math.floor(1 / check_level(level))
     return count - 1 if _share(0, count - 1) <= level else count
@@ -84,6 +96,13 @@ def null_threshold(null: ArrayLike, level: float, *, higher: bool = True) -> flo
     ------
     TypeError, ValueError
         As `p_value`; when `level` is not between 0 and 1, or the permutations are too few to resolve it.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from spanmatch import null_threshold
+    >>> null_threshold(np.arange(99) / 100, level=0.05)
+    0.94
     """
     values = _numbers("null", null, 1)
     check_permutations(values.size, level)
@@ -106,6 +125,12 @@ def calibrated(value: float, threshold: float) -> float:
     ------
     TypeError, ValueError
         When either is no number, is NaN, or exceeds 1.
+
+    Examples
+    --------
+    >>> from spanmatch import calibrated
+    >>> calibrated(0.75, threshold=0.5), calibrated(0.4, threshold=0.5)
+    (0.5, 0.0)
     """
     for name, number in (("value", value), ("threshold", threshold)):
         if float(_numbers(name, number, 0)) > 1:
@@ -142,6 +167,14 @@ def family_wise(values: ArrayLike, nulls: ArrayLike, *, higher: bool = True) -> 
     -----
     Each layer is standardised by the mean and deviation of its values, the observed one included, so that all
     stay exchangeable; a layer that does not vary stands at 0 (Westfall and Young 1993, by maxima).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from spanmatch import family_wise
+    >>> nulls = np.random.default_rng(0).random((3, 99))  # of three layers
+    >>> family_wise([0.5, 0.9, 3.0], nulls)
+    array([0.94, 0.27, 0.01])
     """
     observed, under = _numbers("values", values, 1), _numbers("nulls", nulls, 2)
     if len(observed) != len(under):
