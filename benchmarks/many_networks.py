@@ -17,8 +17,8 @@ from typing import Any
 from benchmarks.clock import markdown
 from benchmarks.reanalysis import in_a_process, settled_task_runs
 from flows.command.server import PrefectServer
-from flows.command.status import planned_stages
 from flows.deployed import reanalyse, run_study
+from flows.run.foresee import foresee
 from flows.run.prepared import look
 from flows.study.growth import grown
 from flows.study.kept import find_study
@@ -27,7 +27,6 @@ from tasks.cluster import started_ahead
 from tasks.progress import listening
 from tasks.stages import STAGES
 from tasks.statistic import Reading
-from tasks.work import groups
 
 OURS = "benchmarks.many_networks"
 STUDY: dict[str, Any] = {
@@ -81,13 +80,12 @@ def own_work(root: str, epsilons: Sequence[float]) -> tuple[int, float]:
     """Return how many units further ε will have, and their seconds, one by one and keeping nothing."""
     study, _ = find_study(root)
     prepared = look(grown(study, epsilons=epsilons))
-    planned, reading = planned_stages(prepared), Reading(prepared.root)
+    stages, reading = foresee(prepared), Reading(prepared.root)
     count, before = 0, time.perf_counter()
     for name in BY_EPSILON:
-        missing = [unit for unit in planned[name].units if unit.key in planned[name].missing]
-        for group in groups(missing):
-            STAGES[name].compute(prepared.root, group, reading)
-        count += len(missing)
+        for named in stages[name].lacking.values():
+            STAGES[name].compute(prepared.root, [unit for _, unit in named], reading)
+            count += len(named)
     return count, time.perf_counter() - before
 
 

@@ -22,8 +22,8 @@ import httpx
 from benchmarks.clock import markdown
 from benchmarks.empty_flow import report
 from flows.command.server import PrefectServer
-from flows.command.status import planned_stages
 from flows.deployed import reanalyse, run_study
+from flows.run.foresee import foresee
 from flows.run.prepared import look
 from flows.study.growth import grown
 from flows.study.kept import find_study
@@ -58,7 +58,7 @@ def arithmetic(root: str, epsilon: float) -> float:
     """Return the seconds that the matching itself takes, all units one after the other."""
     study, _ = find_study(root)
     prepared = look(grown(study, epsilons=[epsilon]))
-    planned = planned_stages(prepared)["matches"].units
+    planned = foresee(prepared)["matches"].units.values()
     new = [cast("MatchUnit", unit) for unit in planned if cast("MatchUnit", unit).epsilon == epsilon]
     compute(prepared.root, [replace(new[0], epsilon=0.9)], Reading(prepared.root))  # what is imported once
     reading, before = Reading(prepared.root), time.perf_counter()

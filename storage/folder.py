@@ -2,6 +2,7 @@
 
 import errno
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -90,6 +91,11 @@ class Folder(Place):
     def staging(self) -> Path:
         """A folder on the same disk, from which a rename works."""
         return self.path / "staging"
+
+    def free(self) -> int | None:
+        """Return how many bytes are free on the disk, for whoever writes as this process may."""
+        existing = next(path for path in (self.path, *self.path.parents) if path.exists())
+        return shutil.disk_usage(existing).free
 
     def arrays(self) -> LocalStore:
         """Return the folder as a Zarr store."""

@@ -104,6 +104,10 @@ class Place(ABC):
     def staging(self) -> Path:
         """The local folder in which files are built before they settle."""
 
+    def free(self) -> int | None:
+        """Return how many bytes there is room for; None where nobody can tell."""
+        return None
+
     @abstractmethod
     def arrays(self) -> Store:
         """Return the place as a Zarr store that can only be read."""

@@ -9,9 +9,11 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from contextvars import ContextVar
 from types import TracebackType
-from typing import Any
+from typing import Any, NamedTuple
 
+from dask.system import CPU_COUNT
 from distributed import CancelledError, Client, Future, KilledWorker, LocalCluster, Security, rpc, wait
+from distributed.system import MEMORY_LIMIT
 
 from spanmatch.errors import SpanmatchError
 from tasks.children import SILENT, light_workers, silent_dask
@@ -237,8 +239,8 @@ def _warm_up(cluster: Cluster) -> None:
         cluster.client.run(importlib.import_module, "tasks.work")
 
 
-def check_scheduler(address: str) -> None:
-    """See that a Dask scheduler answers at an address.
+def check_scheduler(address: str) -> dict[str, Any]:
+    """See that a Dask scheduler answers at an address; return its workers as it describes them.
 
     Raises
     ------
@@ -246,7 +248,7 @@ def check_scheduler(address: str) -> None:
         If not.
     """
     try:
-        asyncio.run(_identify(address))
+        return asyncio.run(_identify(address))
     except (OSError, ValueError, TypeError, TimeoutError) as error:  # TypeError: TLS that is not set up
         reason = " ".join(str(error).split()) or f"no answer within {_CONNECT_SECONDS} s"
         message = (
@@ -256,13 +258,38 @@ def check_scheduler(address: str) -> None:
         raise SilentSchedulerError(message) from None
 
 
-async def _identify(address: str) -> None:
+class Workers(NamedTuple):
+    """Who computes: how many jobs at a time, and the least memory of a worker, in bytes."""
+
+    at_once: int
+    memory: int
+
+
+def workers_of(scheduler: str | None) -> Workers:
+    """Return the workers of a scheduler, or of this machine as they would be started.
+
+    Raises
+    ------
+    SilentSchedulerError
+        If the scheduler does not answer.
+    """
+    if scheduler is None:
+        return Workers(CPU_COUNT, MEMORY_LIMIT // CPU_COUNT)
+    found = check_scheduler(scheduler).values()
+    threads = sum(worker["nthreads"] for worker in found)
+    limits = [worker["memory_limit"] for worker in found if worker["memory_limit"]]
+    return Workers(max(1, threads), min(limits, default=MEMORY_LIMIT))
+
+
+async def _identify(address: str) -> dict[str, Any]:
     """Ask who answers; a client would take half a minute to give up, and complain when it is dropped."""
     tls = Security().get_connection_args("client")  # as Dask is configured, and its clients take it
     async with rpc(address, connection_args=tls) as peer:
-        identity = await asyncio.wait_for(peer.identity(), _CONNECT_SECONDS)
+        identity = await asyncio.wait_for(peer.identity(n_workers=-1), _CONNECT_SECONDS)
     if identity.get("type") != "Scheduler":
         raise ValueError(f"a {identity.get('type')} answers there")
+    workers: dict[str, Any] = identity["workers"]
+    return workers
 
 
 def _forward_progress(event: tuple[float, dict[str, Any]]) -> None:

@@ -12,9 +12,10 @@ from spanmatch.matching.centring import Centre, centred_by
 from spanmatch.matching.match import Neuron
 from storage.packs import Packs, array_document, content_digest, document_array
 from storage.root import Artefact, Root
+from tasks.foreseeing import kept_bytes, statistic_bytes
 from tasks.permuting import PermutedName
-from tasks.profiles import ProfileName, no_warnings, read_profile
-from tasks.stage import Form, Result, Stage
+from tasks.profiles import ProfileName, gram_memory, no_warnings, read_profile
+from tasks.stage import Cost, Form, Named, Paces, Result, Stage
 from tasks.statistic import Reading, Statistic
 from tasks.unit import Unit
 from tasks.wanted import WHOLE, Complete, LayerPair, Resample, Wanted
@@ -23,6 +24,10 @@ from tasks.wanted import WHOLE, Complete, LayerPair, Resample, Wanted
 _ORDERS = 2
 # The permutation whose simple matches stand for what chance gives; its profile is there already.
 _CHANCE = Resample("null", 0)
+
+# Of the matches of a pair at one ε, as text.
+_DOCUMENT_BYTES = 450
+_NEURON_BYTES = 8
 
 
 class MatchRecord(TypedDict):
@@ -231,6 +236,14 @@ def read_matches(packs: Packs, artefact: Artefact) -> MatchDocument:
     return cast("MatchDocument", array_document(packs.read(artefact)["document"]))
 
 
+def cost(wanted: Wanted, group: Named, paces: Paces) -> Cost:  # noqa: ARG001
+    """Reckon with matches that are kept as text; the statistic and its Gram matrix are held."""
+    x, y = wanted.sizes_of(group[0][0].pair)
+    read = statistic_bytes(x, y, wanted.folds)
+    written = kept_bytes(_DOCUMENT_BYTES + _NEURON_BYTES * (x + y), 1)
+    return Cost(written, read, read + gram_memory(x + y))
+
+
 STAGE = Stage(
     name="matches",
     verb="match",
@@ -239,6 +252,6 @@ STAGE = Stage(
     form=Form.PACK,
     plan=plan,
     compute=compute,
-    count=lambda wanted: len(wanted.looked_into) * len(wanted.centres) * len(wanted.epsilons),
+    cost=cost,
     earlier=(("matches/{}.json", ""),),
 )

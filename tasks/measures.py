@@ -23,9 +23,10 @@ from spanmatch.measures import (
     undefined_reason,
 )
 from storage.root import Artefact, Root
+from tasks.foreseeing import moments_bytes, numbers_bytes, statistic_bytes
 from tasks.permuting import PermutedName
-from tasks.profiles import ProfileName, read_profile, statistic_of
-from tasks.stage import Form, Result, Stage
+from tasks.profiles import ProfileName, gram_memory, read_profile, statistic_of
+from tasks.stage import Cost, Form, Named, Paces, Result, Stage
 from tasks.statistic import Reading, Samples, Statistic
 from tasks.unit import Unit
 from tasks.wanted import WHOLE, Complete, LayerPair, Resample, Wanted
@@ -155,12 +156,6 @@ def _names(wanted: Wanted, pair: LayerPair, measures: Iterable[Measure]) -> Iter
                 yield MeasureName(pair, centre, measure.name, parameter)
 
 
-def count(wanted: Wanted) -> int:
-    """Return how many measures there are, of each pair and at each ε."""
-    measures = [measure_named(name) for name in wanted.measures]
-    return sum(len(list(_names(wanted, pair, measures))) for pair in wanted.pairs)
-
-
 def compute(root: Root, units: Sequence[MeasureUnit], reading: Reading) -> list[Result]:  # noqa: ARG001
     """Evaluate the measures, all of them of each resample in turn: one resample is in memory."""
     reasons = dict.fromkeys((unit.key for unit in units), "")
@@ -264,6 +259,16 @@ def _held_out(units: Sequence[MeasureUnit], reading: Reading) -> dict[str, float
     return found
 
 
+def cost(wanted: Wanted, group: Named, paces: Paces) -> Cost:  # noqa: ARG001
+    """Reckon with values that are kept as text; a pair's statistic and one resample of it are held."""
+    pair = group[0][0].pair
+    x, y = wanted.sizes_of(pair)
+    written = sum(numbers_bytes([len(unit.resamples)]) for _, unit in group)
+    crosses = moments_bytes(x, y, 1) * wanted.permutations
+    read = statistic_bytes(x, y, wanted.folds) + crosses
+    return Cost(written, read, read + gram_memory(x + y))
+
+
 STAGE = Stage(
     name="measures",
     verb="measure",
@@ -272,5 +277,5 @@ STAGE = Stage(
     form=Form.RECORD,
     plan=plan,
     compute=compute,
-    count=count,
+    cost=cost,
 )

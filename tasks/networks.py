@@ -20,10 +20,12 @@ from storage.training_state import TrainingState
 from tasks.datasets import load_planned
 from tasks.devices import device_of_this_worker
 from tasks.progress import advance
-from tasks.stage import Form, Result, Stage
+from tasks.stage import Cost, Form, Named, Pace, Paces, Result, Stage
 from tasks.statistic import Reading
 from tasks.unit import Unit
 from tasks.wanted import Complete, Wanted, WantedNetwork
+
+_CHECKPOINT_BYTES = 1000  # of a checkpoint's header and record, and of an epoch's record
 
 
 class CheckpointRecord(TypedDict):
@@ -91,6 +93,20 @@ class NetworkUnit(Unit):
     def steps(self) -> int:
         """Epochs."""
         return 1 if self.recipe is None else epochs_needed(self.keep, self.recipe.epochs)
+
+    @property
+    def passing(self) -> tuple[Unit, ...]:
+        """As of `Unit`."""
+        return (self,)
+
+    @property
+    def pace(self) -> str:
+        """What an epoch depends on."""
+        network = [self.architecture, self.code, self.width, self.dataset_digest, self.mixed_precision]
+        if self.recipe is None:
+            return json_digest(network)
+        recipe = self.recipe
+        return json_digest([*network, recipe.batch_size, recipe.images, recipe.optimiser, recipe.augment])
 
     def identity(self) -> dict[str, Any]:
         """Return what the network is built of, and the data and recipe or the weights."""
@@ -216,6 +232,35 @@ def _publish_checkpoint(
     return {"digest": digest, "epoch": epoch, "accuracy": accuracy, "loss": loss}
 
 
+def measure_pace(unit: NetworkUnit) -> Pace:
+    """Measure what an epoch takes, or of weights that are given, what judging them does."""
+    dataset = load_planned(unit.source, unit.dataset_digest, "whole")
+    return Pace(*networks.epoch_cost(unit.architecture, unit.width, dataset, unit.recipe, unit.device))
+
+
+def cost(wanted: Wanted, group: Named, paces: Paces) -> Cost:  # noqa: ARG001
+    """Reckon with checkpoints, and with epochs as they were timed."""
+    ((_, unit),) = group
+    pace = paces[unit.pace]
+    written = len(unit.keep) * pace.weights + _CHECKPOINT_BYTES * (len(unit.keep) + unit.steps)
+    return Cost(written, seconds=pace.seconds * unit.steps)
+
+
+def foreseen(unit: NetworkUnit) -> dict[str, Any]:
+    """Return a record of checkpoints that are not there yet."""
+    checkpoints = {
+        name: {"digest": f"foreseen {unit.key} {name}", "epoch": 0, "accuracy": None, "loss": None}
+        for name in unit.keep
+    }
+    digest = f"foreseen {unit.key}"
+    return {
+        "path": STAGE.place(unit.key, unit.key),
+        "digest": digest,
+        "checkpoints": checkpoints,
+        "history": [],
+    }
+
+
 def _bar(wanted: Wanted) -> str:
     given = any(network.recipe is None for network in wanted.networks.values())
     if not given:
@@ -233,6 +278,8 @@ STAGE = Stage(
     form=Form.FOLDER,
     plan=plan,
     compute=compute,
-    count=lambda wanted: len({checkpoint.network for checkpoint in wanted.checkpoints}),
+    cost=cost,
+    foreseen=foreseen,
+    measure_pace=measure_pace,
     inside=r"[^/]+\.safetensors",
 )

@@ -10,7 +10,7 @@ from itertools import chain
 from typing import Any, NamedTuple
 
 from storage.root import Root
-from tasks.stage import Result, Stage
+from tasks.stage import Cost, Named, Paces, Result, Stage
 from tasks.statistic import Reading
 from tasks.together import label_of
 from tasks.unit import Unit
@@ -24,7 +24,7 @@ class Streamed(NamedTuple):
     ----------
     unit
         The type of its units.
-    plan, compute, bar
+    plan, compute, cost, bar
         As of `Stage`.
     tiles
         What is computed in one go.
@@ -37,6 +37,7 @@ class Streamed(NamedTuple):
     unit: type[Unit]
     plan: Callable[[Wanted, Complete], Mapping[Any, Unit]]
     compute: Callable[[Root, Sequence[Any], Reading], Sequence[Result]]
+    cost: Callable[[Wanted, Named, Paces], Cost]
     bar: Callable[[Wanted], str]
     tiles: "Callable[[Wanted], Iterable[Piece]]"
     times: "Callable[[Piece], int]" = lambda _: 1
@@ -55,6 +56,7 @@ def either(kept: Stage, streamed: Streamed) -> Stage:
         plan=lambda wanted, done: (streamed if wanted.streams else kept).plan(wanted, done),
         bar=lambda wanted: (streamed if wanted.streams else kept).bar(wanted),
         compute=compute,
+        cost=lambda wanted, group, paces: (streamed if wanted.streams else kept).cost(wanted, group, paces),
         foretold=lambda wanted, finished: foretold(streamed, wanted, finished) if wanted.streams else None,
     )
 

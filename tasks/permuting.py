@@ -23,9 +23,10 @@ from storage.arrays import GroupReader
 from storage.packs import content_digest
 from storage.root import Artefact, DamagedArtefactError, DamagedArtefactsError, Root
 from tasks.fold_sums import images_at_once
+from tasks.foreseeing import kept_bytes, moments_bytes
 from tasks.reduction import OwnName
 from tasks.segments import SegmentName
-from tasks.stage import Form, Result, Stage
+from tasks.stage import Cost, Form, Named, Paces, Result, Stage
 from tasks.statistic import Reading, content_of
 from tasks.together import Together, in_blocks, together
 from tasks.unit import Unit
@@ -408,6 +409,28 @@ class _Exchanged:
             yield kind.shifts[chosen]
 
 
+def cost(wanted: Wanted, group: Named, paces: Paces) -> Cost:  # noqa: ARG001
+    """Reckon with cross parts that are kept; every layer is read once, even in parts."""
+    written, held, memory = permuted_cost(wanted, group)
+    return Cost(written, held, memory)
+
+
+def permuted_cost(wanted: Wanted, group: Named) -> tuple[int, int, int]:
+    """Return the bytes of a tile's sums as they are kept, of its activations, and of all in memory."""
+    written = sums = 0
+    for name, _ in group:
+        content = moments_bytes(*wanted.sizes_of(name.pair), 1)
+        written += kept_bytes(content)
+        sums += content
+    layers = [wanted.layer_of(side) for side in {side for name, _ in group for side in name.pair.sides}]
+    images, itemsize = wanted.segments[-1][1], np.dtype(wanted.dtype).itemsize
+    held = sum(images * layer.positions * layer.neurons * itemsize for layer in layers)
+    positions = max(layer.positions for layer in layers)
+    transformed = sum(images * 8 * (layer.neurons + 1) for layer in layers)
+    spectra = max(transformed, min(positions * transformed, _SPECTRA_BYTES))
+    return written, held, 2 * sums + min(held, HELD_BYTES) + spectra
+
+
 STAGE = Stage(
     name="permuted",
     verb="permute",
@@ -416,5 +439,5 @@ STAGE = Stage(
     form=Form.PACK,
     plan=plan,
     compute=compute,
-    count=lambda wanted: len(wanted.pairs) * wanted.permutations,
+    cost=cost,
 )

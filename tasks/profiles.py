@@ -20,9 +20,10 @@ from spanmatch.matching.quick_profile import quick_profile
 from spanmatch.statistics.holding_out import held_out_profile
 from storage.packs import Content, Packs, content_digest
 from storage.root import Artefact, Root
+from tasks.foreseeing import kept_bytes, statistic_bytes
 from tasks.permuting import PermutedName
 from tasks.reduction import CrossName, OwnName
-from tasks.stage import GROUP, Form, Result, Stage
+from tasks.stage import GROUP, Cost, Form, Named, Paces, Result, Stage
 from tasks.statistic import Reading, Samples, Statistic
 from tasks.unit import Unit
 from tasks.wanted import WHOLE, Complete, LayerPair, Resample, Wanted
@@ -151,6 +152,22 @@ def _content(unit: ProfileUnit, samples: Samples) -> Content:
     return dict(zip(_SIDES, quick_profile(gram), strict=True))
 
 
+def cost(wanted: Wanted, group: Named, paces: Paces) -> Cost:  # noqa: ARG001
+    """Reckon with critical epsilons that are kept; the statistic and its Gram matrix are held."""
+    pair, written = group[0][0].pair, 0
+    x, y = wanted.sizes_of(pair)
+    for name, _ in group:
+        whole = name.resample == WHOLE
+        written += kept_bytes(8 * (x + y) * (3 if whole else 1), 4 if whole else 2)
+    read = statistic_bytes(x, y, wanted.folds)
+    return Cost(written, read, read + gram_memory(x + y))
+
+
+def gram_memory(neurons: int) -> int:
+    """Return the bytes of a Gram matrix and what is computed from it: some four matrices of its size."""
+    return 5 * 8 * neurons**2
+
+
 def _result(unit: ProfileUnit, content: Content) -> Result:
     return Result(unit, {"digest": content_digest(content)}, content)
 
@@ -185,6 +202,6 @@ STAGE = Stage(
     form=Form.PACK,
     plan=plan,
     compute=compute,
-    count=lambda wanted: sum(len(wanted.resamples_of(pair)) for pair in wanted.pairs) * len(wanted.centres),
+    cost=cost,
     earlier=(("profiles/{}.zarr", GROUP),),
 )

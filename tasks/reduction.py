@@ -9,14 +9,16 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any, ClassVar, NamedTuple
 
+import numpy as np
 from numpy.typing import NDArray
 from typing_extensions import TypedDict
 
 from storage.arrays import GroupReader
 from storage.packs import Content, content_digest
 from storage.root import Artefact, DamagedArtefactError, DamagedArtefactsError, Root
-from tasks.fold_sums import FoldSums, images_at_once, require_alike
-from tasks.stage import Form, Result, Stage
+from tasks.fold_sums import FoldSums, bytes_at_once, images_at_once, require_alike
+from tasks.foreseeing import kept_bytes, moments_bytes
+from tasks.stage import Cost, Form, Named, Paces, Result, Stage
 from tasks.statistic import Reading
 from tasks.together import Together, in_blocks, together
 from tasks.unit import Done, Unit
@@ -167,12 +169,6 @@ def seconds(samples: int, neurons_x: int, neurons_y: int) -> float:
     return samples * 2 * neurons_x * neurons_y / _FLOPS_PER_SECOND
 
 
-def count(wanted: Wanted) -> int:
-    """Return how many own and cross parts there are."""
-    own = sum(len(layers) for layers in wanted.sides.values())
-    return (own + len(wanted.pairs)) * len(wanted.segments)
-
-
 def compute(root: Root, units: Sequence[CoMomentsUnit], reading: Reading) -> list[Result]:  # noqa: ARG001
     """Pass over the chunks of all layers of a tile once, side by side, and sum every unit.
 
@@ -191,6 +187,34 @@ def compute(root: Root, units: Sequence[CoMomentsUnit], reading: Reading) -> lis
     for images in _read_ahead(root, layers):
         sums.add(images)
     return [result_of(unit, sums.taken(pairs[unit.key])) for unit in units]
+
+
+def cost(wanted: Wanted, group: Named, paces: Paces) -> Cost:  # noqa: ARG001
+    """Reckon with sums by fold that are kept; every layer is read once, ahead of its use."""
+    written, sums, layers = sums_cost(wanted, group)
+    read = ahead = 0
+    for side, images in layers.items():
+        layer, itemsize = wanted.layer_of(side), np.dtype(wanted.dtype).itemsize
+        read += images * layer.positions * layer.neurons * itemsize
+        at_once = min(images, images_at_once(layer.positions))
+        values = at_once * layer.positions * itemsize
+        ahead += layer.neurons * (2 * values + bytes_at_once(layer.positions, wanted.folds))
+    return Cost(written, read, sums + ahead)
+
+
+def sums_cost(wanted: Wanted, group: Named) -> tuple[int, int, dict[Side, int]]:
+    """Return the bytes of a tile's sums as they are kept, and in memory, and its layers with their images."""
+    written = sums = 0
+    layers: dict[Side, int] = {}
+    images = {start: stop - start for start, stop in wanted.segments}
+    for name, _ in group:
+        sides = name.pair.sides if isinstance(name, CrossName) else (Side(name.layer, name.checkpoint),) * 2
+        sizes = [wanted.layer_of(side).neurons for side in sides]
+        content = moments_bytes(sizes[0], sizes[1], wanted.folds)
+        written += kept_bytes(content)
+        sums += content
+        layers |= dict.fromkeys(sides, images[name.start])
+    return written, sums, layers
 
 
 def result_of(unit: Unit, content: Content) -> Result:
@@ -245,5 +269,5 @@ STAGE = Stage(
     form=Form.PACK,
     plan=plan,
     compute=compute,
-    count=count,
+    cost=cost,
 )

@@ -11,27 +11,33 @@ from prefect.states import Completed
 from storage.records import Found, Records
 from storage.root import Root
 from tasks.cluster import Cluster
+from tasks.meter import Meter
 from tasks.retries import RETRIES
 from tasks.stage import Stage
 from tasks.stages import STAGES
-from tasks.work import Job, jobs, work
+from tasks.work import Job, jobs, metered
 
 # Prefect would keep one result for a task run, in storage that a server knows; records are kept by unit.
 _NO_RESULT: dict[str, Any] = {"cache_policy": NO_CACHE, "persist_result": False}
 
 
-def compute(stage: Stage, job: Job, root: Root, cluster: Cluster) -> dict[str, Found]:
-    """Compute a job's units on the cluster; return their records by key."""
-    return cluster.run(work, root, stage.name, job)  # type: ignore[no-any-return]
+def compute(
+    stage: Stage, job: Job, root: Root, cluster: Cluster, meter: Meter | None = None
+) -> dict[str, Found]:
+    """Compute a job's units on the cluster; return their records by key, and tell `meter` what they took."""
+    found, took = cluster.run(metered, root, stage.name, job)
+    if meter is not None:
+        meter.add(took)
+    return found  # type: ignore[no-any-return]
 
 
 def _task_of(stage: Stage) -> Task[..., dict[str, Found]]:
     @task(name=stage.verb, task_run_name=f"{stage.verb} {{job.label}}", **_NO_RESULT, **RETRIES)
-    def run(job: Job, root: Root, cluster: Cluster) -> dict[str, Found]:
+    def run(job: Job, root: Root, cluster: Cluster, meter: Meter) -> dict[str, Found]:
         before = _recorded_before(stage, job, root)
         rest = jobs(unit for unit in job.units if unit.key not in before) if before else [job]
         return before | {
-            key: found for job in rest for key, found in compute(stage, job, root, cluster).items()
+            key: found for job in rest for key, found in compute(stage, job, root, cluster, meter).items()
         }
 
     return run

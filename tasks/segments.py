@@ -7,6 +7,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any, ClassVar, Literal, NamedTuple, cast
 
+import numpy as np
 from numpy.typing import NDArray
 from typing_extensions import TypedDict
 
@@ -17,17 +18,24 @@ from spanmatch.networks.precision import StoredDtype
 from storage.arrays import GroupWriter
 from storage.checkpoints import read_checkpoint
 from storage.digests import json_digest
+from storage.layout import plan_layout
 from storage.root import Artefact, Root
 from tasks.datasets import load_planned
 from tasks.devices import device_of_this_worker
 from tasks.garbage import collect
 from tasks.networks import NetworkUnit
 from tasks.progress import advance
-from tasks.stage import GROUP, Form, Result, Stage
+from tasks.stage import GROUP, Cost, Form, Named, Pace, Paces, Result, Stage
 from tasks.statistic import Reading
 from tasks.unit import Unit
-from tasks.wanted import Checkpoint, Complete, Wanted
-from tasks.writing import BackgroundWriter, LayerWriter
+from tasks.wanted import Checkpoint, Complete, Side, Wanted
+from tasks.writing import WAITING_BYTES, BackgroundWriter, LayerWriter
+
+# Beside activations: an image's name, twice, as text; what describes a group and its array; a chunk's digest.
+_IMAGE_BYTES = 43
+_GROUP_BYTES = 1350
+_BLOCK_BYTES = 75
+_BYTES_PER_SECOND = 5e8  # rounded, digested and written
 
 
 class SegmentRecord(TypedDict):
@@ -82,6 +90,16 @@ class SegmentUnit(Unit):
     def seconds(self) -> float:
         """Most of it is the forward pass, of which the network alone would know more."""
         return 0.05 + 2e-4 * self.steps
+
+    @property
+    def passing(self) -> tuple[Unit, ...]:
+        """As of `Unit`."""
+        return (self,)
+
+    @property
+    def pace(self) -> str:
+        """The network and what passes through it."""
+        return json_digest([self.architecture, self.code, self.width, self.dataset_digest])
 
     @property
     def group(self) -> str:
@@ -222,6 +240,36 @@ def passed(
         raise SpanmatchError(f"{one.group_label}: {error}") from None
 
 
+def measure_pace(unit: SegmentUnit) -> Pace:
+    """Measure what an image takes that passes through the network."""
+    dataset = load_planned(unit.source, unit.dataset_digest, "held-out")
+    return Pace(*networks.pass_cost(unit.architecture, unit.width, dataset, unit.device))
+
+
+def cost(wanted: Wanted, group: Named, paces: Paces) -> Cost:
+    """Reckon with activations as they are, beside names of images and digests of chunks."""
+    written = waiting = shards = 0
+    for name, unit in group:
+        layer, itemsize = wanted.layer_of(Side(name.layer, name.checkpoint)), np.dtype(unit.dtype).itemsize
+        layout = plan_layout((unit.steps, layer.positions, layer.neurons), itemsize)
+        image = layer.positions * layer.neurons * itemsize
+        blocks = -(-unit.steps // layout.chunk_rows)
+        whole = blocks * layout.chunk_rows * image  # the last chunk is as large as others
+        written += whole + unit.steps * _IMAGE_BYTES + _GROUP_BYTES + _BLOCK_BYTES * blocks
+        shards += min(layout.shard_rows, unit.steps) * image
+        waiting += unit.steps * layer.positions * layer.neurons * 4
+    _, one = group[0]
+    pace = paces[one.pace]
+    memory = shards + min(waiting, WAITING_BYTES)
+    return Cost(written, 0, memory, pace.seconds * one.steps + written / _BYTES_PER_SECOND)
+
+
+def foreseen(unit: SegmentUnit) -> dict[str, Any]:
+    """Return a record of a segment that is not there yet."""
+    key = f"foreseen {unit.key}"
+    return {"path": STAGE.place(unit.key, unit.key), "digest": key, "content": key, "blocks": 1}
+
+
 def images_of(unit: SegmentUnit) -> "networks.AnySamples":
     """Return the images of a unit."""
     dataset = load_planned(unit.source, unit.dataset_digest, "held-out")
@@ -288,8 +336,9 @@ STAGE = Stage(
     form=Form.FOLDER,
     plan=plan,
     compute=compute,
-    count=lambda wanted: 0 if wanted.streams else len(wanted.checkpoints) * len(wanted.segments),
-    counts_as=lambda name: (name.checkpoint, name.start),
+    cost=cost,
+    foreseen=foreseen,
+    measure_pace=measure_pace,
     suffix=".zarr",
     inside=GROUP,
 )

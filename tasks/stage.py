@@ -32,6 +32,46 @@ class Form(Enum):
     RECORD = "in the record itself"
 
 
+class Cost(NamedTuple):
+    """What a group of units is foreseen to take.
+
+    Attributes
+    ----------
+    written, read
+        Bytes that are kept under the root, and that are read from it.
+    memory
+        Bytes that a worker holds at most, beside its libraries and what one batch takes that passes.
+    seconds
+        On one core, of what passes through a network; None where `Unit.seconds` says as much.
+    """
+
+    written: int
+    read: int = 0
+    memory: int = 0
+    seconds: float | None = None
+
+
+class Pace(NamedTuple):
+    """What a network takes on this machine, measured.
+
+    Attributes
+    ----------
+    seconds
+        For a step of progress, on one core.
+    weights
+        Bytes of a checkpoint.
+    """
+
+    seconds: float
+    weights: int
+
+
+Paces = Mapping[str, Pace]
+"""By `Unit.pace`."""
+Named = Sequence[tuple[Any, Any]]
+"""The units of a group, each with what it stands for."""
+
+
 class Result(NamedTuple):
     """What a unit came to: its record, and the arrays that are kept in a pack."""
 
@@ -61,10 +101,12 @@ class Stage:
         stands for; it skips what stands on units that are not finished.
     compute
         Computes the units of one group on a worker; see `tasks.work`.
-    count
-        How many groups there are at most, finished or not.
-    counts_as
-        What the ledger counts the name of a unit as.
+    cost
+        What a group of units is foreseen to take.
+    foreseen
+        A record as a unit will have it, from which later stages can be planned before it is computed.
+    measure_pace
+        Measures what the network of a unit takes; None where a stage's units have none.
     foretold
         What a person should know before a run, from what is wanted and the names of finished units.
     suffix
@@ -82,8 +124,9 @@ class Stage:
     form: Form
     plan: Callable[[Wanted, Complete], Mapping[Any, Unit]]
     compute: Callable[[Root, Sequence[Any], "Reading"], Sequence[Result]]
-    count: Callable[[Wanted], int]
-    counts_as: Callable[[Any], object] = lambda name: name
+    cost: Callable[[Wanted, Named, Paces], Cost]
+    foreseen: Callable[[Any], dict[str, Any]] = lambda unit: {"digest": f"foreseen {unit.key}"}
+    measure_pace: Callable[[Any], Pace] | None = None
     foretold: Callable[[Wanted, Collection[Any]], str | None] = lambda _wanted, _finished: None
     suffix: str = ""
     inside: str = ""

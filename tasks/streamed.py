@@ -23,7 +23,7 @@ from tasks.passing import Piece, Streamed, packed
 from tasks.progress import advance
 from tasks.reduction import CoMomentsUnit, CrossName, OwnName, result_of
 from tasks.segments import SegmentName, SegmentUnit, images_of, passed, passes
-from tasks.stage import Result
+from tasks.stage import Cost, Named, Paces, Result
 from tasks.statistic import Reading
 from tasks.together import layers_of
 from tasks.unit import Unit
@@ -72,6 +72,16 @@ class StreamedUnit(Unit):
     def seconds(self) -> float:
         """By its products; an own part has its share of the pass."""
         return self.estimate
+
+    @property
+    def passing(self) -> tuple[Unit, ...]:
+        """As of `Unit`."""
+        return (self.x, self.y)
+
+    @property
+    def pace(self) -> str:
+        """That of the first network."""
+        return self.x.pace
 
     @property
     def steps(self) -> int:
@@ -238,10 +248,38 @@ def _taken(waiting: list[NDArray[Any]], count: int) -> NDArray[Any]:
     return joined[:count]
 
 
+def cost(wanted: Wanted, group: Named, paces: Paces) -> Cost:
+    """Reckon with sums that are kept, activations that wait meanwhile, and all networks of the tile."""
+    written, sums, layers = reduction.sums_cost(wanted, group)
+    waiting = 0
+    for side in layers:
+        layer = wanted.layer_of(side)
+        images = images_at_once(layer.positions) + _BATCH
+        values = images * layer.positions * np.dtype(wanted.dtype).itemsize
+        waiting += layer.neurons * (values + bytes_at_once(layer.positions, wanted.folds))
+    passing = {side.group: side for _, unit in group for side in (unit.x, unit.y)}.values()
+    products = sum(
+        reduction.seconds(unit.steps * wanted.layer_of(sides_of(name)[0]).positions, *_sizes(wanted, name))
+        for name, unit in group
+    )
+    return Cost(
+        written,
+        0,
+        sums + waiting + sum(paces[side.pace].weights for side in passing),
+        products + sum(paces[side.pace].seconds * side.steps for side in passing),
+    )
+
+
+def _sizes(wanted: Wanted, name: OwnName | CrossName) -> tuple[int, int]:
+    x, y = (wanted.layer_of(side).neurons for side in sides_of(name))
+    return x, y
+
+
 STREAMED = Streamed(
     unit=StreamedUnit,
     plan=plan,
     compute=compute,
+    cost=cost,
     bar=lambda wanted: f"stream {wanted.items} through networks ({wanted.items})",
     tiles=tiles,
 )

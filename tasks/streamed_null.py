@@ -31,9 +31,10 @@ from tasks.permuting import (
 from tasks.progress import advance
 from tasks.reduction import OwnName
 from tasks.segments import SegmentName, SegmentUnit, images_of, passed, passes
-from tasks.stage import Result
+from tasks.stage import Cost, Named, Paces, Result
 from tasks.statistic import Reading
 from tasks.together import in_blocks, layers_of
+from tasks.unit import Unit
 from tasks.wanted import Complete, LayerPair, Side, Wanted
 
 
@@ -58,6 +59,16 @@ class StreamedPermutedUnit(PermutedUnit):
     x: PassedLayer
     y: PassedLayer
     images: int
+
+    @property
+    def passing(self) -> tuple[Unit, ...]:
+        """As of `Unit`."""
+        return (*self.x.passes, *self.y.passes)
+
+    @property
+    def pace(self) -> str:
+        """That of the first network."""
+        return self.x.passes[0].pace
 
     @property
     def steps(self) -> int:
@@ -284,10 +295,21 @@ class _PassedActivations:
         return self._passing.counts[self._side]
 
 
+def cost(wanted: Wanted, group: Named, paces: Paces) -> Cost:
+    """Reckon with cross parts; networks pass as often as it takes to hold their activations in parts."""
+    written, held, memory = permuting.permuted_cost(wanted, group)
+    times = max(1, -(-held // permuting.HELD_BYTES))
+    passing = {each.group: each for _, unit in group for side in (unit.x, unit.y) for each in side.passes}
+    passes_seconds = sum(paces[each.pace].seconds * each.steps for each in passing.values())
+    products = sum(unit.seconds for _, unit in group)
+    return Cost(written, 0, memory, products + times * passes_seconds)
+
+
 STREAMED = Streamed(
     unit=StreamedPermutedUnit,
     plan=plan,
     compute=compute,
+    cost=cost,
     bar=lambda wanted: f"stream {wanted.items} through networks and permute them ({wanted.items})",
     tiles=tiles,
     times=times,

@@ -58,6 +58,16 @@ class Unit(ABC):
         return 1.0
 
     @property
+    def passing(self) -> "tuple[Unit, ...]":
+        """The units whose networks pass for this one, which its stage's `cost` asks the pace of."""
+        return ()
+
+    @property
+    def pace(self) -> str:
+        """What `seconds` leaves out, such as which network passes: units of one pace are off alike."""
+        return ""
+
+    @property
     def steps(self) -> int:
         """How many steps of progress its group counts."""
         return 1

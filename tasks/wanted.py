@@ -255,9 +255,18 @@ class Wanted:
             return f"{layers} · {shown_x} ~ {shown_y} · {x_moment}"
         return f"{layers} · {shown_x} {x_moment} ~ {shown_y} {y_moment}"
 
+    def layer_of(self, side: Side) -> WantedLayer:
+        """Return a layer of a checkpoint."""
+        return self._layers[side.checkpoint.network][side.layer]
+
+    def sizes_of(self, pair: LayerPair) -> tuple[int, int]:
+        """Return how many neurons either side of a pair has, as far as is known."""
+        x, y = (self.layer_of(side).neurons for side in pair.sides)
+        return x, y
+
     def neurons_of(self, pair: LayerPair) -> int:
         """Return how many neurons a pair has, of both sides, as far as is known."""
-        return sum(self._layers[one.network][layer].neurons for layer, one in pair.sides)
+        return sum(self.sizes_of(pair))
 
     @cached_property
     def _layers(self) -> dict[str, dict[str, WantedLayer]]:

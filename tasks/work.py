@@ -12,6 +12,7 @@ from storage.places import UnusableRootError
 from storage.records import Found, Records, name_of
 from storage.root import DamagedArtefactError, DamagedArtefactsError, Root
 from tasks.garbage import others_at_rest
+from tasks.meter import Meter, Stopwatch, peak_of_this_process
 from tasks.progress import Progress
 from tasks.stage import Form, Result, Stage
 from tasks.stages import STAGES
@@ -89,10 +90,19 @@ def steps_of(group: Sequence[Unit]) -> int:
     return group[0].steps
 
 
-def work(root: Root, name: str, job: Job) -> dict[str, Found]:
+def metered(root: Root, name: str, job: Job) -> tuple[dict[str, Found], Meter]:
+    """Do `work`; return what it took, too."""
+    meter = Meter()
+    found = work(root, name, job, meter)
+    meter.peak = peak_of_this_process()
+    return found, meter
+
+
+def work(root: Root, name: str, job: Job, meter: Meter | None = None) -> dict[str, Found]:
     """Compute a job's units on a worker, and keep them; return their records by key.
 
-    What is damaged or cannot be computed keeps none of the others from being computed.
+    What is damaged or cannot be computed keeps none of the others from being computed. What each group took
+    is added to `meter`.
 
     Raises
     ------
@@ -104,7 +114,8 @@ def work(root: Root, name: str, job: Job) -> dict[str, Found]:
         If a unit cannot be computed.
     """
     stage, reading = STAGES[name], Reading(root)
-    kept, progress = _Keeper(root, stage), Progress(name)
+    kept, progress, watch = _Keeper(root, stage), Progress(name), Stopwatch()
+    meter = Meter() if meter is None else meter
     damages: list[DamagedArtefactError] = []
     refusals: list[SpanmatchError] = []
     try:
@@ -121,6 +132,7 @@ def work(root: Root, name: str, job: Job) -> dict[str, Found]:
                 except SpanmatchError as refusal:
                     refusals.append(refusal)
                 progress.add(group[0].group, steps_of(group))
+                meter.note(group, watch.lap())
     finally:
         kept.keep()
         progress.send()

@@ -17,7 +17,7 @@ from storage.layout import Layout, plan_layout
 
 # Bytes that wait for the thread, of all layers together; then the network waits too. Some batches of small
 # images; a piece that is larger waits alone.
-_WAITING_BYTES = 128 * 2**20
+WAITING_BYTES = 128 * 2**20
 
 
 class BackgroundWriter:
@@ -49,7 +49,7 @@ class BackgroundWriter:
         """Have ``work(values)`` done, as soon as there is room for the values to wait."""
         with self._room:
             self._room.wait_for(
-                lambda: not self._waiting_bytes or self._waiting_bytes + values.nbytes <= _WAITING_BYTES
+                lambda: not self._waiting_bytes or self._waiting_bytes + values.nbytes <= WAITING_BYTES
             )
             self._raise()
             self._waiting_bytes += values.nbytes

@@ -123,16 +123,6 @@ def test_a_grid_recomputes_nothing_that_same_names_have(changes: dict[str, Any])
     assert len(further) == 2 * pairs  # of two segments, cross parts alone
 
 
-@pytest.mark.parametrize(
-    "pairing", ["same", "grid", (("block1.relu1", "block2.relu1"), ("block?.relu1", "classifier.relu1"))]
-)
-def test_stages_count_what_they_plan(pairing: Any) -> None:
-    made = wanted(pairing, compare=["networks", "seed0-initial ~ seed0-final"])
-    for name, units in planned(made).items():
-        counts_as = STAGES[name].counts_as
-        assert STAGES[name].count(made) == len({counts_as(one) for one in units}), name
-
-
 def test_a_list_needs_no_layers_but_those_it_names() -> None:
     made = wanted([("block1.relu1", "block2.relu1")], checkpoints=["final"])
     units = planned(made)

@@ -16,7 +16,8 @@ from in_process import spanmatch_here
 from test_reuse import content, recorded
 
 from flows.command.prune import remove, survey
-from flows.command.status import planned_stages, status
+from flows.command.status import status
+from flows.run.foresee import foresee
 from flows.run.prepared import look
 from flows.study.file import read_study
 from flows.study.kept import keep
@@ -173,7 +174,7 @@ def test_what_stands_on_what_is_missing_is_left_alone(
     # profiles over fewer images are those of a study with fewer; the parts of all images are in use
     assert kinds(grown, "unused").keys() == {"measures", "matches", "profiles"}
     records = Records(root)
-    unit = next(unit for unit in planned_stages(look(grown))["comoments"].units)
+    unit = next(iter(foresee(look(grown))["comoments"].units.values()))
     assert records.forget("comoments", [unit.key]) == set()
     files = {stage: len(root.place.names(stage)) for stage in ("profiles", "matches")}
     undecided, used = kinds(grown, "undecided"), kinds(grown, "used")
@@ -182,7 +183,7 @@ def test_what_stands_on_what_is_missing_is_left_alone(
     assert kinds(grown, "unused") == {}
     records.drop("segments", min(records.kept("segments")))
     assert "comoments" not in kinds(grown, "unused") | kinds(grown, "shared")
-    network = next(unit for unit in planned_stages(look(tiny))["networks"].units)
+    network = next(iter(foresee(look(tiny))["networks"].units.values()))
     state = path / "training" / f"{network.key}.safetensors"
     state.parent.mkdir(exist_ok=True)
     state.write_text("epoch 1")

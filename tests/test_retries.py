@@ -66,7 +66,7 @@ def test_what_a_task_has_kept_is_not_computed_when_it_is_tried_again(
     units = list(STAGES["networks"].plan(prepared.wanted, {}).values())
     asked: list[list[str]] = []
 
-    def losing(stage: Stage, job: Job, root: Root, cluster: None) -> dict[str, Found]:
+    def losing(stage: Stage, job: Job, root: Root, cluster: None, meter: None) -> dict[str, Found]:
         """Keep the first unit of a job; the first time, lose the connection then."""
         asked.append([unit.label for unit in job.units])
         one = job.units[0]
@@ -81,7 +81,9 @@ def test_what_a_task_has_kept_is_not_computed_when_it_is_tried_again(
 
     @flow
     def run() -> dict[str, Found]:
-        return TASKS["networks"](job=quote(Job(tuple(groups(units)))), root=prepared.root, cluster=None)
+        return TASKS["networks"](
+            job=quote(Job(tuple(groups(units)))), root=prepared.root, cluster=None, meter=None
+        )
 
     with temporary_settings({PREFECT_API_URL: env["PREFECT_API_URL"]}):
         assert run().keys() == {unit.key for unit in units}

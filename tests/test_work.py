@@ -17,7 +17,7 @@ from storage.places import UnusableRootError
 from storage.records import Records
 from storage.root import DamagedArtefactError, DamagedArtefactsError, Root
 from tasks import work as working
-from tasks.stage import Artefact, Form, Result, Stage
+from tasks.stage import Artefact, Cost, Form, Result, Stage
 from tasks.unit import Unit
 from tasks.work import counted, groups, jobs, work
 
@@ -114,7 +114,7 @@ def stage_of(compute: Callable[[Made], Result], form: Form = Form.PACK) -> Stage
         form=form,
         plan=lambda *_: {},
         compute=lambda root, group, reading: [compute(unit) for unit in group],
-        count=lambda _: 0,
+        cost=lambda *_: Cost(0),
     )
 
 

@@ -4,7 +4,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from flows.command.status import planned_stages
+from flows.run.foresee import foresee
 from flows.run.prepared import look
 from flows.study.kept import read_kept
 from flows.study.model import Study
@@ -149,9 +149,9 @@ def gather_references(studies: Sequence[Study], root: Root) -> References:
 def _add(references: References, study: Study) -> None:
     """Walk the plan of a study with the records that are there."""
     keys, names = references.keys, list(STAGES)
-    stages = planned_stages(look(study))
+    stages = foresee(look(study))
     for number, name in enumerate(names):
-        keys[name] |= {unit.key for unit in stages[name].units}
+        keys[name] |= {unit.key for unit in stages[name].units.values()}
         if stages[name].missing:
             references.undecided.update(names[number + 1 :])
     keys[TRAINING.name] |= stages["networks"].missing

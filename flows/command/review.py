@@ -8,12 +8,17 @@ from collections.abc import Sequence
 from rich.console import Console
 
 from flows.command.prune import common_root, remove, survey
-from flows.command.screen import show_layers, show_status, show_survey
+from flows.command.screen import show_layers, show_preview, show_status, show_survey
 from flows.command.status import status
+from flows.run.foresee import foresee
 from flows.run.prepared import look
+from flows.run.preview import preview, with_paces
+from flows.run.rates import keep_rates, read_rates
+from flows.run.room import require_fits
 from flows.study import layer_list
 from flows.study.model import Study
 from spanmatch.errors import SpanmatchError
+from tasks.cluster import workers_of
 
 
 def status_session(study: Study, console: Console) -> None:
@@ -23,8 +28,22 @@ def status_session(study: Study, console: Console) -> None:
     ------
     ValueError, TypeError
         If the study asks for what there is not.
+    SpanmatchError
+        If what a run would compute does not fit on the disk or into a worker's memory.
     """
-    show_status(console, study, status(look(study)))
+    prepared = look(study)
+    stages = foresee(prepared)
+    show_status(console, study, status(prepared, stages))
+    if not any(stage.missing for stage in stages.values()):
+        return
+    before = read_rates(prepared.root)
+    rates = with_paces(stages, before)
+    if prepared.root.exists and rates != before:
+        keep_rates(prepared.root, rates)
+    workers = workers_of(study.scheduler)
+    foreseen = preview(prepared, stages, rates, workers.at_once)
+    show_preview(console, foreseen, prepared.root, workers)
+    require_fits(prepared, foreseen, workers)
 
 
 def layers_session(study: Study, console: Console) -> None:

@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from flows.command.status import Status
+from flows.run.preview import Preview
 from flows.study.model import Study
 from spanmatch.reporting import (
     StudyResults,
@@ -25,6 +26,7 @@ from spanmatch.reporting import (
 )
 from storage.result_files import REPORT
 from storage.root import Root
+from tasks.cluster import Workers
 from tasks.progress import Tally
 from tasks.stages import KINDS, STAGES
 from tasks.wanted import Wanted
@@ -115,6 +117,39 @@ def show_status(console: Console, study: Study, status: Status) -> None:
         table.add_row(stage.stage, str(stage.done), str(stage.total - stage.done))
     _show_table(console, table)
     _warn(console, [*status.notices, *left_out_sentences(status.left_out)])
+
+
+def show_preview(console: Console, foreseen: Preview, root: Root, workers: Workers) -> None:
+    """Show what computing the rest would take: bytes, memory and time."""
+    table = Table(title="a run would take", title_justify="left")
+    for column in ("stage", "writes", "reads", "memory of a worker", "time"):
+        table.add_column(column, justify="left" if column == "stage" else "right")
+    for stage in foreseen.stages:
+        sizes = (stage.written, stage.read, stage.memory)
+        table.add_row(stage.stage, *map(decimal, sizes), _duration(stage.seconds))
+    table.add_row("results, and around", decimal(foreseen.results), "", "", _duration(foreseen.around))
+    table.add_section()
+    sizes = (foreseen.written, foreseen.read, foreseen.memory)
+    table.add_row("all", *map(decimal, sizes), _duration(foreseen.seconds))
+    _show_table(console, table)
+    free = root.place.free()
+    room = "" if free is None else f"{decimal(free)} free where the root is; "
+    source = (
+        "rates of earlier runs under this root"
+        if foreseen.measured
+        else (
+            "networks as timed just now, and other work as reckoned: no run under this root has measured it"
+        )
+    )
+    say = f"{room}{workers.at_once} workers with {decimal(workers.memory)} each; {source}"
+    console.print(say, markup=False, highlight=False, soft_wrap=True)
+
+
+def _duration(seconds: float) -> str:
+    minutes, hours = seconds / 60, seconds / 3600
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{minutes:.0f} min" if minutes < 90 else f"{hours:.1f} h"
 
 
 def show_survey(console: Console, root: Root, found: "Survey") -> None:

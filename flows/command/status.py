@@ -3,16 +3,12 @@
 Nothing is computed.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
 
-from flows.run import plan
+from flows.run.foresee import Foreseen, foresee
 from flows.run.prepared import Prepared
-from storage.records import Records
-from tasks.stage import Stage
 from tasks.stages import STAGES
-from tasks.unit import Done, Unit
 from tasks.work import counted
 
 
@@ -25,23 +21,6 @@ class StageStatus:
     total: int
 
 
-class PlannedStage(NamedTuple):
-    """The units of a stage that can be planned from what is recorded, and the keys of those without a record.
-
-    Attributes
-    ----------
-    planned
-        How many results they would be if none were the same as another.
-    finished
-        What the units that have a record stand for.
-    """
-
-    units: list[Unit]
-    missing: set[str]
-    planned: int
-    finished: Collection[Any]
-
-
 @dataclass(frozen=True)
 class Status:
     """What is done of each stage, and what a person should know: layers left out, an older root."""
@@ -51,36 +30,27 @@ class Status:
     notices: tuple[str, ...] = ()
 
 
-def status(prepared: Prepared) -> Status:
+def status(prepared: Prepared, stages: Mapping[str, Foreseen] | None = None) -> Status:
     """Look up the records of every unit of the study.
 
     Artefacts are not read: a damaged one is found by the run that needs it.
+
+    Parameters
+    ----------
+    prepared
+        The study.
+    stages
+        What `foresee` makes of it, where that is known.
     """
-    planned = planned_stages(prepared)
-    stages = [_status(stage, planned[name], prepared) for name, stage in STAGES.items()]
-    foretold = (stage.foretold(prepared.wanted, planned[name].finished) for name, stage in STAGES.items())
+    stages = foresee(prepared) if stages is None else stages
+    foretold = (STAGES[name].foretold(prepared.wanted, stage.finished) for name, stage in stages.items())
     notices = (*prepared.notices, *filter(None, foretold))
-    return Status(stages, prepared.resolved.left_out, notices)
+    counts = [_status(name, stage) for name, stage in stages.items()]
+    return Status(counts, prepared.resolved.left_out, notices)
 
 
-def _status(stage: Stage, planned: PlannedStage, prepared: Prepared) -> StageStatus:
-    undone = {unit.counted for unit in planned.units if unit.key in planned.missing}
-    different = counted(planned.units)
-    total = stage.count(prepared.wanted) - (planned.planned - different)
-    return StageStatus(stage.name, different - len(undone), total)
-
-
-def planned_stages(prepared: Prepared) -> dict[str, PlannedStage]:
-    """Walk the plan with the records that are there; a stage misses what stands on records that are not."""
-    records = Records(prepared.root)
-    stages: dict[str, PlannedStage] = {}
-
-    def found(stage: Stage, units: Mapping[Any, Unit]) -> dict[Any, Done]:
-        done = plan.recorded(records, stage, units)
-        missing = {unit.key for unit in units.values()} - {one.unit.key for one in done.values()}
-        results = {stage.counts_as(name) for name in units}
-        stages[stage.name] = PlannedStage(list(units.values()), missing, len(results), done.keys())
-        return done
-
-    plan.walk(prepared.wanted, found)
-    return stages
+def _status(name: str, stage: Foreseen) -> StageStatus:
+    units = stage.units.values()
+    undone = {unit.counted for unit in units if unit.key in stage.missing}
+    total = counted(units)
+    return StageStatus(name, total - len(undone), total)

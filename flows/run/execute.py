@@ -12,6 +12,8 @@ from prefect.utilities.annotations import quote
 from flows.run import plan
 from flows.run.collect import collect
 from flows.run.prepared import Prepared, prepare
+from flows.run.rates import keep_rates, read_rates
+from flows.run.room import require_room
 from flows.run.run_page import is_deployed, open_page
 from flows.study.allowed import check_allowed
 from flows.study.kept import Kept, keep
@@ -21,6 +23,7 @@ from spanmatch.reporting import StudyResults, left_out_sentences
 from storage.records import Found, Records
 from storage.root import DamagedArtefactError, DamagedArtefactsError
 from tasks.cluster import Cluster, cluster_at
+from tasks.meter import Meter, Stopwatch
 from tasks.progress import listener
 from tasks.publishing import publish
 from tasks.running import TASKS, reuse
@@ -54,11 +57,12 @@ def execute(
         If the study names what does not exist or is not allowed here, the root cannot be written, the
         scheduler does not answer, or something is missing that may not be computed: before any work starts.
     """
-    requested = study.study if isinstance(study, Prepared) else study
+    requested, watch = study.study if isinstance(study, Prepared) else study, Stopwatch()
     with open_page(requested) as page:
         if is_deployed():
             check_allowed(requested)
         prepared = study if isinstance(study, Prepared) else prepare(study, kept)
+        require_room(prepared)
         with _quiet_task_log(), cluster_at(requested.scheduler) as cluster, counting() as counter:
             _notify([*prepared.notices, *left_out_sentences(prepared.resolved.left_out)])
             run = _Run(prepared, cluster, counter, never)
@@ -69,6 +73,9 @@ def execute(
                 # in a thread: an interrupt in the midst of matplotlib's callbacks would be lost
                 publish.submit(quoted, prepared.root, page.request).result()
         keep(prepared.root, requested, prepared.resolved)
+        if run.computing:
+            rates = read_rates(prepared.root).after(run.meter, watch.lap() - run.computing)
+            keep_rates(prepared.root, rates)
     return results
 
 
@@ -109,6 +116,9 @@ class _Run:
         self, prepared: Prepared, cluster: Cluster, counter: StepCounter, never: Collection[str]
     ) -> None:
         self.prepared = prepared
+        self.meter = Meter()
+        self.computing = 0.0
+        """Seconds by the clock that its jobs have taken."""
         self._root = prepared.root
         self._never = never
         self._counter = counter
@@ -159,10 +169,14 @@ class _Run:
 
     def _compute(self, stage: Stage, cut: Sequence[Job]) -> dict[str, Found]:
         futures: list[PrefectFuture[dict[str, Found]]] = [
-            TASKS[stage.name].submit(job=quote(job), root=self._root, cluster=self._cluster) for job in cut
+            TASKS[stage.name].submit(
+                job=quote(job), root=self._root, cluster=self._cluster, meter=quote(self.meter)
+            )
+            for job in cut
         ]
-        self._under_way = list(zip(cut, futures, strict=True))
+        self._under_way, watch = list(zip(cut, futures, strict=True)), Stopwatch()
         wait_with_progress(futures, self._counter, self.prepared.study.name, stage.name)
+        self.computing += watch.lap()
         self._settle()
         found: dict[str, Found] = {}
         damages: list[DamagedArtefactError] = []

@@ -62,6 +62,11 @@ if TYPE_CHECKING:
         require_checkpoints as require_checkpoints,
     )
     from spanmatch.networks.resume import weights_of as weights_of
+    from spanmatch.networks.timing import (
+        NetworkCost as NetworkCost,
+        epoch_cost as epoch_cost,
+        pass_cost as pass_cost,
+    )
     from spanmatch.networks.training import (
         NonFiniteLossError as NonFiniteLossError,
         require_trainable as require_trainable,
@@ -95,6 +100,7 @@ else:
             "spanmatch.networks.project": "project_digest project_modules",
             "spanmatch.networks.recipe": "Augmentation Recipe Schedule epochs_needed require_checkpoints",
             "spanmatch.networks.resume": "weights_of",
+            "spanmatch.networks.timing": "NetworkCost epoch_cost pass_cost",
             "spanmatch.networks.training": "NonFiniteLossError require_trainable train",
             "spanmatch.networks.weight_files": "read_weights",
             "spanmatch.networks.weights": "WeightsError fit_weights",

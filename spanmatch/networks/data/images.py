@@ -81,6 +81,11 @@ class Images:
         """Whether reading images means decoding files."""
         return isinstance(self.stored, ImageFiles)
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes that they take in memory; none where they are in files."""
+        return 0 if isinstance(self.stored, ImageFiles) else self.stored.nbytes
+
     @cached_property
     def shape(self) -> tuple[int, ...]:
         """Shape of one preprocessed image, (channels, height, width)."""

@@ -91,6 +91,11 @@ class Samples:
         return False
 
     @property
+    def nbytes(self) -> int:
+        """Bytes that they take in memory."""
+        return sum(array.nbytes for array in self._arrays.values())
+
+    @property
     def shape(self) -> tuple[int, ...]:
         """Shape of one sample; of several inputs, of the first."""
         return next(iter(self._arrays.values())).shape[1:]
