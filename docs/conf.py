@@ -64,7 +64,7 @@ autodoc_typehints_format = "short"
 autodoc_preserve_defaults = True
 numpydoc_show_class_members = False
 numpydoc_use_plots = False
-python_maximum_signature_line_length = 88
+python_maximum_signature_line_length = 110
 add_module_names = False
 toc_object_entries_show_parents = "hide"
 
@@ -75,4 +75,5 @@ html_show_sourcelink = False
 html_math_renderer = "mathml"
 html_static_path = ["site/static"]
 html_css_files = ["spanmatch.css"]
+html_favicon = "site/static/spanmatch.svg"
 html_extra_path = ["site/entrance"]

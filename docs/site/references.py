@@ -14,6 +14,8 @@ _KINDS = ("class", "exception", "function", "data")
 # Of code on a page, what can be nothing but a name of ours: other words are keys, columns, arguments.
 _NAME = re.compile(r"(spanmatch\.)?(?P<name>[A-Z]\w+(\.\w+)?|(?<=\.)[\w.]+)(\(.*\))?")
 
+_FILE = re.compile(r"(docs/)?(?P<page>\w+)\.md")
+
 
 def setup(app: Sphinx) -> dict[str, bool]:
     """Have names looked up that Sphinx finds nowhere."""
@@ -47,11 +49,15 @@ def _described(
 
 
 class _NamesOnPages(SphinxPostTransform):
-    """Links `spanmatch.compare` and `Comparison.null`, written as code, to the reference."""
+    """Links `spanmatch.compare`, written as code, to the reference, and calls `theory.md` by its title."""
 
     default_priority = 500
 
     def run(self, **_: object) -> None:
+        for link in self.document.findall(nodes.reference):
+            file = _FILE.fullmatch(link.astext())
+            if file and link.get("internal") and (title := self.env.titles.get(f"docs/{file['page']}")):
+                link.children = [nodes.Text(title.astext())]
         known = self.env.domains.python_domain.objects
         for code in list(self.document.findall(nodes.literal)):
             name = _NAME.fullmatch(code.astext())
