@@ -5,6 +5,7 @@ import io
 import re
 from collections.abc import Sequence
 from html import escape
+from itertools import pairwise
 
 from matplotlib.figure import Figure
 from PIL import Image
@@ -21,6 +22,8 @@ _MIN_LEGIBLE_PIXELS = 640  # a narrower screen scrolls
 # What only a file needs: comments repeat every label, the style sheet names every element of a page
 _FILE_ONLY = re.compile(r"^.*?(?=<svg)|<!--.*?-->|<metadata>.*?</metadata>|<style.*?</style>", re.DOTALL)
 _ID = re.compile(r' id="([^"]*)"')
+_LONG_LINE = re.compile(r' d="(M [-\d.]+ [-\d.]+ (?:L [-\d.]+ [-\d.]+ ?){40,})"')
+_POINT = re.compile(r"[ML] ([-\d.]+) ([-\d.]+)")
 _REFERENCE = re.compile(r'(href="#|url\(#)([^")]*)')
 _OPENING_TAG = re.compile(r'<svg[^>]*(viewBox="[^"]*")[^>]*>')
 
@@ -51,6 +54,7 @@ def inline_svg(figure: Figure, *, alt: str, prefix: str, colours: Sequence[Theme
     for colour in colours:
         body = body.replace(colour.light, f"var(--{colour.name})")
     body = re.sub(r"\s*\n\s*", " ", body).strip()
+    body = _LONG_LINE.sub(lambda line: f' d="{_shortened(line.group(1))}"', body)
     width = round(figure.get_figwidth() * _CSS_PIXELS_PER_INCH)
     least = min(width, _MIN_LEGIBLE_PIXELS)
     start = f'<svg role="img" aria-label="{escape(alt)}" style="max-width:{width}px; min-width:{least}px"'
@@ -71,6 +75,24 @@ def _lay_out(figure: Figure) -> None:
     if engine is not None:
         engine.execute(figure)
         figure.set_layout_engine(None)
+
+
+def _shortened(line: str) -> str:
+    """Write a line of many points, to a tenth of one, each from the one before it.
+
+    matplotlib writes six decimals of every coordinate: most of a page of many networks were these.
+    """
+    places = [(round(10 * float(x)), round(10 * float(y))) for x, y in _POINT.findall(line)]
+    parts = [f"M{_tenths(places[0][0])} {_tenths(places[0][1])}"]
+    for (x, y), (next_x, next_y) in pairwise(places):
+        across, down = _tenths(next_x - x), _tenths(next_y - y)
+        parts.append(f"h{across}" if down == "0" else f"v{down}" if across == "0" else f"l{across} {down}")
+    return "".join(parts)
+
+
+def _tenths(number: int) -> str:
+    """Write a number of tenths, without the zero before a point."""
+    return f"{number / 10:g}".replace("0.", ".") if abs(number) < 10 else f"{number / 10:g}"
 
 
 def _number_ids(svg: str, prefix: str) -> str:
