@@ -18,8 +18,8 @@ from spanmatch.reporting import (
     SimilarityRow,
     StudyResults,
     Terms,
+    explorer_page,
     report_markdown,
-    report_page,
     similarity_table,
 )
 from storage import result_files as files
@@ -85,7 +85,7 @@ def _write_table(root: Root, name: str, kind: type[Any], rows: Sequence[Any]) ->
 
 def write_report(results: StudyResults, root: Root, drawn: Drawn | None = None) -> None:
     """Write the report page, from the figures that are drawn already."""
-    root.write_text(files.REPORT, report_page(results, drawn))
+    root.write_text(files.REPORT, explorer_page(results, drawn))
 
 
 def _critical_epsilons(

@@ -10,6 +10,7 @@ from spanmatch.lazy import lazy
 if TYPE_CHECKING:
     from spanmatch.reporting.along_layers import similarity_figure as similarity_figure
     from spanmatch.reporting.drawn import Drawn as Drawn
+    from spanmatch.reporting.explorer.interactive import explorer_page as explorer_page
     from spanmatch.reporting.grid_figures import (
         measure_grids_figure as measure_grids_figure,
         similarity_grids_figure as similarity_grids_figure,
@@ -60,6 +61,7 @@ else:
         {
             "spanmatch.reporting.along_layers": "similarity_figure",
             "spanmatch.reporting.drawn": "Drawn",
+            "spanmatch.reporting.explorer.interactive": "explorer_page",
             "spanmatch.reporting.grid_figures": "measure_grids_figure similarity_grids_figure",
             "spanmatch.reporting.grid_words": "grid_sentences",
             "spanmatch.reporting.growth_curves": "growth_figure",

@@ -31,7 +31,7 @@ from spanmatch.reporting.words import (
     summary_sentences,
 )
 
-__all__ = ["PAPER_ADDRESS", "report_page"]
+__all__ = ["PAPER_ADDRESS", "page_around", "report_page"]
 
 PAPER_ADDRESS = "https://arxiv.org/abs/1810.11750"
 _DEFINITIONS_ID = "how-to-read"
@@ -54,15 +54,30 @@ def report_page(results: StudyResults, drawn: Drawn | None = None) -> str:
         A page without scripts or requests, readable on a light and on a dark screen. Equal results give an
         equal page, byte for byte.
     """
+    return page_around(results, drawn or Drawn(results))
+
+
+def page_around(
+    results: StudyResults,
+    drawn: Drawn,
+    *,
+    head: Sequence[str] = (),
+    first: Sequence[str] = (),
+    last: Sequence[str] = (),
+) -> str:
+    """Write the report page with more markup at the end of its head, before its figures and at its end."""
     title = f"{escape(results.study)} – how alike are the networks, layer by layer?"
-    drawn = drawn or Drawn(results)
     return "\n".join(
         [
             '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">',
             '<meta name="viewport" content="width=device-width, initial-scale=1">',
             '<meta name="color-scheme" content="light dark">',
-            f"<title>{title}</title>\n<style>\n{style_sheet(_colours(results))}</style>\n</head>\n<body>\n<main>",
-            f"<h1>{title}</h1>",
+            f"<title>{title}</title>\n<style>\n{style_sheet(_colours(results))}</style>",
+            *head,
+            f"</head>\n<body>\n<main>\n<h1>{title}</h1>",
+            _overview(results),
+            *first,
+            '<div class="column">',
             *_summary(results),
             *_figures(results, drawn),
             *_similarity_tables(results),
@@ -72,17 +87,22 @@ def report_page(results: StudyResults, drawn: Drawn | None = None) -> str:
             *_compared(results),
             *_work_done(results),
             *_definitions(results),
-            "</main>\n</body>\n</html>\n",
+            "</div>\n</main>",
+            *last,
+            "</body>\n</html>\n",
         ]
     )
+
+
+def _overview(results: StudyResults) -> str:
+    guide = f'<a href="#{_DEFINITIONS_ID}">How to read this</a>'
+    return f"<p>{escape(overview_sentence(results))} {guide}.</p>"
 
 
 def _summary(results: StudyResults) -> list[str]:
     warnings = [f'<p class="warning" role="note">{escape(text)}</p>' for text in warning_sentences(results)]
     sentences = [f"<li>{escape(text)}</li>" for text in summary_sentences(results)]
-    guide = f'<a href="#{_DEFINITIONS_ID}">How to read this</a>'
-    overview = f"<p>{escape(overview_sentence(results))} {guide}.</p>"
-    return [overview, "<h2>In words</h2>", *warnings, "<ul>", *sentences, "</ul>"]
+    return ["<h2>In words</h2>", *warnings, "<ul>", *sentences, "</ul>"]
 
 
 def _figures(results: StudyResults, drawn: Drawn) -> list[str]:

@@ -1,0 +1,1 @@
+"""The report as a page that answers: data in compact arrays, and the scripts that draw them."""
