@@ -15,6 +15,11 @@ def moments_bytes(neurons_x: int, neurons_y: int, folds: int) -> int:
     return 8 * max(folds, 1) * one
 
 
+def strongest_bytes(neurons: int, count: int, dtype: str) -> int:
+    """Return the bytes of so many strongest samples of each neuron: numbers, activations and positions."""
+    return neurons * count * (8 + (8 if dtype == "float64" else 4) + 8)
+
+
 def kept_bytes(content: int, arrays: int = _MOMENTS_ARRAYS) -> int:
     """Return the bytes of a unit in a pack with its record, given those of its arrays."""
     return content + arrays * _HEADER_BYTES + _RECORD_BYTES

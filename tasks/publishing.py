@@ -24,6 +24,7 @@ from spanmatch.reporting import (
 )
 from storage import result_files as files
 from storage.root import Root
+from tasks.exemplar_files import write_exemplars
 from tasks.garbage import others_at_rest
 from tasks.retries import RETRIES
 
@@ -69,6 +70,7 @@ def write_results(results: StudyResults, root: Root) -> None:
             files.write_critical_epsilons(root, name, pairs, layers)
         else:
             root.place.remove(name)
+    write_exemplars(results, root)
     files.write_json(root, files.NETWORKS, [asdict(row) for row in results.networks])
     files.write_lines(root, files.TRAINING, (asdict(row) for row in results.training))
     files.write_json(root, files.LEDGER, results.ledger)

@@ -1,23 +1,24 @@
 """Stage *comoments*: co-moments of a layer with itself and with others, by network, pair and segment.
 
-A network's own part is computed once, whatever it is compared with, and a stored chunk is read once for all.
+A network's own part is computed once, whatever it is compared with, and a stored chunk is read once for all:
+for the strongest samples of its neurons, too.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 from typing_extensions import TypedDict
 
 from storage.arrays import GroupReader
-from storage.packs import Content, content_digest
 from storage.root import Artefact, DamagedArtefactError, DamagedArtefactsError, Root
-from tasks.fold_sums import FoldSums, bytes_at_once, images_at_once, require_alike
-from tasks.foreseeing import kept_bytes, moments_bytes
+from tasks.fold_sums import bytes_at_once, images_at_once, require_alike
+from tasks.foreseeing import kept_bytes, moments_bytes, strongest_bytes
+from tasks.pass_parts import PassParts
 from tasks.stage import Cost, Form, Named, Paces, Result, Stage
 from tasks.statistic import Reading
 from tasks.together import Together, in_blocks, together
@@ -29,6 +30,7 @@ from tasks.wanted import Checkpoint, Complete, LayerPair, Side, Wanted, WantedLa
 _TILE_BYTES = 2**30
 _FLOPS_PER_SECOND = 3.5e10
 _VALUES_PER_SECOND = 8e7  # of one layer: read, verified and centred
+_PASS_BY_SEARCH = 10  # how much sooner the strongest samples of a layer are found than its own part is summed
 
 
 class CoMomentsRecord(TypedDict):
@@ -52,6 +54,15 @@ class CrossName(NamedTuple):
     start: int
 
 
+class StrongestName(NamedTuple):
+    """What so many strongest samples of a layer of a checkpoint stand for, of the images from `start` on."""
+
+    layer: str
+    checkpoint: Checkpoint
+    start: int
+    exemplars: int
+
+
 @dataclass(frozen=True)
 class SegmentLayer:
     """One layer of one stored segment, with the digest of its content."""
@@ -73,6 +84,10 @@ class CoMomentsUnit(Unit):
         Which image of the study is the first.
     folds
         An image's place among all of the study says in which of so many folds it is; 0 for none.
+    strongest
+        How many strongest samples of each neuron of `x` are found instead of co-moments; 0 for these.
+    own
+        Key of the own part that the ledger counts strongest samples with.
     """
 
     stage: ClassVar[str] = "comoments"
@@ -85,11 +100,18 @@ class CoMomentsUnit(Unit):
     estimate: float
     start: int = 0
     folds: int = 0
+    strongest: int = 0
+    own: str = ""
 
     @property
     def group(self) -> str:
         """The tile."""
         return self.tile
+
+    @property
+    def counted(self) -> str:
+        """The part; what a pass over a layer leaves of it counts as one."""
+        return self.own or self.key
 
     @property
     def group_label(self) -> str:
@@ -103,19 +125,37 @@ class CoMomentsUnit(Unit):
 
     def identity(self) -> dict[str, Any]:
         """Return the content of both sides' activations, and which image is in which fold."""
+        if self.strongest:
+            return {"x": self.x.content, "strongest": self.strongest}
         folds = {"folds": [self.folds, self.start % self.folds]} if self.folds else {}
         return {"x": self.x.content, "y": self.y.content, **folds}
 
 
-def plan(wanted: Wanted, done: Complete) -> dict[OwnName | CrossName, CoMomentsUnit]:
+PartName: TypeAlias = OwnName | CrossName | StrongestName
+
+
+def own_of(name: StrongestName) -> OwnName:
+    """Return the own part that strongest samples are counted with."""
+    return OwnName(*name[:3])
+
+
+def plan(wanted: Wanted, done: Complete) -> dict[PartName, CoMomentsUnit]:
     """Plan an own part for each layer, checkpoint and segment, and a cross part for each pair and segment."""
-    units: dict[OwnName | CrossName, CoMomentsUnit] = {}
+    units: dict[PartName, CoMomentsUnit] = {}
     for layers, (start, stop) in product(together(wanted), wanted.segments):
         tiles = _Tiles(wanted, done["segments"], layers, start, stop)
         images = f"{wanted.items} {start}-{stop - 1}"
         for side in tiles.stored:
             label = f"{side.layer} · {images} · {side.checkpoint.label}"
-            units[OwnName(*side, start)] = tiles.unit(label, side, side)
+            own = units[OwnName(*side, start)] = tiles.unit(label, side, side)
+            if wanted.exemplars:
+                units[StrongestName(*side, start, wanted.exemplars)] = replace(
+                    own,
+                    label=f"strongest {wanted.items} of {label}",
+                    estimate=own.estimate / _PASS_BY_SEARCH,
+                    strongest=wanted.exemplars,
+                    own=own.key,
+                )
         for pair in layers.pairs:
             if all(side in tiles.stored for side in pair.sides):
                 units[CrossName(pair, start)] = tiles.unit(f"{wanted.shown(pair)} · {images}", *pair.sides)
@@ -182,11 +222,10 @@ def compute(root: Root, units: Sequence[CoMomentsUnit], reading: Reading) -> lis
         If two networks leave out different positions.
     """
     layers = list(dict.fromkeys(side for unit in units for side in (unit.x, unit.y)))
-    pairs = {unit.key: (layers.index(unit.x), layers.index(unit.y)) for unit in units}
-    sums = FoldSums([each.layer for each in layers], set(pairs.values()), units[0].folds, units[0].start)
+    parts = PassParts(layers, units, units[0].start)
     for images in _read_ahead(root, layers):
-        sums.add(images)
-    return [result_of(unit, sums.taken(pairs[unit.key])) for unit in units]
+        parts.add(images)
+    return [parts.result(unit) for unit in units]
 
 
 def cost(wanted: Wanted, group: Named, paces: Paces) -> Cost:  # noqa: ARG001
@@ -210,16 +249,15 @@ def sums_cost(wanted: Wanted, group: Named) -> tuple[int, int, dict[Side, int]]:
     for name, _ in group:
         sides = name.pair.sides if isinstance(name, CrossName) else (Side(name.layer, name.checkpoint),) * 2
         sizes = [wanted.layer_of(side).neurons for side in sides]
-        content = moments_bytes(sizes[0], sizes[1], wanted.folds)
-        written += kept_bytes(content)
+        if isinstance(name, StrongestName):
+            content = strongest_bytes(sizes[0], wanted.exemplars, wanted.dtype)
+            written += kept_bytes(content, 3)
+        else:
+            content = moments_bytes(sizes[0], sizes[1], wanted.folds)
+            written += kept_bytes(content)
         sums += content
         layers |= dict.fromkeys(sides, images[name.start])
     return written, sums, layers
-
-
-def result_of(unit: Unit, content: Content) -> Result:
-    """Return what a unit came to."""
-    return Result(unit, {"digest": content_digest(content)}, content)
 
 
 def _read_ahead(root: Root, layers: Sequence[SegmentLayer]) -> Iterator[list[NDArray[Any]]]:

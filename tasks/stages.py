@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from spanmatch.errors import InputValueError
 from storage.inventory import STAGING, Kind
 from tasks import (
+    exemplars,
     matches,
     measures,
     networks,
@@ -49,6 +50,7 @@ STAGES = registered(
         profiles.STAGE,
         matches.STAGE,
         measures.STAGE,
+        exemplars.STAGE,
     )
 )
 

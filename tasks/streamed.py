@@ -6,7 +6,7 @@ it is stored, and summed by the same code.
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any, ClassVar
 
@@ -17,11 +17,12 @@ from spanmatch import networks
 from spanmatch.comparing.pairs import connected
 from storage.root import Root
 from tasks import reduction
-from tasks.fold_sums import FoldSums, bytes_at_once, images_at_once
+from tasks.fold_sums import bytes_at_once, images_at_once
 from tasks.garbage import collect
+from tasks.pass_parts import PassParts
 from tasks.passing import Piece, Streamed, packed
 from tasks.progress import advance
-from tasks.reduction import CoMomentsUnit, CrossName, OwnName, result_of
+from tasks.reduction import CoMomentsUnit, CrossName, OwnName, PartName, StrongestName
 from tasks.segments import SegmentName, SegmentUnit, images_of, passed, passes
 from tasks.stage import Cost, Named, Paces, Result
 from tasks.statistic import Reading
@@ -44,7 +45,7 @@ class StreamedUnit(Unit):
         What passes for either side.
     tile
         Units of one tile are computed in one go.
-    folds
+    folds, strongest, own
         As of `CoMomentsUnit`.
     """
 
@@ -57,11 +58,18 @@ class StreamedUnit(Unit):
     tile_label: str
     estimate: float
     folds: int = 0
+    strongest: int = 0
+    own: str = ""
 
     @property
     def group(self) -> str:
         """The tile."""
         return self.tile
+
+    @property
+    def counted(self) -> str:
+        """The part, as of `CoMomentsUnit`."""
+        return self.own or self.key
 
     @property
     def group_label(self) -> str:
@@ -90,14 +98,16 @@ class StreamedUnit(Unit):
 
     def identity(self) -> dict[str, Any]:
         """Return what passes through which networks, and which image is in which fold."""
+        if self.strongest:
+            return {"x": self.x.key, "strongest": self.strongest}
         folds = {"folds": [self.folds, self.x.start % self.folds]} if self.folds else {}
         return {"x": self.x.key, "y": self.y.key, **folds}
 
 
-def plan(wanted: Wanted, done: Complete) -> dict[OwnName | CrossName, StreamedUnit]:
+def plan(wanted: Wanted, done: Complete) -> dict[PartName, StreamedUnit]:
     """Plan the parts that `reduction.plan` plans, from the networks themselves."""
     passing, layers = passes(wanted, done), layers_of(wanted)
-    units: dict[OwnName | CrossName, StreamedUnit] = {}
+    units: dict[PartName, StreamedUnit] = {}
     for number, tile in enumerate(tiles(wanted)):
         for name in tile.names:
             of_x, of_y = sides_of(name)
@@ -107,7 +117,7 @@ def plan(wanted: Wanted, done: Complete) -> dict[OwnName | CrossName, StreamedUn
             images = f"{wanted.items} {x.start}-{x.stop - 1}"
             sizes = layers[of_x].neurons, layers[of_y].neurons
             seconds = reduction.seconds(x.steps * layers[of_x].positions, *sizes)
-            units[name] = StreamedUnit(
+            unit = StreamedUnit(
                 f"{_shown(wanted, name)} · {images}",
                 x,
                 y,
@@ -116,6 +126,10 @@ def plan(wanted: Wanted, done: Complete) -> dict[OwnName | CrossName, StreamedUn
                 estimate=seconds + x.seconds / len(tile.names),
                 folds=wanted.folds,
             )
+            if isinstance(name, StrongestName):
+                own, takes = units[reduction.own_of(name)].key, x.seconds / len(tile.names)
+                unit = replace(unit, strongest=name.exemplars, own=own, estimate=takes)
+            units[name] = unit
     return units
 
 
@@ -146,7 +160,7 @@ def _pieces(
 ) -> Iterator[Piece]:
     """Yield the parts of the pairs of two networks: all, or each pair apart where all do not fit."""
     start, stop = images
-    names: dict[OwnName | CrossName, None] = {}
+    names: dict[PartName, None] = {}
     takes: dict[Any, int] = {}
     for pair in pairs:
         x, y = (layers[side] for side in pair.sides)
@@ -157,6 +171,8 @@ def _pieces(
             added = np.dtype(wanted.dtype).itemsize * waiting + bytes_at_once(layer.positions, wanted.folds)
             takes[side] = layer.neurons * (of_folds * layer.neurons + added)
             names[OwnName(*side, start)] = None
+            if wanted.exemplars:
+                names[StrongestName(*side, start, wanted.exemplars)] = None
         names[CrossName(pair, start)] = None
     whole = Piece(tuple(names), frozenset(chain(*(pair.compared for pair in pairs))), takes, stop - start)
     if whole.bytes <= _PASS_BYTES or len(pairs) == 1:
@@ -166,7 +182,7 @@ def _pieces(
         yield from _pieces([pair], layers, wanted, images)
 
 
-def sides_of(name: OwnName | CrossName) -> tuple[Side, Side]:
+def sides_of(name: PartName) -> tuple[Side, Side]:
     """Return the layer and the checkpoint of either side of a part."""
     if isinstance(name, CrossName):
         return name.pair.sides
@@ -174,10 +190,11 @@ def sides_of(name: OwnName | CrossName) -> tuple[Side, Side]:
     return side, side
 
 
-def _shown(wanted: Wanted, name: OwnName | CrossName) -> str:
+def _shown(wanted: Wanted, name: PartName) -> str:
     if isinstance(name, CrossName):
         return wanted.shown(name.pair)
-    return f"{name.layer} · {name.checkpoint.label}"
+    what = f"strongest {wanted.items} of " if isinstance(name, StrongestName) else ""
+    return f"{what}{name.layer} · {name.checkpoint.label}"
 
 
 def compute(root: Root, units: Sequence[StreamedUnit], reading: Reading) -> list[Result]:  # noqa: ARG001
@@ -216,11 +233,9 @@ class _Group:
 
     def __init__(self, sides: Sequence[SegmentUnit], units: Sequence[StreamedUnit]) -> None:
         self.sides = sides
-        self._pairs = {unit: (sides.index(unit.x), sides.index(unit.y)) for unit in units if unit.x in sides}
-        one = next(iter(self._pairs))
-        names = [side.layer for side in sides]
-        self._sums = FoldSums(names, set(self._pairs.values()), one.folds, one.x.start)
-        self._left = one.steps
+        self._units = [unit for unit in units if unit.x in sides]
+        self._parts = PassParts(sides, self._units, sides[0].start)
+        self._left = sides[0].steps
         self._waiting: dict[SegmentUnit, list[NDArray[Any]]] = {side: [] for side in sides}
 
     def add(self, side: SegmentUnit, values: NDArray[Any]) -> None:
@@ -228,13 +243,13 @@ class _Group:
         self._waiting[side].append(values)
         step = min(images_at_once(values.shape[1]), self._left)
         while self._left and min(map(_count, self._waiting.values())) >= step:
-            self._sums.add([_taken(waiting, step) for waiting in self._waiting.values()])
+            self._parts.add([_taken(waiting, step) for waiting in self._waiting.values()])
             self._left -= step
             step = min(step, self._left)
 
     def results(self) -> dict[StreamedUnit, Result]:
         """Return what the units came to; their sums are no longer here."""
-        return {unit: result_of(unit, self._sums.taken(pair)) for unit, pair in self._pairs.items()}
+        return {unit: self._parts.result(unit) for unit in self._units}
 
 
 def _count(waiting: Sequence[NDArray[Any]]) -> int:
@@ -261,6 +276,7 @@ def cost(wanted: Wanted, group: Named, paces: Paces) -> Cost:
     products = sum(
         reduction.seconds(unit.steps * wanted.layer_of(sides_of(name)[0]).positions, *_sizes(wanted, name))
         for name, unit in group
+        if not isinstance(name, StrongestName)
     )
     return Cost(
         written,
@@ -270,7 +286,7 @@ def cost(wanted: Wanted, group: Named, paces: Paces) -> Cost:
     )
 
 
-def _sizes(wanted: Wanted, name: OwnName | CrossName) -> tuple[int, int]:
+def _sizes(wanted: Wanted, name: PartName) -> tuple[int, int]:
     x, y = (wanted.layer_of(side).neurons for side in sides_of(name))
     return x, y
 

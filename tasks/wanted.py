@@ -109,12 +109,15 @@ class WantedLayer:
         The dimension of its output that is the neurons, where the study says it.
     neurons, positions
         How many there are, as far as is known: only the sizes of jobs depend on it.
+    map
+        Sizes of the dimensions that are positions, all of them, where they are known.
     """
 
     name: str
     neuron_dimension: Literal["last"] | int | None = None
     neurons: int = 64
     positions: int = 1
+    map: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -163,6 +166,8 @@ class Wanted:
         The study's ``null.seed``.
     streams
         Whether networks pass for sums, and no activation is stored.
+    exemplars
+        How many strongest samples are found of each neuron; 0 for none.
     items
         What bars and the names of task runs call the samples.
     """
@@ -186,6 +191,7 @@ class Wanted:
     level: float = 0.05
     pairing: Pairs = "same"
     streams: bool = False
+    exemplars: int = 0
     items: str = "images"
 
     @cached_property

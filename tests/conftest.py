@@ -30,13 +30,15 @@ REPOSITORY = Path(__file__).parent.parent
 DIGITS = REPOSITORY / "studies" / "digits.yaml"
 COMMAND = [str(Path(sys.executable).with_name("spanmatch"))]
 
-# Two seeds, two layers, a second of training: every stage is real, and small. What resamples images has
-# tests of its own (test_statistics_of_a_study.py), and is left out of the others.
+# Two seeds, two layers, a second of training: every stage is real, and small. What resamples images and what
+# looks for exemplars have tests of their own (test_statistics_of_a_study.py, test_exemplars.py), and are left
+# out of the others.
 PLAIN: dict[str, Any] = {
     "centre": ["raw"],
     "folds": 0,
     "null": {"permutations": 0},
     "measures": ["linear-cka"],
+    "exemplars": 0,
 }
 TINY: dict[str, Any] = {
     **PLAIN,

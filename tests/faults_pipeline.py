@@ -66,7 +66,7 @@ def shared(
             counts = [(stage.done, stage.total) for stage in status(look(study)).stages]
             left = survey([study], hours=0)
         # nothing is permuted; the maximum match at one ε, and linear CKA
-        assert tuple(computed.values()) == (*jobs[:3], 0, *jobs[3:], measured(jobs[-1], 1))
+        assert tuple(computed.values()) == (*jobs[:3], 0, *jobs[3:], measured(jobs[-1], 1), 0)
         assert not +nothing
         assert again.similarity == results.similarity
         assert len(results.similarity) == len(results.layers) * len(results.comparisons)

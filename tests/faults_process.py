@@ -214,6 +214,7 @@ def twice(folder: Path) -> None:
         "profiles": (1, 2),
         "matches": (1, 2),
         "measures": (1, 2),
+        "exemplars": (0, 0),
     }
 
 

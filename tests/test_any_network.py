@@ -86,6 +86,7 @@ def test_weights_that_are_given_match_the_network_that_they_are_of(
         "profiles": 2,
         "matches": 4,
         "measures": measured(2, 2),
+        "exemplars": 0,
     }
     rows = similarity(root)
     assert len(rows) == 4
@@ -122,6 +123,7 @@ def test_a_further_checkpoint_touches_only_pairs_with_it(
         "profiles": 2,
         "matches": 4,
         "measures": measured(2, 2),
+        "exemplars": 0,
     }
     assert all(path.read_bytes() == content for path, content in before.items())
 

@@ -121,7 +121,7 @@ def test_a_notebook_runs_from_start_to_end(
 def test_the_paper_s_figure_5_takes_five_lines(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, digits_root: Path
 ) -> None:
-    opening, figure = blocks_of((REPOSITORY / "docs" / "stored.md").read_text(encoding="utf-8"))
+    opening, figure, peak = blocks_of((REPOSITORY / "docs" / "stored.md").read_text(encoding="utf-8"))
     Path(tmp_path, "runs").mkdir()
     Path(tmp_path, "runs/digits").symlink_to(digits_root)
     monkeypatch.chdir(tmp_path)
@@ -129,6 +129,9 @@ def test_the_paper_s_figure_5_takes_five_lines(
     names: Names = {}
     exec(opening, names)
     exec(figure, names)
+    exec(peak, names)
+    sample, value = names["found"].samples[3, 0], names["found"].values[3, 0]
+    assert names["stored"].activations("seed0-final", "block1.relu1")[sample, :, 3].max() == value
     assert len(figure.splitlines()) == 5
     pictures = [ax.images[0].get_array() for number in plt.get_fignums() for ax in plt.figure(number).axes]
     plt.close("all")

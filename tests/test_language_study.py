@@ -20,6 +20,7 @@ from torch import nn
 from flows.run.prepared import look
 from flows.study.file import read_study
 from flows.study.model import validated
+from spanmatch import open_root
 from spanmatch.networks.evaluation import evaluate
 from spanmatch.networks.training_tasks.next_token import NEXT_TOKEN
 from storage import result_files as files
@@ -46,8 +47,12 @@ def sentences():
         ids = tuple(f"sentence/{row}" for row in np.flatnonzero(chosen))
         return Samples(inputs, ids, labels=tokens[chosen], items="sentences")
 
+    def show(name):
+        row = int(name.removeprefix("sentence/"))
+        return [f"word {token}" for token in tokens[row][mask[row]]]
+
     held_out = np.arange(120) % 3 == 0
-    return Dataset("mine", part(~held_out), part(held_out), classes=40, task="next-token")
+    return Dataset("mine", part(~held_out), part(held_out), classes=40, task="next-token", show=show)
 
 
 class Model(nn.Module):
@@ -110,6 +115,7 @@ def said(folder: Path, mine: ModuleType, env: Environment) -> str:
         "segment_images": 15,
         "folds": 4,
         "null": {"permutations": 19},
+        "exemplars": 4,
         "root": "root",
     }
     path = write_study(folder, study)
@@ -198,6 +204,30 @@ def test_networks_are_judged_by_the_tokens_that_follow(folder: Path, mine: Modul
     perplexities = {name: f"{math.exp(row['loss']):.3g}" for name, row in rows.items()}
     shown = f"seed 0 {perplexities['seed0']}, given {perplexities['given']}"
     assert f"perplexity on held-out sentences: {shown}" in said
+
+
+def test_neurons_have_tokens_of_sentences_that_they_are_strongest_at(
+    folder: Path, mine: ModuleType, said: str
+) -> None:
+    """In one file with a dictionary and a mask; what is shown are texts, whose token a position is."""
+    stored = open_root(folder / "root")
+    held_out = mine.sentences().held_out
+    lengths = held_out.mask.sum(axis=1)
+    for one in stored.results.exemplars:
+        assert one.shape == (9,)
+        values = np.nan_to_num(stored.activations(one.checkpoint, one.layer)[:], nan=-np.inf)
+        order = np.argsort(-values.max(axis=1), axis=0, kind="stable")[:4].T
+        np.testing.assert_array_equal(one.samples, order)
+        assert (one.positions < lengths[one.samples]).all(), "padding is never the strongest"
+        neurons = np.arange(24)[:, np.newaxis]
+        np.testing.assert_array_equal(values[one.samples, one.positions, neurons], one.values)
+    shown = stored.results.shown
+    assert not shown.pictures
+    assert shown.remark == ""
+    assert shown.texts, "something matches"
+    for number, texts in shown.texts.items():
+        tokens = held_out.inputs["input_ids"][number, : lengths[number]]
+        assert texts == tuple(f"word {token}" for token in tokens)
 
 
 def test_nothing_calls_sentences_images(folder: Path, said: str, env: Environment) -> None:

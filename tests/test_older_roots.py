@@ -49,6 +49,7 @@ def test_networks_and_activations_are_used_the_rest_is_computed_and_then_cleared
         "profiles": {"computed": 4, "reused": 0},
         "matches": {"computed": 8, "reused": 0},
         "measures": {"computed": measured(4, 2), "reused": 0},
+        "exemplars": {"computed": 0, "reused": 0},
     }
     assert results(root) == results(tiny_root)
     assert all((root / name).exists() for name in old)
@@ -74,6 +75,7 @@ def test_status_tells_what_is_there_and_what_will_be_computed(
         "profiles": (0, 4),
         "matches": (0, 8),
         "measures": (0, measured(4, 2)),
+        "exemplars": (0, 0),
     }
 
 

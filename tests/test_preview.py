@@ -69,7 +69,7 @@ def test_every_unit_is_counted_before_any_is_computed(tiny: Study, tiny_root: Pa
 def test_bytes_are_those_that_are_written(ahead: Preview, tiny_root: Path) -> None:
     written = {stage.stage: stage.written for stage in ahead.stages}
     there = {name: bytes_below(tiny_root, name, f"cache/{name}") for name in written}
-    assert written.keys() == STAGES.keys() - {"permuted"}, "it has no null"
+    assert written.keys() == STAGES.keys() - {"permuted", "exemplars"}, "it asks for neither"
     for name in ("networks", "segments", "comoments"):
         assert written[name] == pytest.approx(there[name], rel=0.05), name
     for name in ("profiles", "matches", "measures"):  # some as text, of which the length is a guess
@@ -78,10 +78,10 @@ def test_bytes_are_those_that_are_written(ahead: Preview, tiny_root: Path) -> No
 
 
 def test_streamed_sums_are_foreseen_as_well_and_no_activations(tiny: Study) -> None:
-    null = tiny.null.model_copy(update={"permutations": 20})
+    asked = {"null": tiny.null.model_copy(update={"permutations": 20}), "exemplars": 9}
     kept, streamed = (
-        {stage.stage: stage for stage in foreseen_of(tiny.model_copy(update=changes)).stages}
-        for changes in ({"null": null}, {"null": null, "activations": "stream"})
+        {stage.stage: stage for stage in foreseen_of(tiny.model_copy(update=asked | changes)).stages}
+        for changes in ({}, {"activations": "stream"})
     )
     assert kept.keys() == STAGES.keys()
     assert streamed.keys() == kept.keys() - {"segments"}
@@ -98,7 +98,7 @@ def test_a_further_epsilon_takes_what_it_adds_by_rates_of_the_run(tiny: Study, t
     assert told.measured
     rates = read_rates(Root.at(tiny_root))
     assert told.around == rates.around
-    assert rates.factors.keys() == STAGES.keys() - {"permuted"}
+    assert rates.factors.keys() == STAGES.keys() - {"permuted", "exemplars"}
     assert all(took.seconds > 0 for of_stage in rates.factors.values() for took in of_stage.values())
     assert rates.peak > 10**8
     assert told.seconds > told.around

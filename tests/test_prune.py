@@ -153,6 +153,7 @@ def test_what_is_left_is_the_study_and_what_is_not_ours_and_what_went_comes_back
         "profiles": 12,
         "matches": 24,
         "measures": measured(12, 2),
+        "exemplars": 0,
     }
     assert results(root) == results(grown_root)
     for stage in STAGES:

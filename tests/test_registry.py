@@ -18,8 +18,8 @@ EACH = pytest.mark.parametrize("stage", STAGES.values(), ids=STAGES)
 
 @pytest.fixture(scope="module")
 def wanted(tmp_path_factory: pytest.TempPathFactory) -> Wanted:
-    resampled = {"null": {"permutations": 20}, "folds": 2}
-    return look(quick(tmp_path_factory.mktemp("study"), **resampled)).wanted
+    asked = {"null": {"permutations": 20}, "folds": 2, "exemplars": 9}
+    return look(quick(tmp_path_factory.mktemp("study"), **asked)).wanted
 
 
 def test_a_stage_that_is_registered_twice_is_refused_in_one_sentence() -> None:

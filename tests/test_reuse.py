@@ -104,6 +104,7 @@ def test_a_further_seed_trains_one_network_and_reduces_only_pairs_with_it(
         "profiles": {"computed": 8, "reused": 4},
         "matches": {"computed": 16, "reused": 8},
         "measures": {"computed": measured(8, 2), "reused": measured(4, 2)},
+        "exemplars": {"computed": 0, "reused": 0},
     }
     assert kept(tiny_root, root)
 
@@ -138,6 +139,7 @@ def test_further_images_are_extracted_and_reduced_alone_to_the_same_bits(
         "profiles": {"computed": 4, "reused": 0},
         "matches": {"computed": 8, "reused": 0},
         "measures": {"computed": measured(4, 2), "reused": 0},
+        "exemplars": {"computed": 0, "reused": 0},
     }
     spanmatch_here("run", study, "--root", scratch, *outside, env=env)
     assert results(root) == results(scratch)

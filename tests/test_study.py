@@ -113,6 +113,7 @@ def test_a_run_from_scratch_computes_everything(digits_root: Path) -> None:
         "profiles": {"computed": 48 * 2 * RESAMPLES, "reused": 0},
         "matches": {"computed": 240 * 2, "reused": 0},
         "measures": {"computed": 48 * (5 * AT_EPSILON + OTHERS), "reused": 0},
+        "exemplars": {"computed": 8 * 6, "reused": 0},
     }
 
 

@@ -12,6 +12,7 @@ from flows.opened.refusing import damage_named
 from flows.opened.stored_activations import StoredActivations
 from flows.opened.stored_units import Labels, StoredUnits
 from flows.run import plan
+from flows.run.exemplified import exemplar_rows
 from flows.run.read_back import read_results
 from flows.study.model import Study
 from flows.study.resolved import Resolved
@@ -20,10 +21,11 @@ from spanmatch.errors import InputValueError, unknown_name
 from spanmatch.frames import pandas_for
 from spanmatch.matching.centring import Centre
 from spanmatch.matching.match import SimpleMatch
-from spanmatch.reporting import StudyResults
+from spanmatch.reporting import Exemplars, StudyResults
 from storage.checkpoints import read_checkpoint
 from storage.root import Root
 from tasks.datasets import load_planned
+from tasks.exemplars import read_exemplars
 from tasks.matches import MatchName, read_matches
 from tasks.profiles import ProfileName, read_profile
 from tasks.segments import SegmentName
@@ -164,6 +166,32 @@ class StoredStudy:
         what = f"activations of {checkpoint} in {layer}"
         segments = [self._units.find("segments", name, what).artefact for name in names]
         return StoredActivations(self.root, segments, checkpoint, layer)
+
+    def exemplars(self, checkpoint: str, layer: str) -> Exemplars:
+        """Return the samples at which each neuron of a layer of a checkpoint is strongest.
+
+        Parameters
+        ----------
+        checkpoint
+            Its label, such as ``seed0-final``.
+        layer
+            Its name.
+
+        Raises
+        ------
+        SpanmatchError
+            If there are none, or they are not what was written.
+        """
+        side = self._units.side(checkpoint, layer)
+        if not self._wanted.exemplars:
+            raise InputValueError(
+                f"`exemplars` of {self.name!r} must be from 1 for any to be stored, got 0; raise it, and run "
+                "it, or take `activations(…).strongest`"
+            )
+        done = self._units.find("exemplars", side, f"exemplars of {checkpoint} in {layer}")
+        with damage_named(self.root):
+            (found,) = exemplar_rows({side: read_exemplars(self._reading.packs, done.artefact)})
+        return found
 
     def network(self, checkpoint: str) -> "nn.Module":
         """Build a network and load a checkpoint's weights, on the CPU and in evaluation mode.

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from flows.run.exemplified import exemplar_rows, shown
 from flows.run.measured import growth_rows, measure_rows
 from flows.run.plan import Finished
 from flows.run.prepared import Prepared
@@ -28,11 +29,12 @@ from spanmatch.reporting import (
 from spanmatch.statistics import jackknife_error
 from storage.packs import Packs
 from storage.root import Artefact, DamagedArtefactError, DamagedArtefactsError
+from tasks.exemplars import StoredExemplars, read_exemplars
 from tasks.matches import CoverDocument, MatchDocument, MatchName, read_matches
 from tasks.measures import MeasureName
 from tasks.profiles import ProfileName, read_profile
 from tasks.unit import Done
-from tasks.wanted import WHOLE, Checkpoint, Comparison, LayerPair, Resample, Wanted
+from tasks.wanted import WHOLE, Checkpoint, Comparison, LayerPair, Resample, Side, Wanted
 
 Read = TypeVar("Read")
 
@@ -54,6 +56,7 @@ def collect(prepared: Prepared, finished: Finished, ledger: Mapping[str, Mapping
         {name: done for name, done in finished["profiles"].items() if _is_read(prepared.wanted, name)},
     )
     matches: dict[MatchName, MatchDocument] = _read_all(packs, read_matches, finished["matches"])
+    exemplars: dict[Side, StoredExemplars] = _read_all(packs, read_exemplars, finished["exemplars"])
     measures: dict[MeasureName, Done] = finished["measures"]
     pairs = dict.fromkeys(name.pair for name in profiles)
     wanted = prepared.wanted
@@ -79,6 +82,8 @@ def collect(prepared: Prepared, finished: Finished, ledger: Mapping[str, Mapping
             if (cover := document["cover"]) is not None
         ),
         essential=tuple(_essential_row(name, document) for name, document in matches.items()),
+        exemplars=tuple(exemplar_rows(exemplars)),
+        shown=shown(prepared, exemplars, matches),
         ledger=ledger,
         left_out=prepared.resolved.left_out,
         terms=Terms(**prepared.resolved.terms),

@@ -71,6 +71,7 @@ def wanted(study: Study, resolved: Resolved) -> Wanted:
         level=study.null.level,
         streams=study.activations == "stream",
         pairing=study.pairs,
+        exemplars=study.exemplars,
         items=resolved.items,
     )
 
@@ -83,7 +84,7 @@ def _layers(study: Study, looked_up: Resolved | ResolvedOther) -> tuple[WantedLa
     layers = []
     for name in looked_up.layers:
         shape = looked_up.shapes.get(name)
-        sizes = () if shape is None else (shape.neurons, study.samples_of(prod(shape.map)))
+        sizes = () if shape is None else (shape.neurons, study.samples_of(prod(shape.map)), shape.map)
         layers.append(WantedLayer(name, looked_up.neurons.get(name), *sizes))
     return tuple(layers)
 

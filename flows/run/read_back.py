@@ -28,6 +28,7 @@ from spanmatch.reporting import (
 )
 from storage import result_files as files
 from storage.root import Root
+from tasks.exemplar_files import read_exemplar_file
 from tasks.wanted import Checkpoint, Comparison
 
 Rows = TypeVar("Rows")
@@ -49,6 +50,7 @@ def read_results(root: Root, study: str) -> StudyResults:
     if not networks:
         raise files.unreadable(root, files.NETWORKS, "it must have a row for each network, got none")
     simple = files.read_lines(root, files.SIMPLE_MATCHES)
+    exemplars, shown = read_exemplar_file(root)
     measures = _read_measures(root)
     layers = tuple(dict.fromkeys(row.layer for row in similarity))
     pairs = tuple(dict.fromkeys((row.checkpoint_x, row.checkpoint_y) for row in similarity or measures))
@@ -67,6 +69,8 @@ def read_results(root: Root, study: str) -> StudyResults:
         growth=tuple(_read_table_if_there(root, files.GROWTH, list[GrowthRow])),
         covers=tuple(_read_lines_if_there(root, files.COVERS, list[CoverRow])),
         essential=tuple(_read_lines_if_there(root, files.ESSENTIAL, list[EssentialRow])),
+        exemplars=exemplars,
+        shown=shown,
         ledger=_read_ledger(root),
         left_out=_read_left_out(root),
         terms=_read_terms(root),

@@ -21,6 +21,7 @@ from flows.study.sentences import sentence
 from flows.study.values import (
     NUMBER,
     Epsilon,
+    ExemplarCount,
     FolderPreprocessing,
     LayerChoice,
     LayerPairs,
@@ -154,6 +155,11 @@ class Study(Strict):
         validate_default=True,
         description="Measures of similarity beside the maximum match, by name; default: the usual ones; "
         "all: every one that there is.",
+    )
+    exemplars: ExemplarCount = Field(
+        9,
+        description="Samples that are found of each neuron, those that activate it most, with value and "
+        "position; 0 for none.",
     )
     root: str = Field(
         min_length=1,

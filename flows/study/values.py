@@ -22,6 +22,7 @@ from spanmatch.networks.recipe import Augmentation, Optimiser, Recipe, Schedule
 from spanmatch.statistics.significance import least_permutations
 
 _USUAL_PERMUTATIONS = 20
+_MOST_EXEMPLARS = 100
 _SMALLEST_DEVIATION = 1e-3  # a quarter of the step between two bytes
 
 
@@ -41,6 +42,21 @@ Epsilon = Annotated[
     Field(json_schema_extra={"minimum": LEAST_EPSILON, "exclusiveMaximum": EPSILON_LIMIT}),
 ]
 Seed = Annotated[StrictInt, Field(ge=0, lt=2**63)]
+
+
+def _exemplars_known(count: object) -> object:
+    if type(count) is not int or not 0 <= count <= _MOST_EXEMPLARS:
+        raise InputValueError(
+            f"must be a whole number from 0, for none, to {_MOST_EXEMPLARS}, got {count!r}; 9 are usual"
+        )
+    return count
+
+
+ExemplarCount = Annotated[
+    int,
+    BeforeValidator(_exemplars_known),
+    Field(json_schema_extra={"minimum": 0, "maximum": _MOST_EXEMPLARS}),
+]
 
 
 def _pairs_known(pairs: object) -> object:

@@ -20,6 +20,11 @@ if TYPE_CHECKING:
         load_dataset as load_dataset,
         load_source as load_source,
     )
+    from spanmatch.networks.data.appearance import (
+        Appearance as Appearance,
+        NoAppearanceError as NoAppearanceError,
+        appearances as appearances,
+    )
     from spanmatch.networks.data.downloads import DatasetNotFoundError as DatasetNotFoundError
     from spanmatch.networks.data.preprocessing import Preprocessing as Preprocessing
     from spanmatch.networks.datasource import DataSource as DataSource, Framing as Framing, HeldOut as HeldOut
@@ -49,6 +54,7 @@ if TYPE_CHECKING:
         NonFiniteActivationsError as NonFiniteActivationsError,
         neurons_last as neurons_last,
     )
+    from spanmatch.networks.positions import draw_positions as draw_positions
     from spanmatch.networks.probing import list_layers as list_layers
     from spanmatch.networks.project import (
         project_digest as project_digest,
@@ -80,6 +86,7 @@ else:
         {
             "spanmatch.networks.activations": "extract",
             "spanmatch.networks.architectures": "build",
+            "spanmatch.networks.data.appearance": "Appearance NoAppearanceError appearances",
             "spanmatch.networks.data.files": "ImageFiles UnreadableImageError",
             "spanmatch.networks.data.folders": "image_folder",
             "spanmatch.networks.data.dataset": "AnySamples Dataset",
@@ -96,6 +103,7 @@ else:
             "spanmatch.networks.outcome": "Snapshot Epoch Trained",
             "spanmatch.networks.padding": "check_mask",
             "spanmatch.networks.passes": "Float16OverflowError NonFiniteActivationsError neurons_last",
+            "spanmatch.networks.positions": "draw_positions",
             "spanmatch.networks.probing": "list_layers",
             "spanmatch.networks.project": "project_digest project_modules",
             "spanmatch.networks.recipe": "Augmentation Recipe Schedule epochs_needed require_checkpoints",

@@ -246,7 +246,9 @@ class Shown:
     texts: Mapping[int, tuple[str, ...]]
     """Its tokens as text, so that a position can be marked."""
     remark: str = ""
-    """Why some samples are not shown, in a sentence; empty where all are."""
+    """Why some samples are not shown, in words; empty where all are that matched neurons are strongest at."""
+    digest: str = ""
+    """Of the samples: pictures of samples with the same digest are the same."""
 
 
 @dataclass(frozen=True)

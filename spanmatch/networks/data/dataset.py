@@ -1,12 +1,14 @@
 """Data sets: samples to train on, and samples that networks are judged and compared on."""
 
 import hashlib
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import chain
 from typing import TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from spanmatch.errors import InputValueError
 from spanmatch.networks.data.images import Images, joined_images
@@ -35,6 +37,10 @@ class Dataset:
     task
         What networks are trained for and judged by: ``classification`` of samples, one label each; or
         ``next-token``, with tokens as labels, one for each position.
+    show
+        How a held-out sample looks, by its id, for people who are shown what a neuron sees: a picture, an
+        array of uint8 (height, width) or (height, width, 3); or its tokens as text, one for each position.
+        None where it can be told from the samples, as of images, or they are not shown. No part of `digest`.
 
     Raises
     ------
@@ -48,6 +54,7 @@ class Dataset:
     held_out: AnySamples
     classes: int
     task: str = _USUAL_TASK
+    show: Callable[[str], NDArray[np.uint8] | Sequence[str]] | None = None
 
     def __post_init__(self) -> None:
         if self.training is not None and self.training.signature != self.held_out.signature:

@@ -1,5 +1,6 @@
 """Data sets of text: sequences of bytes, the last of each text shorter than the others and padded."""
 
+import codecs
 import gzip
 import zlib
 from collections.abc import Mapping
@@ -60,7 +61,23 @@ def text_dataset(name: str, texts: Mapping[str, bytes]) -> Dataset:
         of = tuple(ids[index] for index in np.flatnonzero(chosen))
         return Samples(tokens[chosen], of, labels=tokens[chosen], mask=mask[chosen], items="sequences")
 
-    return Dataset(name, part(~held_out), part(held_out), classes=_BYTES, task="next-token")
+    row_of = {sequence: row for row, sequence in enumerate(ids)}
+
+    def show(sequence: str) -> list[str]:
+        return shown_bytes(bytes(sequences[row_of[sequence]].tolist()))
+
+    return Dataset(name, part(~held_out), part(held_out), classes=_BYTES, task="next-token", show=show)
+
+
+def shown_bytes(text: bytes) -> list[str]:
+    """Return the text of each byte, which is a token: together they are the text.
+
+    A character of several bytes stands at its last, which those before it are empty for; bytes that are no
+    UTF-8, as where text was cut up, are U+FFFD.
+    """
+    decoder = codecs.getincrementaldecoder("utf-8")("replace")
+    last = len(text) - 1
+    return [decoder.decode(text[place : place + 1], final=place == last) for place in range(len(text))]
 
 
 def python_topics() -> Dataset:
