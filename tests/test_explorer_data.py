@@ -14,7 +14,7 @@ from made_results import make_results, with_everything
 from PIL import Image
 from test_reporting import Page
 
-from spanmatch.reporting import Exemplars, Shown, explorer_page, report_page
+from spanmatch.reporting import Exemplars, Shown, Terms, explorer_page, report_page
 from spanmatch.reporting.explorer.packed import smallest, to_half, to_single, to_thousandths
 from spanmatch.reporting.explorer.sprite import sprite_of
 
@@ -133,12 +133,12 @@ def test_pictures_lie_in_a_sprite_and_shrink_where_they_would_take_too_much():
         [3, 40, 90, 120, 200],
         3,
         2,
-        8,
+        32,
     )
     kind, _, text = sprite["image"].partition(";base64,")
     assert kind == "data:image/png"
     sheet = np.asarray(Image.open(io.BytesIO(base64.b64decode(text))).convert("L"))
-    assert [sheet[4 + 8 * (n // 3), 4 + 8 * (n % 3)] for n in range(5)] == sprite["numbers"]
+    assert [sheet[16 + 32 * (n // 3), 16 + 32 * (n % 3)] for n in range(5)] == sprite["numbers"]
     noise = np.random.default_rng(0).integers(0, 256, (2500, 48, 48, 3), dtype=np.uint8)
     sprite = sprite_of(dict(enumerate(noise)))
     assert sprite["side"] < 48
@@ -157,3 +157,11 @@ def test_exemplars_are_told_with_none_where_there_are_fewer():
     assert document["exemplars"] == [
         {"layer": "relu1_1", "checkpoint": "seed0-final", "neurons": 2, "kept": 2, "shape": [2, 2]}
     ]
+
+
+def test_samples_that_are_no_images_are_never_called_so():
+    results = replace(with_everything(make_results(layers=("fc",))), terms=Terms(items="sentences"))
+    found = re.sub(
+        r"<svg.*?</svg>|base64,[\w+/=]*|data:image/[\w+]*", "", explorer_page(results), flags=re.DOTALL
+    )
+    assert not re.findall(r".{30}\bimages?\b.{30}", found, re.IGNORECASE)

@@ -1,6 +1,6 @@
 // What is seen, as a file: tables as CSV, charts as SVG and PNG.
 
-function save(name, parts, type) {
+function save(name, parts, type = "") {
   const link = h("a", { href: URL.createObjectURL(new Blob(parts, { type })), download: name });
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 1000);
@@ -33,13 +33,13 @@ function standalone(svg) {
 }
 
 function savePng(name, svg) {
-  const image = new Image();
-  image.onload = () => {
+  const picture = h("img");
+  picture.onload = () => {
     const canvas = h("canvas", { width: 2 * svg.width.baseVal.value, height: 2 * svg.height.baseVal.value });
-    canvas.getContext("2d").drawImage(image, 0, 0, canvas.width, canvas.height);
-    canvas.toBlob((blob) => save(`${name}.png`, [blob], "image/png"));
+    canvas.getContext("2d").drawImage(picture, 0, 0, canvas.width, canvas.height);
+    canvas.toBlob((blob) => save(`${name}.png`, [blob]));
   };
-  image.src = `data:image/svg+xml;charset=utf-8,${encodeURIComponent(standalone(svg))}`;
+  picture.src = `data:image/svg+xml;charset=utf-8,${encodeURIComponent(standalone(svg))}`;
 }
 
 /** Buttons that save a chart, and the rows behind it. */

@@ -77,7 +77,7 @@ function exemplarsOf(study) {
     const tokens = study.texts[sample];
     if (tokens) return inContext(tokens, position, label);
     if (!places.has(sample)) return h("span", { class: "tile number", title: label }, String(sample));
-    const tile = h("span", { class: study.sprite.side <= 16 ? "tile coarse" : "tile", role: "img", "aria-label": label, title: label });
+    const tile = h("span", { class: "tile", role: "img", "aria-label": label, title: label });
     const { columns, rows } = study.sprite;
     const along = (one, all) => `${all > 1 ? (100 * one) / (all - 1) : 0}%`;
     tile.style.setProperty("--left", along(places.get(sample) % columns, columns));

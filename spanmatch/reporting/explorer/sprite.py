@@ -16,6 +16,7 @@ __all__ = ["add_exemplars", "sprite_of"]
 
 _MOST_BYTES = 3_000_000
 _SIDES = (48, 32, 24, 16, 12)  # of one picture, in pixels
+_SHARP = 32  # smaller ones are enlarged to about this by whole pixels, which browsers would blur
 _QUALITY = 80
 
 
@@ -74,7 +75,8 @@ def sprite_of(pictures: Mapping[int, NDArray[np.uint8]]) -> dict[str, Any] | Non
     columns = int(np.ceil(np.sqrt(len(numbers))))
     largest = max(max(picture.shape[:2]) for picture in pictures.values())
     image, side = "", 0
-    for side in [min(largest, _SIDES[0]), *(other for other in _SIDES if other < largest)]:
+    most = max(largest, largest * (_SHARP // largest))
+    for side in [min(most, _SIDES[0]), *(other for other in _SIDES if other < most)]:
         sheet = _sheet([pictures[number] for number in numbers], columns, side)
         image = _written(sheet)
         if len(image) <= _MOST_BYTES:
@@ -94,7 +96,8 @@ def _sheet(pictures: Sequence[NDArray[np.uint8]], columns: int, side: int) -> Im
     for place, picture in enumerate(pictures):
         scale = side / max(picture.shape[:2])
         height, width = (max(1, round(extent * scale)) for extent in picture.shape[:2])
-        tile = Image.fromarray(picture).resize((width, height), Image.Resampling.LANCZOS)
+        how = Image.Resampling.NEAREST if scale > 1 else Image.Resampling.LANCZOS
+        tile = Image.fromarray(picture).resize((width, height), how)
         row, column = divmod(place, columns)
         left, top = (side - width) // 2, (side - height) // 2
         sheet.paste(tile, (column * side + left, row * side + top))
