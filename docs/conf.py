@@ -57,6 +57,7 @@ nb_execution_mode = "cache"  # `make docs-fast` turns it off
 nb_execution_cache_path = str(_ROOT / "docs/_build/executed" / _code_digest())
 nb_execution_raise_on_error = True
 nb_execution_timeout = 600
+nb_merge_streams = True
 
 default_role = "py:obj"
 autodoc_member_order = "bysource"

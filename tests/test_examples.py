@@ -39,7 +39,8 @@ def run(name: str) -> Names:
 
 def show(value: object) -> None:
     if isinstance(value, Figure):
-        value.canvas.draw()
+        picture: bytes = value._repr_png_()  # what a kernel asks for that has not imported pyplot
+        assert picture.startswith(b"\x89PNG")
     elif hasattr(value, "_repr_html_"):
         assert value._repr_html_()
     repr(value)

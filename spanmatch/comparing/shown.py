@@ -1,6 +1,8 @@
 """A comparison as notebooks show it: what it is of, heat maps, curves."""
 
 import html
+from functools import partial
+from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 from spanmatch.comparing.compared import Compared
@@ -34,7 +36,7 @@ def drawn(matrix: LayerMatrix) -> "Figure":
         bounds=matrix.bounds,
         higher_is_closer=matrix.higher_is_closer,
     )
-    return figure
+    return _shown(figure)
 
 
 def drawn_curves(values: PairValues, pair: Pair) -> "Figure":
@@ -43,7 +45,19 @@ def drawn_curves(values: PairValues, pair: Pair) -> "Figure":
     raw, centred = values.profile(pair, "raw").curve(), values.profile(pair, "mean").curve()
     x, y = (f"{column.network} · {column.layer}" for column in pair)
     figure: Figure = draw(raw, centred, x, y)
+    return _shown(figure)
+
+
+def _shown(figure: "Figure") -> "Figure":
+    """Have notebooks show a figure also where nobody has imported pyplot, which tells them how."""
+    figure.__dict__["_repr_png_"] = partial(_repr_png_, figure)
     return figure
+
+
+def _repr_png_(figure: "Figure") -> bytes:
+    file = BytesIO()
+    figure.savefig(file, format="png")
+    return file.getvalue()
 
 
 def html_of(compared: Compared) -> str:
