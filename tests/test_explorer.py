@@ -83,6 +83,14 @@ def keep_picture(page: Page, name: str) -> None:
     page.screenshot(path=OUTPUT / f"explorer-{name}.png")
 
 
+def shut_out(page: Page) -> list[tuple[str, str]]:
+    """Return what axe-core finds that shuts people out."""
+    axe = Path(str(needs.module("axe_playwright_python").__file__)).with_name("axe.min.js")
+    page.evaluate(axe.read_text(encoding="utf-8"))
+    found = page.evaluate("async () => (await axe.run('#explorer', {resultTypes: ['violations']})).violations")
+    return [(one["id"], node["html"]) for one in found for node in one["nodes"]]
+
+
 def set_epsilon(page: Page, epsilon: float) -> None:
     page.locator("#explorer-exact").fill(f"{epsilon:.4f}")
     page.locator("#explorer-exact").press("Enter")
@@ -350,7 +358,6 @@ def test_the_keyboard_alone_reaches_everything(made: Opened) -> None:
 
 
 def test_on_a_phone_in_the_dark_and_without_motion(made: Opened, real: Opened) -> None:
-    axe = Path(str(needs.module("axe_playwright_python").__file__)).with_name("axe.min.js").read_text("utf-8")
     for opened, scheme, width in ((made, "dark", 400), (real, "light", 1400), (made, "light", 3840)):
         page = opened.look("#epsilon=0.5")
         page.set_viewport_size({"width": width, "height": 1600})
@@ -360,9 +367,7 @@ def test_on_a_phone_in_the_dark_and_without_motion(made: Opened, real: Opened) -
         assert strands.evaluate("element => getComputedStyle(element).transitionDuration") == "0s"
         if width < 2000:  # larger ones take seconds to paint
             keep_picture(page, f"{scheme}-{width}")
-            page.evaluate(axe)
-            found = page.evaluate("async () => (await axe.run('#explorer')).violations")
-            assert [(one["id"], [node["html"] for node in one["nodes"]][:3]) for one in found] == []
+            assert shut_out(page) == []
     made.assert_quiet()
     real.assert_quiet()
 
@@ -387,7 +392,19 @@ def test_a_grid_is_a_heat_map_read_by_mouse_and_keys(context: BrowserContext, tm
     opened.page.keyboard.press("ArrowRight")
     expect(panel.get_by_role("status")).to_contain_text(" with ")
     keep_picture(opened.page, "grid")
+    assert shut_out(opened.page) == []
     opened.assert_quiet()
+
+
+def test_without_scripts_the_report_is_read_and_nothing_of_the_explorer(
+    browser: Browser, real: Opened
+) -> None:
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(real.path.as_uri())
+    expect(page.get_by_role("heading", name="Similarity along the layers")).to_be_visible()
+    expect(page.locator("#explorer")).to_be_hidden()
+    context.close()
 
 
 def test_ten_thousand_neurons_do_not_freeze_it(context: BrowserContext, tmp_path: Path) -> None:

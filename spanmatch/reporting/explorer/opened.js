@@ -1,7 +1,7 @@
 // One match, or one neuron: its neurons on both sides, and what each fires on.
 
 const MOST = 24; // neurons of a side at first
-const CONTEXT = 7; // tokens to either side
+const CONTEXT = 40; // characters to either side
 
 function openedMatch(study, act) {
   const heading = h("h3", { tabindex: "-1", id: "explorer-opened" });
@@ -60,7 +60,7 @@ function exemplarsOf(study) {
   const places = new Map((study.sprite?.numbers ?? []).map((number, place) => [number, place]));
   const one = study.items.replace(/s$/, "");
   const about = study.exemplars.length
-    ? `Of each neuron the ${study.items} at which it is strongest, strongest first. ${study.remark}`.trim()
+    ? `Of each neuron the ${study.items} at which it is strongest, strongest first. ${study.remark && `${study.remark[0].toUpperCase()}${study.remark.slice(1)}.`}`
     : `This study kept no ${study.items} at which neurons are strongest.`;
 
   function of(layer, checkpoint, neuron) {
@@ -102,9 +102,15 @@ function whereIn(position, shape) {
   return { said: shape.length ? ` at position ${position + 1}` : "", mark: null };
 }
 
+/** A token between what stands before and after it, so that those of several lines are below each other. */
 function inContext(tokens, position, label) {
-  const [from, to] = [Math.max(position - CONTEXT, 0), Math.min(position + CONTEXT + 1, tokens.length)];
-  const piece = (start, end) => tokens.slice(start, end).join("");
-  return h("span", { class: "words", title: label },
-    from ? "…" : "", piece(from, position), h("mark", {}, tokens[position] ?? ""), piece(position + 1, to), to < tokens.length ? "…" : "");
+  // parts of words bring their spaces along, and single characters need none
+  const between = tokens.some((token) => token.length === 1 || /^\s|\s$/.test(token)) ? "" : " ";
+  const token = tokens[position] ?? "";
+  const seen = /^\s*$/.test(token) ? (token.includes("\n") ? "⏎" : "␣") : token;
+  const joined = (some) => some.join(between).replaceAll(/[\r\n]+/g, "⏎");
+  const before = joined(tokens.slice(0, position)).slice(-CONTEXT);
+  const after = joined(tokens.slice(position + 1)).slice(0, CONTEXT);
+  return h("span", { class: "line", title: label },
+    h("span", { class: "before" }, h("span", {}, before + between)), h("mark", {}, seen), h("span", { class: "after" }, between + after));
 }
