@@ -1,4 +1,4 @@
-"""The command line: ``spanmatch run | serve | status | report | layers | schema | prune | match``.
+"""The command line: ``spanmatch run | serve | status | report | view | layers | schema | prune | match``.
 
 What is slow to load comes with the command that needs it, by the lazy names of `flows.command`.
 """
@@ -75,6 +75,21 @@ def report(study: _Study, root: _Root = None) -> None:
     """Write the report page again, from the results of the last run."""
     with refusals(explained):
         command.report_session(read_study(study).with_options(root=root), console)
+
+
+@app.command()
+def view(
+    root: Annotated[
+        str, typer.Argument(metavar="ROOT", help="The root, a folder or URL; or the study's YAML file.")
+    ],
+    port: Annotated[
+        int | None,
+        typer.Option("--port", min=1, max=65535, help="Serve the report on this port of loopback."),
+    ] = None,
+) -> None:
+    """Open a study's report in the browser; one in an object store is served on loopback until Ctrl-C."""
+    with refusals(explained):
+        command.view_session(root, console, port)
 
 
 @app.command()

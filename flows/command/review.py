@@ -46,6 +46,17 @@ def status_session(study: Study, console: Console) -> None:
     require_fits(prepared, foreseen, workers)
 
 
+def progress_session(study: Study, console: Console) -> None:
+    """Show what of a study is done, and nothing of what a run would take.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If the study asks for what there is not.
+    """
+    show_status(console, study, status(look(study)))
+
+
 def layers_session(study: Study, console: Console) -> None:
     """List the layers of a study's network, those that it compares marked.
 

@@ -2,14 +2,14 @@
 
 from pathlib import Path
 
+from flows.opened.refusing import nothing_in
 from flows.opened.stored_study import StoredStudy
 from flows.study.file import read_study
 from flows.study.kept import kept_studies, read_kept, read_looked_up
 from flows.study.model import Study
 from flows.study.resolve import resolve
 from flows.study.resolved import Resolved
-from spanmatch.errors import InputValueError, unknown_name
-from storage.result_files import STUDY
+from spanmatch.errors import unknown_name
 from storage.root import Root, is_url
 
 
@@ -28,7 +28,7 @@ def open_root(path: str | Path, *, study: str | None = None) -> StoredStudy:
 def _study_of(root: Root, name: str | None) -> tuple[Study, Resolved]:
     last = read_kept(root)
     if last is None:
-        raise _nothing_in(root)
+        raise nothing_in(root)
     names = list(dict.fromkeys([last.study.name, *kept_studies(root)]))
     if name is not None and name not in names:
         raise unknown_name("study", name, names, remedy="or run it first")
@@ -38,17 +38,3 @@ def _study_of(root: Root, name: str | None) -> tuple[Study, Resolved]:
     if looked_up is None or (name == last.study.name and looked_up.kept != last):
         return last.study, resolve(last.study, root)
     return looked_up.study, looked_up.resolved or resolve(looked_up.study, root)
-
-
-def _nothing_in(root: Root) -> InputValueError:
-    """Return the error of a folder in which no run has finished, with the roots right below it."""
-    below = sorted(name for name in root.place.folders("") if STUDY in root.place.names(name))
-    if below:
-        return InputValueError(
-            f"`path` must be the root of a study, got {root.where()!r}, which holds those of "
-            f"{', '.join(below)}; open one of them, such as {root.where(below[0])!r}"
-        )
-    return InputValueError(
-        f"`path` must be the root of a study of which a run has finished, got {root.where()!r}, which has no "
-        f"{STUDY}; `spanmatch run` of the study computes it"
-    )
