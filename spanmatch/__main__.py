@@ -13,7 +13,7 @@ import spanmatch
 from spanmatch.clone import HAS_PIPELINE, missing_package, require_pipeline
 from spanmatch.errors import SpanmatchError
 
-_PIPELINE_COMMANDS = ("run", "serve", "status", "report", "view", "layers", "schema", "prune")
+_PIPELINE_COMMANDS = ("init", "run", "serve", "status", "report", "view", "layers", "schema", "prune")
 
 
 def main() -> None:

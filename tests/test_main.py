@@ -56,6 +56,6 @@ def test_matching_files_loads_no_pipeline(beside: Path) -> None:
 @pytest.mark.parametrize("program", PROGRAMS, ids=["spanmatch", "python -m spanmatch"])
 def test_help_names_every_command(program: list[str], tmp_path: Path) -> None:
     printed = ran(*program, "--help", folder=tmp_path, COLUMNS="200")
-    commands = ("run", "serve", "status", "report", "view", "layers", "schema", "prune", "match")
+    commands = ("init", "run", "serve", "status", "report", "view", "layers", "schema", "prune", "match")
     for name in (*commands, "--version"):
         assert name in printed

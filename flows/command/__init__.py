@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from spanmatch.lazy import lazy
 
 if TYPE_CHECKING:
+    from flows.command.beginning import init_session as init_session
     from flows.command.report import report_session as report_session
     from flows.command.review import (
         layers_session as layers_session,
@@ -24,6 +25,7 @@ else:
     __getattr__, __dir__, __all__ = lazy(
         __name__,
         {
+            "flows.command.beginning": "init_session",
             "flows.command.report": "report_session",
             "flows.command.review": "layers_session progress_session prune_session status_session",
             "flows.command.runner": "flow_schedule serve_flow",

@@ -1,4 +1,4 @@
-"""The command line: ``spanmatch run | serve | status | report | view | layers | schema | prune | match``.
+"""The command line: ``init``, ``run``, ``serve``, ``status``, ``report``, ``view``, ``layers``, and so on.
 
 What is slow to load comes with the command that needs it, by the lazy names of `flows.command`.
 """
@@ -29,6 +29,41 @@ _Root = Annotated[
         "--root", help="Folder or URL (s3://bucket/prefix) for everything computed, in place of the study's."
     ),
 ]
+
+
+@app.command()
+def init(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The study to write.", show_default=False)],
+    architecture: Annotated[
+        str, typer.Option("--architecture", help="A name, or module:function, which returns a network.")
+    ],
+    dataset: Annotated[
+        str,
+        typer.Option(
+            "--dataset", help="A name, folder:PATH, text:PATH, or module:function, which returns one."
+        ),
+    ],
+    weights: Annotated[
+        list[Path] | None,
+        typer.Option("--weights", help="A file of a network that is trained already; may be repeated."),
+    ] = None,
+    seed: Annotated[
+        list[int] | None,
+        typer.Option("--seed", help="Train a network from it; may be repeated. Without weights: 0 and 1."),
+    ] = None,
+    root: _Root = None,
+) -> None:
+    """Write a commented study of a network and data, after a look at both: layers, shapes and sizes."""
+    with refusals(explained):
+        command.init_session(
+            file,
+            console,
+            architecture=architecture,
+            dataset=dataset,
+            weights=weights or (),
+            seeds=seed or (),
+            root=root,
+        )
 
 
 @app.command()
