@@ -6,6 +6,7 @@ import pytest
 from spanmatch import GramMatrix, Match, cover_freedom, match_profile, maximum_match, simple_matches
 from spanmatch.matching.freedom import _order
 from spanmatch.matching.scaled import scale
+from spanmatch.matching.searches import Searches
 from spanmatch.matching.simple import cover
 
 pytestmark = pytest.mark.filterwarnings("ignore::spanmatch.OffsetWarning")
@@ -55,7 +56,7 @@ def test_every_order_gives_a_cover_by_minimal_matches(seed):
     order = _order(inside.size, seed, 3)
     assert sorted(order.tolist()) == list(range(inside.size))
     union = Match([], [])
-    for one in cover(inside, 0.5, order):
+    for one in cover(Searches(inside, 0.5), order):
         assert one.neuron in one.match
         union |= one.match
     assert union == maximum_match(gram, epsilon=0.5)

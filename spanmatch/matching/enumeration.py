@@ -13,9 +13,9 @@ from spanmatch.matching.checks import check_dead, check_epsilon, check_neuron, w
 from spanmatch.matching.gram import GramMatrix
 from spanmatch.matching.hitting import UnsettledSets
 from spanmatch.matching.match import Dead, Indices, Match, Neuron, alone
-from spanmatch.matching.minimal import minimal_around
 from spanmatch.matching.offsets import warn_of_offsets
 from spanmatch.matching.scaled import scale
+from spanmatch.matching.searches import Searches
 from spanmatch.matching.state import MatchState
 
 
@@ -164,7 +164,7 @@ class _Search:
             elif len(self.unsettled.cores) == limit:
                 return False
             else:
-                found, _ = minimal_around(self._state.scaled, self._keep, rest, self._epsilon)
+                found, _ = Searches(self._state.scaled, self._epsilon).around(self._keep, rest)
                 self.unsettled.cores.append(self._bits(found))
         return True
 

@@ -13,6 +13,7 @@ from spanmatch.matching.offsets import warn_of_offsets
 from spanmatch.matching.parts import whole_number
 from spanmatch.matching.profile import MatchProfile, check_profile, maximum_labels
 from spanmatch.matching.scaled import scale
+from spanmatch.matching.searches import Searches
 from spanmatch.matching.simple import cover
 
 # Philox takes keys of two numbers of 64 bits: the seed, and the number of the order.
@@ -146,8 +147,9 @@ def cover_freedom(
     warn_of_offsets(gram, bound)
     scaled = scale(gram)
     inside = scaled.restrict(maximum_labels(scaled, bound, profile))
+    searches = Searches(inside, bound)
     covers = [
-        {simple.match for simple in cover(inside, bound, _order(inside.size, drawn_from, place))}
+        {simple.match for simple in cover(searches, _order(inside.size, drawn_from, place))}
         for place in range(number)
     ]
     return CoverFreedom(

@@ -7,10 +7,9 @@ from numpy.typing import NDArray
 
 from spanmatch.matching.checks import check_dead, check_epsilon, check_neuron, warn_if_too_few_samples
 from spanmatch.matching.gram import GramMatrix
-from spanmatch.matching.grow import grow
-from spanmatch.matching.match import Dead, Indices, Match, Neuron, alone
+from spanmatch.matching.match import Dead, Match, Neuron, alone
 from spanmatch.matching.offsets import warn_of_offsets
-from spanmatch.matching.scaled import ScaledGram, scale
+from spanmatch.matching.scaled import scale
 from spanmatch.matching.state import MatchState
 
 
@@ -146,47 +145,6 @@ def _note_needed(state: MatchState, needed: NDArray[np.bool_], epsilon: float) -
         needed[labels[found]] = True
         labels, falls, new = labels[~found], falls[~found], labels[found]
         found = falls[:, new].any(axis=1)
-
-
-def minimal_around(
-    scaled: ScaledGram, label: int, inside: Indices | None, epsilon: float, order: Indices | None = None
-) -> tuple[Indices, Indices]:
-    """Find one minimal match of a neuron, starting from a small match grown around it.
-
-    Parameters
-    ----------
-    scaled : ScaledGram
-        An ε-match as a whole.
-    label : int
-        The neuron.
-    inside : ndarray of int or None
-        Labels of an ε-match that contains `label`, ascending: the search stays inside it. None for all.
-    epsilon : float
-        Largest relative residual that may stay.
-    order : ndarray of int, optional
-        All labels, in the order in which they are tried for removal; as they were needed when left out.
-
-    Returns
-    -------
-    minimal : ndarray of int
-        Labels of the minimal match, ascending.
-    rest : ndarray of int
-        Those of the maximum match inside it without `label`, which every smaller match inside it is in.
-    """
-    among = np.arange(scaled.size) if inside is None else inside
-    within = scaled if inside is None else scaled.restrict(inside)
-    grown = np.array(grow(within, int(np.searchsorted(among, label)), epsilon))
-    labels = np.sort(grown)
-    first_needed_first = np.searchsorted(labels, grown).tolist()
-    tried = first_needed_first
-    if order is not None:
-        tried = np.argsort(np.argsort(order)[among[labels]]).tolist()
-    keep = first_needed_first[0]
-    state = shrink(MatchState(within.restrict(labels)), keep, tried, epsilon)
-    minimal = state.labels()
-    state.remove(np.array([keep]))
-    state.settle(epsilon)
-    return among[labels[minimal]], among[labels[state.labels()]]
 
 
 def _without(state: MatchState, label: int, needed: NDArray[np.bool_], epsilon: float) -> MatchState | None:

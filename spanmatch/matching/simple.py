@@ -1,16 +1,14 @@
 """Simple matches that together cover the maximum match, or any given match."""
 
-import numpy as np
-
 from spanmatch.errors import InputValueError
 from spanmatch.matching.checks import check_dead, check_epsilon, warn_if_too_few_samples
 from spanmatch.matching.gram import GramMatrix
 from spanmatch.matching.match import Dead, Indices, Match, SimpleMatch, alone
-from spanmatch.matching.minimal import minimal_around
 from spanmatch.matching.offsets import warn_of_offsets
 from spanmatch.matching.profile import MatchProfile, check_profile, maximum_labels
 from spanmatch.matching.residuals import is_match
-from spanmatch.matching.scaled import ScaledGram, scale
+from spanmatch.matching.scaled import scale
+from spanmatch.matching.searches import Searches
 
 
 def simple_matches(
@@ -77,7 +75,7 @@ def simple_matches(
     warn_of_offsets(gram, bound)
     scaled = scale(gram)
     labels = maximum_labels(scaled, bound, profile)
-    found = cover(scaled.restrict(labels), bound)
+    found = cover(Searches(scaled.restrict(labels), bound))
     return found if dead == "exclude" else _with_dead(found, gram.dead)
 
 
@@ -144,7 +142,7 @@ def decompose(
             "that is_match accepts"
         )
     scaled = scale(gram)
-    found = cover(scaled.restrict(scaled.labels(match)), bound)
+    found = cover(Searches(scaled.restrict(scaled.labels(match)), bound))
     return _with_dead(found, match & gram.dead)
 
 
@@ -153,15 +151,13 @@ def _with_dead(found: tuple[SimpleMatch, ...], dead: Match) -> tuple[SimpleMatch
     return tuple(sorted((*found, *singles), key=lambda simple: simple.neuron))
 
 
-def cover(scaled: ScaledGram, epsilon: float, order: Indices | None = None) -> tuple[SimpleMatch, ...]:
+def cover(searches: Searches, order: Indices | None = None) -> tuple[SimpleMatch, ...]:
     """Find simple matches that together are a given ε-match.
 
     Parameters
     ----------
-    scaled : ScaledGram
-        The ε-match as a whole.
-    epsilon : float
-        Largest relative residual that may stay.
+    searches : Searches
+        Inside the ε-match as a whole.
     order : ndarray of int, optional
         All labels, in the order in which they are served and tried for removal. When left out, they are
         served ascending, and tried as they were needed around the one that is served.
@@ -172,15 +168,16 @@ def cover(scaled: ScaledGram, epsilon: float, order: Indices | None = None) -> t
         By their neurons, x ascending and then y ascending. Each has the last label of x, or else of y, that
         it is minimal for and that no match before was: the neuron that correlates most with the others.
     """
+    scaled = searches.scaled
     found: dict[Match, SimpleMatch] = {}
     inside: dict[int, Indices] = {}  # the smallest match known to contain a label that is not yet served
     served: set[int] = set()
     for label in range(scaled.size) if order is None else order.tolist():
         if label in served:
             continue
-        labels, rest = minimal_around(scaled, label, inside.get(label), epsilon, order)
+        labels, rest = searches.around(label, inside.get(label), order)
         match = scaled.match(labels)
-        minimal_for = set(np.setdiff1d(labels, rest).tolist()) - served
+        minimal_for = set(labels.tolist()).difference(rest.tolist(), served)
         served |= minimal_for
         foremost = max(minimal_for, key=lambda member: (member < scaled.n_x, member))
         found.setdefault(match, SimpleMatch(scaled.neuron(foremost), match))
