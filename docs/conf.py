@@ -73,6 +73,7 @@ html_theme = "furo"
 html_title = "spanmatch"
 html_copy_source = False
 html_show_sourcelink = False
+html_show_search_summary = False  # which a page that is opened from disk may not fetch
 html_math_renderer = "mathml"
 html_static_path = ["site/static"]
 html_css_files = ["spanmatch.css"]
