@@ -384,6 +384,31 @@ def test_what_a_study_lacks_is_said(context: BrowserContext, tmp_path: Path) -> 
     opened.assert_quiet()
 
 
+def test_a_link_to_what_is_not_there_says_so_and_shows_what_is(made: Opened) -> None:
+    page = made.look("#layer=relu9&epsilon=1.5&pair=a~b&neuron=x999999&match=<b>")
+    story = page.locator(".story")
+    for asked in ("layer “relu9”", "epsilon “1.5”", "pair “a~b”"):
+        expect(story).to_contain_text(asked)
+    expect(story).to_contain_text("ε = 0.250")
+    exact = page.locator("#explorer-exact")
+    exact.fill("1.2")
+    exact.press("Enter")
+    expect(exact).to_have_value("0.250")
+    page.get_by_role("button", name="0.15", exact=True).click()
+    expect(story).not_to_contain_text("The link asks")
+    made.assert_quiet()
+
+
+def test_results_with_nothing_to_look_into_have_no_explorer(browser: Browser, tmp_path: Path) -> None:
+    path = tmp_path / "report.html"
+    path.write_text(explorer_page(replace(make_results(), critical_epsilons=())), encoding="utf-8")
+    page = browser.new_page()
+    page.goto(path.as_uri())
+    expect(page.get_by_role("heading", name="Similarity along the layers")).to_be_visible()
+    expect(page.locator("#explorer")).to_be_hidden()
+    page.close()
+
+
 def test_a_grid_is_a_heat_map_read_by_mouse_and_keys(context: BrowserContext, tmp_path: Path) -> None:
     results = with_grids()
     path = tmp_path / "report.html"

@@ -24,6 +24,7 @@ function controls(study, act) {
   const take = (text) => {
     const epsilon = Math.round(1e4 * Number(text)) / 1e4;
     if (text !== "" && epsilon >= 0 && epsilon < 1) act({ epsilon });
+    else exact.value = written(view.epsilon);
   };
   slider.addEventListener("input", () => take(slider.value));
   exact.addEventListener("change", () => take(exact.value));

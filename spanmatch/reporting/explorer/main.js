@@ -2,6 +2,7 @@
 
 function explore() {
   const study = readStudy();
+  if (!study.layers.length && !study.grids.length) return; // nothing to look into
   const home = document.getElementById("explorer");
   let view = startOf(study, readView(study));
   let waiting = false;
@@ -11,7 +12,7 @@ function explore() {
 
   /** Change the view; drawn once a frame, however often it changes. */
   function act(change, { reveal = false } = {}) {
-    view = { ...view, ...change };
+    view = { ...view, strange: [], ...change };
     if (reveal) parts.reveal();
     if (waiting) return;
     waiting = true;

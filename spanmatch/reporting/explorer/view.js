@@ -2,8 +2,10 @@
 
 function readView(study) {
   const asked = new URLSearchParams(location.hash.includes("=") ? location.hash.slice(1) : "");
+  const strange = [];
   const chosen = (name, names, otherwise) => {
     const place = names.indexOf(asked.get(name));
+    if (place < 0 && asked.has(name)) strange.push(`${name} “${asked.get(name)}”`);
     return place < 0 ? otherwise : place;
   };
   const last = Math.max(study.groups.length - 1, 0);
@@ -13,14 +15,17 @@ function readView(study) {
   const pair = chosen("pair", labels, Math.max(start, 0));
   const groups = study.pairs.length ? study.pairs[pair].groups : [0];
   const epsilon = Number(asked.get("epsilon") ?? NaN);
+  const usable = epsilon >= 0 && epsilon < 1;
+  if (asked.has("epsilon") && !usable) strange.push(`epsilon “${asked.get("epsilon")}”`);
   return {
     group: groups.includes(group) ? group : groups[0],
     pair,
     centre: chosen("centre", study.centres, 0),
     layer: chosen("layer", study.layers.map(([name]) => name), -1),
-    epsilon: epsilon >= 0 && epsilon < 1 ? epsilon : study.epsilons[(study.epsilons.length - 1) >> 1] ?? 0.3,
+    epsilon: usable ? epsilon : study.epsilons[(study.epsilons.length - 1) >> 1] ?? 0.3,
     match: asked.get("match") ?? "",
     neuron: asked.get("neuron") ?? "",
+    strange,
   };
 }
 

@@ -8,7 +8,8 @@ function sentences(study, view) {
   const layer = study.layers[view.layer][0];
   const share = percent(study.similarity(place, view.epsilon));
   const first = ["At ε = ", written(view.epsilon), ", ", h("strong", {}, share), ` of ${layer} matches: ${x.in} of ${counted(x.all, "neuron")} of ${pair.shown[0]} and ${y.in} of ${y.all} of ${pair.shown[1]}. `];
-  return [...first, standingInWords(study, study.standing(place, view.epsilon), study.epsilons.includes(view.epsilon))];
+  const strange = view.strange.length ? h("span", { class: "strange" }, `The link asks for ${view.strange.join(", ")}, which this study does not have. `) : "";
+  return [strange, ...first, standingInWords(study, study.standing(place, view.epsilon), study.epsilons.includes(view.epsilon))];
 }
 
 function standingInWords(study, known, studied) {
