@@ -18,7 +18,7 @@ Content = Mapping[str, NDArray[Any]]
 
 _SUFFIX = ".safetensors"
 _UNREADABLE = (SafetensorError, ValueError, KeyError, TypeError, OverflowError)
-_KEPT_BYTES = 256 * 2**20  # of packs that were read, for the units that come next
+KEPT_BYTES = 256 * 2**20  # of packs that were read, for the units that come next
 
 
 def pack_of(stage: str, together: str) -> str:
@@ -95,7 +95,7 @@ class Packs:
         with self._lock:
             self._packs[artefact.name] = pack
             self._bytes[artefact.name] = len(content)
-            while len(self._packs) > 1 and sum(self._bytes[name] for name in self._packs) > _KEPT_BYTES:
+            while len(self._packs) > 1 and sum(self._bytes[name] for name in self._packs) > KEPT_BYTES:
                 self._packs.popitem(last=False)
         return pack
 

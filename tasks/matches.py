@@ -14,7 +14,7 @@ from storage.packs import Packs, array_document, content_digest, document_array
 from storage.root import Artefact, Root
 from tasks.foreseeing import kept_bytes, statistic_bytes
 from tasks.permuting import PermutedName
-from tasks.profiles import ProfileName, gram_memory, no_warnings, read_profile
+from tasks.profiles import ProfileName, no_warnings, pair_memory, read_profile
 from tasks.stage import Cost, Form, Named, Paces, Result, Stage
 from tasks.statistic import Reading, Statistic
 from tasks.unit import Unit
@@ -238,10 +238,11 @@ def read_matches(packs: Packs, artefact: Artefact) -> MatchDocument:
 
 def cost(wanted: Wanted, group: Named, paces: Paces) -> Cost:  # noqa: ARG001
     """Reckon with matches that are kept as text; the statistic and its Gram matrix are held."""
-    x, y = wanted.sizes_of(group[0][0].pair)
+    pair = group[0][0].pair
+    x, y = wanted.sizes_of(pair)
     read = statistic_bytes(x, y, wanted.folds)
     written = kept_bytes(_DOCUMENT_BYTES + _NEURON_BYTES * (x + y), 1)
-    return Cost(written, read, read + gram_memory(x + y))
+    return Cost(written, read, pair_memory(wanted, pair))
 
 
 STAGE = Stage(

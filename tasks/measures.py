@@ -25,7 +25,7 @@ from spanmatch.measures import (
 from storage.root import Artefact, Root
 from tasks.foreseeing import moments_bytes, numbers_bytes, statistic_bytes
 from tasks.permuting import PermutedName
-from tasks.profiles import ProfileName, gram_memory, read_profile, statistic_of
+from tasks.profiles import ProfileName, pair_memory, read_profile, statistic_of
 from tasks.stage import Cost, Form, Named, Paces, Result, Stage
 from tasks.statistic import Reading, Samples, Statistic
 from tasks.unit import Unit
@@ -266,7 +266,7 @@ def cost(wanted: Wanted, group: Named, paces: Paces) -> Cost:  # noqa: ARG001
     written = sum(numbers_bytes([len(unit.resamples)]) for _, unit in group)
     crosses = moments_bytes(x, y, 1) * wanted.permutations
     read = statistic_bytes(x, y, wanted.folds) + crosses
-    return Cost(written, read, read + gram_memory(x + y))
+    return Cost(written, read, pair_memory(wanted, pair))
 
 
 STAGE = Stage(

@@ -18,7 +18,7 @@ from spanmatch import MatchProfile, OffsetWarning, TooFewSamplesWarning, match_p
 from spanmatch.matching.centring import Centre, centred_by
 from spanmatch.matching.quick_profile import quick_profile
 from spanmatch.statistics.holding_out import held_out_profile
-from storage.packs import Content, Packs, content_digest
+from storage.packs import KEPT_BYTES, Content, Packs, content_digest
 from storage.root import Artefact, Root
 from tasks.foreseeing import kept_bytes, statistic_bytes
 from tasks.permuting import PermutedName
@@ -160,7 +160,14 @@ def cost(wanted: Wanted, group: Named, paces: Paces) -> Cost:  # noqa: ARG001
         whole = name.resample == WHOLE
         written += kept_bytes(8 * (x + y) * (3 if whole else 1), 4 if whole else 2)
     read = statistic_bytes(x, y, wanted.folds)
-    return Cost(written, read, read + gram_memory(x + y))
+    return Cost(written, read, pair_memory(wanted, pair))
+
+
+def pair_memory(wanted: Wanted, pair: LayerPair) -> int:
+    """Return what is in memory to compute from a pair's statistic: it, packs, and its Gram matrix."""
+    x, y = wanted.sizes_of(pair)
+    packs = min(wanted.kept_sums, KEPT_BYTES)
+    return packs + statistic_bytes(x, y, wanted.folds) + gram_memory(x + y)
 
 
 def gram_memory(neurons: int) -> int:

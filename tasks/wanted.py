@@ -12,6 +12,7 @@ from spanmatch.networks.datasource import DataSource
 from spanmatch.networks.precision import StoredDtype
 from spanmatch.networks.recipe import Recipe
 from spanmatch.reporting.names import paired_layers
+from tasks.foreseeing import moments_bytes
 
 
 class Checkpoint(NamedTuple):
@@ -273,6 +274,14 @@ class Wanted:
     def neurons_of(self, pair: LayerPair) -> int:
         """Return how many neurons a pair has, of both sides, as far as is known."""
         return sum(self.sizes_of(pair))
+
+    @cached_property
+    def kept_sums(self) -> int:
+        """Bytes of all co-moments that are kept, as far as sizes are known."""
+        own = [(layer.neurons, layer.neurons) for layers in self.sides.values() for layer in layers]
+        cross = [self.sizes_of(pair) for pair in self.pairs]
+        by_segment = sum(moments_bytes(*sizes, self.folds) for sizes in (*own, *cross)) * len(self.segments)
+        return by_segment + self.permutations * sum(moments_bytes(*sizes, 1) for sizes in cross)
 
     @cached_property
     def _layers(self) -> dict[str, dict[str, WantedLayer]]:

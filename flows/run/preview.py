@@ -15,7 +15,7 @@ from tasks.unit import Unit
 from tasks.work import jobs
 
 # Resident bytes of a worker through which no network passes: Dask, NumPy, SciPy.
-_LIBRARIES = 170 * 2**20
+_LIBRARIES = 125 * 2**20
 # Seconds of a run beside its stages where none was measured: starting, collecting, drawing.
 _AROUND = 15.0
 # Seconds that a job takes beside its units, most of them in Prefect.
@@ -55,7 +55,7 @@ class Preview:
     Attributes
     ----------
     results
-        Bytes of the results that people read.
+        Bytes that the results that people read grow by.
     around
         Seconds beside the stages.
     measured
@@ -127,9 +127,10 @@ def preview(prepared: Prepared, stages: Mapping[str, Foreseen], rates: Rates, wo
         for name, of_stage in lacking.items()
     ]
     counts = {name: len(foreseen.units) for name, foreseen in stages.items()}
+    before = {name: len(foreseen.finished) for name, foreseen in stages.items()}
     return Preview(
         tuple(previews),
-        _results_bytes(prepared, counts),
+        _results_bytes(prepared, counts) - _results_bytes(prepared, before),
         _AROUND if rates.around is None else rates.around,
         measured=all(rates.factors.get(name) for name in lacking),
         workers=workers,
@@ -174,8 +175,8 @@ def makespan(seconds: Sequence[float], workers: int) -> float:
 
 
 def _results_bytes(prepared: Prepared, counts: Mapping[str, int]) -> int:
-    """Return about how many bytes the results take that people read."""
-    if not any(counts.values()):
+    """Return about how many bytes the results of so many units take that people read."""
+    if not counts["measures"]:
         return 0
     firsts = sum(kind == "first" for kind, _ in prepared.wanted.resamples)
     grown = counts["measures"] * (firsts + 1) if firsts else 0

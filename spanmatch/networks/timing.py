@@ -19,6 +19,7 @@ from spanmatch.networks.training import train
 _BATCHES = 4  # that are timed, at most
 _SECONDS = 2.0  # and for so long: what takes longer is timed on one
 _IMAGES = 32  # of a batch that passes
+_JUDGED = 256  # of a batch that is judged
 
 
 class NetworkCost(NamedTuple):
@@ -90,7 +91,7 @@ def _trained(
 ) -> float:
     """Return the seconds of so many steps, and of what comes once."""
     assert dataset.training is not None
-    few = replace(dataset, held_out=dataset.held_out.slice(0, 2))
+    few = replace(dataset, held_out=dataset.held_out.slice(0, min(len(dataset.held_out), _JUDGED)))
     images = min(steps * recipe.batch_size, recipe.images or len(dataset.training))
     since = time.perf_counter()
     train(architecture, width, few, 0, replace(recipe, images=images, epochs=1), keep=(), device=device)
