@@ -13,6 +13,7 @@ from test_strongest import searched
 
 import spanmatch
 from flows.run import exemplified
+from flows.run.exemplified import strongest_of_matched
 from flows.run.foresee import Foreseen, foresee
 from flows.run.prepared import look, prepare
 from flows.run.read_back import read_results
@@ -20,13 +21,17 @@ from flows.study.kept import keep
 from flows.study.model import validated
 from spanmatch import networks
 from spanmatch.errors import InputValueError, SpanmatchError
+from spanmatch.matching.strongest import Strongest
 from spanmatch.reporting import Exemplars, Shown, StudyResults
 from storage.result_files import EXEMPLARS
 from storage.root import Root
 from tasks.cluster import Cluster
-from tasks.exemplar_files import write_exemplars
+from tasks.exemplar_files import read_exemplar_file, write_exemplars
+from tasks.exemplars import StoredExemplars
+from tasks.matches import MatchName
 from tasks.publishing import write_results
 from tasks.stages import STAGES
+from tasks.wanted import Checkpoint, Comparison, LayerPair, Side
 
 LAYERS = ["block3.relu2", "classifier.relu1"]
 MAPS = {"block3.relu2": (2, 2), "classifier.relu1": ()}
@@ -207,6 +212,20 @@ def test_pictures_that_are_there_stay_when_the_images_are_gone(
     write_results(run.results, root)
 
 
+def test_samples_come_in_the_order_of_their_ranks_and_those_of_matched_neurons_alone() -> None:
+    x, y = Checkpoint("seed0", "final"), Checkpoint("seed1", "final")
+
+    def stored(*samples: list[int]) -> StoredExemplars:
+        numbers = np.array(samples)
+        return StoredExemplars(Strongest(numbers, np.ones(numbers.shape), np.zeros_like(numbers)), ())
+
+    exemplars = {Side("a", x): stored([5, 1], [7, 5], [9, -1]), Side("b", y): stored([1, 8], [2, 3])}
+    name = MatchName(LayerPair("a", "b", Comparison(x, y)), "raw", 0.3)
+    document: Any = {"simple_matches": [{"x": [0], "y": [0]}, {"x": [2], "y": [0]}]}
+    assert strongest_of_matched(exemplars, {name: document}) == [5, 9, 1, 8]
+    assert strongest_of_matched(exemplars, {}) == []
+
+
 def test_of_many_samples_the_strongest_of_each_neuron_are_shown_first(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -224,3 +243,14 @@ def test_a_number_of_them_that_cannot_be_is_refused(wrong: object, tmp_path: Pat
     says = rf"^`exemplars` must be a whole number from 0, for none, to 100, got {wrong!r}; 9 are usual\n"
     with pytest.raises(InputValueError, match=says):
         validated(values, "a test")
+
+
+def test_an_object_store_keeps_the_same(run: Run, url: str) -> None:
+    root = Root.at(url)
+    assert read_exemplar_file(root) == ((), Shown({}, {}))
+    write_exemplars(run.results, root)
+    exemplars, shown = read_exemplar_file(root)
+    assert_same(exemplars, run.results.exemplars)
+    assert shown.pictures.keys() == run.results.shown.pictures.keys()
+    write_exemplars(replace(run.results, exemplars=()), root)
+    assert read_exemplar_file(root) == ((), Shown({}, {}))
