@@ -48,6 +48,7 @@ HEADER = (
     "drawn after",
     "a step of ε",
     "95 of 100 within",
+    "of the processor",
 )
 
 # from a new place of the slider until its frame is painted

@@ -367,6 +367,10 @@ def test_on_a_phone_in_the_dark_and_without_motion(made: Opened, real: Opened) -
         assert page.evaluate("document.documentElement.scrollWidth") <= width
         strands = page.locator(".strands").first
         assert strands.evaluate("element => getComputedStyle(element).transitionDuration") == "0s"
+        letters = page.locator("#explorer svg .tick").first.evaluate(
+            "one => one.getBoundingClientRect().height"
+        )
+        assert letters > (20 if width == 3840 else 10)
         if width < 2000:  # larger ones take seconds to paint
             keep_picture(page, f"{scheme}-{width}")
             assert shut_out(page) == []

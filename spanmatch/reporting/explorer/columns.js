@@ -6,7 +6,7 @@ function neuronColumns(study, act) {
   const ranksAt = remembered((place) => study.sides(place).map((one) => ranked(one.critical)), 8);
 
   function draw(view, matches, opened) {
-    const width = Math.max(holder.clientWidth, 280);
+    const width = widthOf(holder, 280);
     const place = study.placeOf(view);
     const both = study.sides(place);
     const most = Math.max(...both.map((one) => one.neurons), 1);
@@ -21,8 +21,7 @@ function neuronColumns(study, act) {
     const pair = study.pairs[view.pair];
     const size = Math.max(Math.min(spacing / 2 - 0.6, 4.5), 0.8);
 
-    const svg = s("svg", {
-      width, height, viewBox: `0 0 ${width} ${height}`, role: "img",
+    const svg = sheet(width, height, {
       "aria-label": `Neurons of ${study.layers[view.layer][0]}: ${both[0].neurons} of ${pair.shown[0]} on the left, ${both[1].neurons} of ${pair.shown[1]} on the right, joined by ${counted(matches.length, "simple match")}. The list beside has them all.`,
     });
     svg.append(
@@ -30,16 +29,23 @@ function neuronColumns(study, act) {
       s("text", { x: right + size, y: 16, class: "head end" }, elided(pair.shown[1], Math.floor(width / 18))),
     );
     const strands = (match) => {
-      const all = [...Array.from(match.x, (neuron) => at(0, neuron)), ...Array.from(match.y, (neuron) => at(1, neuron))];
+      const all = [
+        ...Array.from(match.x, (neuron) => at(0, neuron)),
+        ...Array.from(match.y, (neuron) => at(1, neuron)),
+      ];
       const hub = all.reduce((sum, [, one]) => sum + one, 0) / all.length;
-      return all.map(([from, one]) => {
-        const bend = (from + middle) / 2;
-        return `M${from.toFixed(1)},${one.toFixed(1)}C${bend.toFixed(1)},${one.toFixed(1)} ${bend.toFixed(1)},${hub.toFixed(1)} ${middle.toFixed(1)},${hub.toFixed(1)}`;
-      }).join("");
+      return all
+        .map(([from, one]) => {
+          const bend = (from + middle) / 2;
+          return `M${from.toFixed(1)},${one.toFixed(1)}C${bend.toFixed(1)},${one.toFixed(1)} ${bend.toFixed(1)},${hub.toFixed(1)} ${middle.toFixed(1)},${hub.toFixed(1)}`;
+        })
+        .join("");
     };
     const what = [matches, opened?.names.join(), width];
     if (what.some((one, number) => one !== laid.what[number])) {
-      const others = matches.filter((match) => match.names.join() !== opened?.names.join()).slice(0, MOST_STRANDS);
+      const others = matches
+        .filter((match) => match.names.join() !== opened?.names.join())
+        .slice(0, MOST_STRANDS);
       laid = { what, path: others.map(strands).join("") };
     }
     svg.append(s("path", { d: laid.path, class: "strands" }));
@@ -47,23 +53,54 @@ function neuronColumns(study, act) {
     both.forEach((one, side) => {
       const matched = one.critical.filter((value) => value <= view.epsilon).length; // the first of the order
       const [x, ends] = [side ? right : left, [0, matched, one.neurons].map((rank) => top + rank * spacing)];
-      const column = (from, to) => (spacing < 3
-        ? `M${x - 3},${ends[from].toFixed(1)}h6V${ends[to].toFixed(1)}h-6Z`
-        : dots(Array.from({ length: Math.round((ends[to] - ends[from]) / spacing) }, (_, rank) => [x, ends[from] + (rank + 0.5) * spacing]), size));
-      svg.append(s("path", { d: column(1, 2), class: "dots" }), s("path", { d: column(0, 1), class: "dots matched" }));
+      const column = (from, to) =>
+        spacing < 3
+          ? `M${x - 3},${ends[from].toFixed(1)}h6V${ends[to].toFixed(1)}h-6Z`
+          : dots(
+              Array.from({ length: Math.round((ends[to] - ends[from]) / spacing) }, (_, rank) => [
+                x,
+                ends[from] + (rank + 0.5) * spacing,
+              ]),
+              size,
+            );
+      svg.append(
+        s("path", { d: column(1, 2), class: "dots" }),
+        s("path", { d: column(0, 1), class: "dots matched" }),
+      );
       const chosen = opened ? Array.from(side ? opened.y : opened.x) : [];
-      const found = view.neuron && view.neuron[0] === "xy"[side] ? [Number(view.neuron.slice(1))].filter((neuron) => neuron < one.neurons) : [];
-      svg.append(s("path", { d: dots([...chosen, ...found].map((neuron) => at(side, neuron)), Math.max(size + 1, 3)), class: "dots now" }));
+      const found =
+        view.neuron && view.neuron[0] === "xy"[side]
+          ? [Number(view.neuron.slice(1))].filter((neuron) => neuron < one.neurons)
+          : [];
+      svg.append(
+        s("path", {
+          d: dots(
+            [...chosen, ...found].map((neuron) => at(side, neuron)),
+            Math.max(size + 1, 3),
+          ),
+          class: "dots now",
+        }),
+      );
       const shown = named ? one.critical.keys() : [...chosen, ...found].slice(0, 40);
       for (const neuron of shown) {
         const now = chosen.includes(neuron) || found.includes(neuron);
-        svg.append(s("text", { x: side ? right + 10 : left - 10, y: y(side, neuron) + 3.5, class: `neuron${side ? "" : " end"}${now ? " now" : ""}` }, `${one.letter}${neuron}`));
+        svg.append(
+          s(
+            "text",
+            {
+              x: side ? right + 10 : left - 10,
+              y: y(side, neuron) + 3.5,
+              class: `neuron${side ? "" : " end"}${now ? " now" : ""}`,
+            },
+            `${one.letter}${neuron}`,
+          ),
+        );
       }
     });
     svg.addEventListener("click", (event) => {
-      const box = svg.getBoundingClientRect();
-      const side = event.clientX - box.left < width / 2 ? 0 : 1;
-      const rank = Math.floor((event.clientY - box.top - top) / spacing);
+      const [across, down] = pointed(event, svg);
+      const side = across < width / 2 ? 0 : 1;
+      const rank = Math.floor((down - top) / spacing);
       const neuron = ranks[side].indexOf(rank);
       if (neuron >= 0) act({ neuron: `${"xy"[side]}${neuron}`, match: "" });
     });
@@ -79,12 +116,17 @@ const MOST_STRANDS = 200; // matches that are drawn: more are a blot
 const ranked = (values) => {
   const order = Array.from(values.keys()).sort((one, other) => values[one] - values[other] || one - other);
   const ranks = new Uint32Array(values.length);
-  order.forEach((neuron, rank) => { ranks[neuron] = rank; });
+  order.forEach((neuron, rank) => {
+    ranks[neuron] = rank;
+  });
   return ranks;
 };
 
 /** Dots as one path: thousands of elements would be slow. */
-const dots = (points, radius) => points.map(([x, y]) => {
-  const r = radius.toFixed(2);
-  return `M${(x - radius).toFixed(1)},${y.toFixed(1)}a${r},${r} 0 1,0 ${(2 * radius).toFixed(2)},0a${r},${r} 0 1,0 ${(-2 * radius).toFixed(2)},0`;
-}).join("");
+const dots = (points, radius) =>
+  points
+    .map(([x, y]) => {
+      const r = radius.toFixed(2);
+      return `M${(x - radius).toFixed(1)},${y.toFixed(1)}a${r},${r} 0 1,0 ${(2 * radius).toFixed(2)},0a${r},${r} 0 1,0 ${(-2 * radius).toFixed(2)},0`;
+    })
+    .join("");

@@ -15,21 +15,28 @@ function overEpsilon(study, act) {
   ];
 
   function draw(view) {
-    const width = Math.max(holder.clientWidth, 240);
+    const width = widthOf(holder, 240);
     const [x, y] = scales(width);
     const place = study.placeOf(view);
-    const svg = s("svg", {
-      width, height: height + frame.bottom, viewBox: `0 0 ${width} ${height + frame.bottom}`, role: "img",
+    const svg = sheet(width, height + frame.bottom, {
       "aria-label": `Similarity of ${study.layers[view.layer][0]} over ε, from 0 to 1: ${percent(study.similarity(place, view.epsilon))} at ε = ${written(view.epsilon)}.`,
     });
     for (const share of [0, 0.25, 0.5, 0.75, 1]) {
       svg.append(
-        s("line", { x1: frame.left, x2: width - frame.right, y1: y(share), y2: y(share), class: share ? "grid" : "axis" }),
+        s("line", {
+          x1: frame.left,
+          x2: width - frame.right,
+          y1: y(share),
+          y2: y(share),
+          class: share ? "grid" : "axis",
+        }),
         s("text", { x: frame.left - 8, y: y(share) + 4, class: "tick end" }, `${100 * share} %`),
         s("text", { x: x(share), y: height + 18, class: "tick middle" }, String(share)),
       );
     }
-    svg.append(s("text", { x: (frame.left + width - frame.right) / 2, y: height + 36, class: "tick middle" }, "ε"));
+    svg.append(
+      s("text", { x: (frame.left + width - frame.right) / 2, y: height + 36, class: "tick middle" }, "ε"),
+    );
     study.centres.forEach((_, centre) => {
       const d = stepsAt(`${study.placeOf({ ...view, centre })} ${width}`);
       svg.append(s("path", { d, class: centre === view.centre ? "own" : "other-centre" }));
@@ -37,21 +44,35 @@ function overEpsilon(study, act) {
     for (const epsilon of study.epsilons) {
       const known = study.standing(place, epsilon);
       const top = y(study.similarity(place, epsilon));
-      if (known.threshold !== undefined) svg.append(s("path", { d: `M${x(epsilon) - 5},${y(0)}V${y(known.threshold)}h10V${y(0)}Z`, class: "null" }));
+      if (known.threshold !== undefined)
+        svg.append(
+          s("path", { d: `M${x(epsilon) - 5},${y(0)}V${y(known.threshold)}h10V${y(0)}Z`, class: "null" }),
+        );
       if (Number.isFinite(known.error)) {
         const reach = y(0) - y(known.error);
-        svg.append(s("path", { d: `M${x(epsilon)},${Math.min(top + reach, y(0))}V${Math.max(top - reach, y(1))}`, class: "error" }));
+        svg.append(
+          s("path", {
+            d: `M${x(epsilon)},${Math.min(top + reach, y(0))}V${Math.max(top - reach, y(1))}`,
+            class: "error",
+          }),
+        );
       }
       svg.append(s("circle", { cx: x(epsilon), cy: top, r: 3, class: "own-point" }));
     }
     const now = study.similarity(place, view.epsilon);
     svg.append(
-      s("line", { x1: x(view.epsilon), x2: x(view.epsilon), y1: frame.top - 8, y2: height, class: "now-line" }),
+      s("line", {
+        x1: x(view.epsilon),
+        x2: x(view.epsilon),
+        y1: frame.top - 8,
+        y2: height,
+        class: "now-line",
+      }),
       s("circle", { cx: x(view.epsilon), cy: y(now), r: 6.5, class: "own-point now" }),
     );
     const take = (event) => {
       if (event.type === "pointermove" && !event.buttons) return;
-      const share = (event.clientX - holder.getBoundingClientRect().left - frame.left) / (width - frame.left - frame.right);
+      const share = (pointed(event, holder)[0] - frame.left) / (width - frame.left - frame.right);
       act({ epsilon: Math.round(1000 * Math.min(Math.max(share, 0), 0.999)) / 1000 });
     };
     holder.onpointerdown = take;

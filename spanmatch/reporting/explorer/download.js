@@ -18,15 +18,33 @@ function csv(rows) {
 /** Write a chart as an SVG of its own, in the colours in which it is seen. */
 function standalone(svg) {
   const copy = svg.cloneNode(true);
-  const [seen, kept] = [[svg, ...svg.querySelectorAll("*")], [copy, ...copy.querySelectorAll("*")]];
+  const [seen, kept] = [
+    [svg, ...svg.querySelectorAll("*")],
+    [copy, ...copy.querySelectorAll("*")],
+  ];
   seen.forEach((element, place) => {
     const style = getComputedStyle(element);
-    for (const name of ["fill", "stroke", "stroke-width", "stroke-dasharray", "opacity", "fill-opacity", "font-size", "font-family", "font-weight", "text-anchor"]) {
+    for (const name of [
+      "fill",
+      "stroke",
+      "stroke-width",
+      "stroke-dasharray",
+      "opacity",
+      "fill-opacity",
+      "font-size",
+      "font-family",
+      "font-weight",
+      "text-anchor",
+    ]) {
       kept[place].setAttribute(name, style.getPropertyValue(name));
     }
   });
   kept.filter((element) => element.classList.contains("hit")).forEach((element) => element.remove());
-  const back = s("rect", { width: "100%", height: "100%", fill: getComputedStyle(document.body).backgroundColor });
+  const back = s("rect", {
+    width: "100%",
+    height: "100%",
+    fill: getComputedStyle(document.body).backgroundColor,
+  });
   copy.prepend(back);
   copy.setAttribute("xmlns", SVG);
   return new XMLSerializer().serializeToString(copy);
@@ -44,10 +62,15 @@ function savePng(name, svg) {
 
 /** Buttons that save a chart, and the rows behind it. */
 function savers(title, name, holder, rows) {
-  const button = (kind, act) => h("button", { type: "button", "aria-label": `Save ${title} as ${kind}`, onclick: act }, kind);
+  const button = (kind, act) =>
+    h("button", { type: "button", "aria-label": `Save ${title} as ${kind}`, onclick: act }, kind);
   const chart = () => holder.querySelector("svg");
-  return h("p", { class: "savers" }, h("span", hidden, "Save as "),
+  return h(
+    "p",
+    { class: "savers" },
+    h("span", hidden, "Save as "),
     rows && button("CSV", () => save(`${name}.csv`, [csv(rows())], "text/csv")),
     holder && button("SVG", () => save(`${name}.svg`, [standalone(chart())], "image/svg+xml")),
-    holder && button("PNG", () => savePng(name, chart())));
+    holder && button("PNG", () => savePng(name, chart())),
+  );
 }

@@ -25,20 +25,38 @@ function openedMatch(study, act) {
       if (neuron < both[side].neurons) sides[side].push(neuron);
     }
     const [x, y] = sides;
-    if (opened) heading.textContent = `A match of ${counted(opened.size, "neuron")}: ${x.length} of ${pair.shown[0]}, ${y.length} of ${pair.shown[1]}`;
-    else heading.textContent = x.length + y.length ? `Neuron ${asked}, in no simple match here` : "No match to open here";
-    const minimal = opened ? `Minimal for ${opened.of.slice(0, 8).join(", ")}${opened.of.length > 8 ? ", …" : ""}: without any of these neurons, it is no match of that one. ` : "";
+    if (opened)
+      heading.textContent = `A match of ${counted(opened.size, "neuron")}: ${x.length} of ${pair.shown[0]}, ${y.length} of ${pair.shown[1]}`;
+    else
+      heading.textContent =
+        x.length + y.length ? `Neuron ${asked}, in no simple match here` : "No match to open here";
+    const minimal = opened
+      ? `Minimal for ${opened.of.slice(0, 8).join(", ")}${opened.of.length > 8 ? ", …" : ""}: without any of these neurons, it is no match of that one. `
+      : "";
     about.textContent = minimal + strongest.about;
     sides.forEach((neurons, side) => {
       const label = h("h4", {}, pair.shown[side]);
       const layer = study.layers[view.layer][side + 1];
       const card = (neuron) => neuronCard(both[side], neuron, strongest, layer, side ? pair.y : pair.x, act);
       const cards = h("ul", { class: "neurons" }, neurons.slice(0, MOST).map(card));
-      const more = neurons.length > MOST && h("button", { type: "button", onclick: () => {
-        cards.append(...neurons.slice(MOST).map(card));
-        more.remove();
-      } }, `Show all ${neurons.length} neurons`);
-      columns[side].replaceChildren(label, neurons.length ? cards : h("p", { class: "note" }, "none"), more || "");
+      const more =
+        neurons.length > MOST &&
+        h(
+          "button",
+          {
+            type: "button",
+            onclick: () => {
+              cards.append(...neurons.slice(MOST).map(card));
+              more.remove();
+            },
+          },
+          `Show all ${neurons.length} neurons`,
+        );
+      columns[side].replaceChildren(
+        label,
+        neurons.length ? cards : h("p", { class: "note" }, "none"),
+        more || "",
+      );
     });
   }
 
@@ -50,9 +68,27 @@ function neuronCard(side, neuron, strongest, layer, checkpoint, act) {
   const facts = [`critical ε ${critical(side.critical[neuron])}`];
   if (side.errors && Number.isFinite(side.errors[neuron])) facts[0] += ` ± ${side.errors[neuron].toFixed(3)}`;
   if (side.heldOut) facts.push(`held-out ${number(side.heldOut[neuron])}`);
-  return h("li", { "data-neuron": name },
-    h("p", {}, h("button", { type: "button", class: "neuron", title: "Matches with this neuron", onclick: () => act({ neuron: name, match: "" }) }, name), " ", h("span", { class: "facts" }, facts.join(" · "))),
-    strongest.of(layer, checkpoint, neuron));
+  return h(
+    "li",
+    { "data-neuron": name },
+    h(
+      "p",
+      {},
+      h(
+        "button",
+        {
+          type: "button",
+          class: "neuron",
+          title: "Matches with this neuron",
+          onclick: () => act({ neuron: name, match: "" }),
+        },
+        name,
+      ),
+      " ",
+      h("span", { class: "facts" }, facts.join(" · ")),
+    ),
+    strongest.of(layer, checkpoint, neuron),
+  );
 }
 
 /** What neurons fire on: pictures with the place marked, tokens in their context, or numbers of samples. */
@@ -66,9 +102,14 @@ function exemplarsOf(study) {
   function of(layer, checkpoint, neuron) {
     const found = study.strongest(layer, checkpoint, neuron);
     if (!found) return null;
-    if (!found.length || !found.some(({ value }) => value)) return h("p", { class: "facts" }, "silent: zero everywhere");
+    if (!found.length || !found.some(({ value }) => value))
+      return h("p", { class: "facts" }, "silent: zero everywhere");
     const words = found.some(({ sample }) => String(sample) in study.texts);
-    return h("ol", { class: words ? "strongest words" : "strongest" }, found.map((exemplar) => h("li", {}, shown(exemplar))));
+    return h(
+      "ol",
+      { class: words ? "strongest words" : "strongest" },
+      found.map((exemplar) => h("li", {}, shown(exemplar))),
+    );
   }
 
   function shown({ sample, value, position, shape }) {
@@ -97,7 +138,10 @@ function exemplarsOf(study) {
 function whereIn(position, shape) {
   if (shape.length === 2) {
     const [row, column] = [Math.floor(position / shape[1]), position % shape[1]];
-    return { said: ` at row ${row + 1}, column ${column + 1} of ${shape[0]} × ${shape[1]}`, mark: [(column + 0.5) / shape[1], (row + 0.5) / shape[0]] };
+    return {
+      said: ` at row ${row + 1}, column ${column + 1} of ${shape[0]} × ${shape[1]}`,
+      mark: [(column + 0.5) / shape[1], (row + 0.5) / shape[0]],
+    };
   }
   return { said: shape.length ? ` at position ${position + 1}` : "", mark: null };
 }
@@ -111,6 +155,11 @@ function inContext(tokens, position, label) {
   const joined = (some) => some.join(between).replaceAll(/[\r\n]+/g, "⏎");
   const before = joined(tokens.slice(0, position)).slice(-CONTEXT);
   const after = joined(tokens.slice(position + 1)).slice(0, CONTEXT);
-  return h("span", { class: "line", title: label },
-    h("span", { class: "before" }, h("span", {}, before + between)), h("mark", {}, seen), h("span", { class: "after" }, between + after));
+  return h(
+    "span",
+    { class: "line", title: label },
+    h("span", { class: "before" }, h("span", {}, before + between)),
+    h("mark", {}, seen),
+    h("span", { class: "after" }, between + after),
+  );
 }

@@ -7,21 +7,36 @@ function arrayNamed(types, name) {
   const bytes = new Uint8Array(text.length);
   for (let place = 0; place < text.length; place += 1) bytes[place] = text.charCodeAt(place);
   if (types[name] === "Half") return Float32Array.from(new Uint16Array(bytes.buffer), fromHalf);
-  const kinds = { Uint8: Uint8Array, Uint16: Uint16Array, Uint32: Uint32Array, Float32: Float32Array, Float64: Float64Array };
+  const kinds = {
+    Uint8: Uint8Array,
+    Uint16: Uint16Array,
+    Uint32: Uint32Array,
+    Float32: Float32Array,
+    Float64: Float64Array,
+  };
   return new kinds[types[name]](bytes.buffer);
 }
 
 /** Read a number of half precision, which not every browser knows yet. */
 function fromHalf(bits) {
   const [exponent, part] = [(bits >> 10) & 31, (bits & 1023) / 1024];
-  const size = exponent === 0 ? part * 2 ** -14 : exponent === 31 ? (part ? NaN : Infinity) : (1 + part) * 2 ** (exponent - 15);
+  const size =
+    exponent === 0
+      ? part * 2 ** -14
+      : exponent === 31
+        ? part
+          ? NaN
+          : Infinity
+        : (1 + part) * 2 ** (exponent - 15);
   return bits >> 15 ? -size : size;
 }
 
 /** Where each of several runs starts, from how long they are; one place more, for the end. */
 function starts(lengths) {
   const found = new Uint32Array(lengths.length + 1);
-  lengths.forEach((length, place) => { found[place + 1] = found[place] + length; });
+  lengths.forEach((length, place) => {
+    found[place + 1] = found[place] + length;
+  });
   return found;
 }
 
@@ -44,17 +59,26 @@ function readStudy() {
   const offsets = starts(sizes);
   const placeOf = (view) => (view.centre * told.pairs.length + view.pair) * told.layers.length + view.layer;
 
-  const heldOut = remembered(() => array("held_out") && Float64Array.from(array("held_out"), (one) => (one === 65535 ? Infinity : one / 1000)));
+  const heldOut = remembered(
+    () =>
+      array("held_out") &&
+      Float64Array.from(array("held_out"), (one) => (one === 65535 ? Infinity : one / 1000)),
+  );
   const side = (name, run) => array(name) && array(name).subarray(offsets[run], offsets[run + 1]);
-  const sides = (place) => ["x", "y"].map((letter, number) => ({
-    letter,
-    neurons: sizes[2 * place + number],
-    critical: side("critical", 2 * place + number),
-    errors: side("errors", 2 * place + number),
-    heldOut: heldOut() && heldOut().subarray(offsets[2 * place + number], offsets[2 * place + number + 1]),
-  }));
+  const sides = (place) =>
+    ["x", "y"].map((letter, number) => ({
+      letter,
+      neurons: sizes[2 * place + number],
+      critical: side("critical", 2 * place + number),
+      errors: side("errors", 2 * place + number),
+      heldOut: heldOut() && heldOut().subarray(offsets[2 * place + number], offsets[2 * place + number + 1]),
+    }));
   const ascending = remembered(
-    (place) => array("critical").slice(offsets[2 * place], offsets[2 * place + 2]).sort(), Infinity,
+    (place) =>
+      array("critical")
+        .slice(offsets[2 * place], offsets[2 * place + 2])
+        .sort(),
+    Infinity,
   );
 
   /** Share of the neurons of both networks whose critical ε is at most ε. */
@@ -63,7 +87,8 @@ function readStudy() {
     let [low, high] = [0, values.length];
     while (low < high) {
       const middle = (low + high) >> 1;
-      if (values[middle] <= epsilon) low = middle + 1; else high = middle;
+      if (values[middle] <= epsilon) low = middle + 1;
+      else high = middle;
     }
     return values.length ? low / values.length : 0;
   }
@@ -102,7 +127,10 @@ function readStudy() {
       const both = array("match_neurons").subarray(members[match], members[match + 1]);
       const [x, y] = [both.subarray(0, shapes[3 * match + 1]), both.subarray(shapes[3 * match + 1])];
       const names = [...Array.from(x, (neuron) => `x${neuron}`), ...Array.from(y, (neuron) => `y${neuron}`)];
-      const of = Array.from(array("match_minimal").subarray(minimal[match], minimal[match + 1]), (member) => names[member]);
+      const of = Array.from(
+        array("match_minimal").subarray(minimal[match], minimal[match + 1]),
+        (member) => names[member],
+      );
       found.push({ x, y, names, of, size: names.length });
     }
     return found;
@@ -110,7 +138,8 @@ function readStudy() {
 
   const firstExemplar = starts(told.exemplars.map((one) => one.neurons * one.kept));
   const tableOf = remembered(
-    (name) => told.exemplars.findIndex((one) => JSON.stringify([one.layer, one.checkpoint]) === name), Infinity,
+    (name) => told.exemplars.findIndex((one) => JSON.stringify([one.layer, one.checkpoint]) === name),
+    Infinity,
   );
   /** The samples at which a neuron is strongest, strongest first; null where none are known. */
   function strongest(layer, checkpoint, neuron) {
@@ -122,7 +151,8 @@ function readStudy() {
     const found = [];
     for (let place = start; place < start + kept; place += 1) {
       const sample = array("samples")[place] - 1;
-      if (sample >= 0) found.push({ sample, value: array("values")[place], position: array("positions")[place], shape });
+      if (sample >= 0)
+        found.push({ sample, value: array("values")[place], position: array("positions")[place], shape });
     }
     return found;
   }
