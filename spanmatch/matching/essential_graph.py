@@ -10,8 +10,7 @@ from spanmatch.matching.checks import check_epsilon, warn_if_too_few_samples
 from spanmatch.matching.gram import GramMatrix
 from spanmatch.matching.match import Match, Neuron
 from spanmatch.matching.offsets import warn_of_offsets
-from spanmatch.matching.profile import MatchProfile, check_profile, maximum_labels
-from spanmatch.matching.scaled import scale
+from spanmatch.matching.profile import MatchProfile, check_profile, inside_maximum
 from spanmatch.matching.state import MatchState
 
 
@@ -177,8 +176,7 @@ def essential(gram: GramMatrix, *, epsilon: float, profile: MatchProfile | None 
     check_profile(gram, profile)
     warn_if_too_few_samples(gram)
     warn_of_offsets(gram, bound)
-    scaled = scale(gram)
-    inside = scaled.restrict(maximum_labels(scaled, bound, profile))
+    inside = inside_maximum(gram, bound, profile)
     order = np.argsort(inside.neurons)
     falls = _cascades(MatchState(inside), bound)[np.ix_(order, order)]
     falls.flags.writeable = False

@@ -11,8 +11,7 @@ from spanmatch.matching.gram import GramMatrix
 from spanmatch.matching.match import Indices
 from spanmatch.matching.offsets import warn_of_offsets
 from spanmatch.matching.parts import whole_number
-from spanmatch.matching.profile import MatchProfile, check_profile, maximum_labels
-from spanmatch.matching.scaled import scale
+from spanmatch.matching.profile import MatchProfile, check_profile, inside_maximum
 from spanmatch.matching.searches import Searches
 from spanmatch.matching.simple import cover
 
@@ -145,8 +144,7 @@ def cover_freedom(
     check_profile(gram, profile)
     warn_if_too_few_samples(gram)
     warn_of_offsets(gram, bound)
-    scaled = scale(gram)
-    inside = scaled.restrict(maximum_labels(scaled, bound, profile))
+    inside = inside_maximum(gram, bound, profile)
     searches = Searches(inside, bound)
     covers = [
         {simple.match for simple in cover(searches, _order(inside.size, drawn_from, place))}

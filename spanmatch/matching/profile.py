@@ -9,7 +9,7 @@ from spanmatch.matching.certificate import SMALLEST_EPSILON
 from spanmatch.matching.checks import check_dead, check_epsilon, warn_if_too_few_samples
 from spanmatch.matching.gram import GramMatrix
 from spanmatch.matching.inputs import FloatArray
-from spanmatch.matching.match import Dead, Indices, Match
+from spanmatch.matching.match import Dead, Match
 from spanmatch.matching.offsets import warn_of_offsets
 from spanmatch.matching.scaled import ScaledGram, scale
 from spanmatch.matching.state import MatchState
@@ -224,10 +224,15 @@ def check_profile(gram: GramMatrix, profile: MatchProfile | None) -> None:
         )
 
 
-def maximum_labels(scaled: ScaledGram, epsilon: float, profile: MatchProfile | None) -> Indices:
-    """Return the labels of the maximum match, ascending: by a search where there is no profile."""
-    if profile is not None:
-        return scaled.labels(profile.maximum_match(epsilon))
+def inside_maximum(gram: GramMatrix, epsilon: float, profile: MatchProfile | None) -> ScaledGram:
+    """Return the scaled Gram matrix of the maximum match: found by a search where there is no profile."""
+    matched = None if profile is None else profile.maximum_match(epsilon)
+    if matched is not None and gram.n_samples and not matched.size:  # as often as not, and no matter of scale
+        nobody = np.empty(0, dtype=np.int64)
+        return ScaledGram(np.empty((0, 0)), nobody, 0, gram.n_x, gram.n_y, gram.roundings)
+    scaled = scale(gram)
+    if matched is not None:
+        return scaled.restrict(scaled.labels(matched))
     state = MatchState(scaled)
     state.peel(epsilon)
-    return state.labels()
+    return scaled.restrict(state.labels())

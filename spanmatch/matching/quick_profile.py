@@ -3,6 +3,8 @@
 The peeling of `match_profile` with a ridge in place of a rank cut: simple steps, several times as fast.
 """
 
+import math
+
 import numpy as np
 from scipy.linalg.blas import dgemm, dger
 from scipy.linalg.lapack import dpotrf, dpotri, dpotrs, dtrtrs
@@ -58,14 +60,22 @@ def quick_profile(gram: GramMatrix) -> tuple[FloatArray, FloatArray]:
     span_y = _Span(scaled.gram, np.arange(n_x, scaled.size), np.arange(n_x), squared)
     found = np.empty(scaled.size)
     level = 1.0
-    while scaled.size and (farthest := float(squared.max())) >= 0:
-        level = min(level, farthest)
+    while scaled.size and (farthest := squared.item(label := int(squared.argmax()))) >= 0:
+        if farthest <= level:  # one, as nearly always; whoever is as far goes next
+            level = farthest
+            found[label] = level
+            squared[label] = -np.inf
+            (span_x if label < n_x else span_y).remove_one(label)
+            continue
         leaving = (squared >= level).nonzero()[0]
         found[leaving] = level
         squared[leaving] = -np.inf
         split = int(leaving.searchsorted(n_x))
-        span_x.remove(leaving[:split])
-        span_y.remove(leaving[split:])
+        for span, labels in ((span_x, leaving[:split]), (span_y, leaving[split:])):
+            if labels.size == 1:
+                span.remove_one(int(labels[0]))
+            elif labels.size:
+                span.remove(labels)
     critical = np.full(gram.n_x + gram.n_y, np.inf)
     critical[scaled.neurons] = np.sqrt(np.where(found <= _ZERO, 0.0, found))
     return critical[: gram.n_x], critical[gram.n_x :]
@@ -96,6 +106,7 @@ class _Span:
         self._members = self._members[self._squared[self._members] >= 0]
         self._targets = self._targets[self._squared[self._targets] >= 0]
         self._left, count = 0, self._members.size
+        self._stale = max(STALE_SHARE * count, STALE_LEAST)
         if not count:
             self._squared[self._targets] = 1.0
             return
@@ -108,38 +119,44 @@ class _Span:
         half, _ = dpotri(factor, lower=1)  # of a symmetric matrix, zero above the diagonal
         # inverse of the members' Gram matrix, and the weights of the targets
         self._tableau = np.empty((count, count + self._targets.size))
+        self._transposed = self._tableau.T
         inverse, weights = self._tableau[:, :count], self._tableau[:, count:]
         np.add(half, half.T, out=inverse)
         np.fill_diagonal(inverse, half.diagonal())
         weights[:] = dpotrs(factor, cross, lower=1)[0]
         self._squared[self._targets] = 1 - np.einsum("ij,ij->j", cross, weights)
 
-    def remove(self, labels: Indices) -> None:
-        """Take members out, of which the squared residuals say that they have left."""
-        if not labels.size:
+    def remove_one(self, label: int) -> None:
+        """Take one member out, of which the squared residual says that it has left."""
+        self._left += 1
+        if self._left > self._stale:
+            self._fit()
             return
+        tableau, place = self._tableau, self._row_of.item(label)
+        row = tableau[place].copy()
+        pivot = row.item(place)
+        if not pivot > LEAST_PIVOT:
+            self._fit()
+            return
+        dger(-1 / pivot, row, tableau[:, place].copy(), a=self._transposed, overwrite_a=1)
+        half = row[self._members.size :]
+        half /= math.sqrt(pivot)
+        half *= half
+        self._squared[self._targets] += half
+
+    def remove(self, labels: Indices) -> None:
+        """Take several members out."""
         self._left += labels.size
-        if self._left > max(STALE_SHARE * self._members.size, STALE_LEAST):
+        if self._left > self._stale:
             self._fit()
             return
         tableau, count = self._tableau, self._members.size
         rows = self._row_of[labels]
-        if rows.size == 1:
-            row = tableau[rows[0]].copy()
-            pivot = row[rows[0]]
-            if not pivot > LEAST_PIVOT:
-                self._fit()
-                return
-            dger(-1 / pivot, row, tableau[:, rows[0]].copy(), a=tableau.T, overwrite_a=1)
-            half = row[count:] / np.sqrt(pivot)
-            rise = half * half
-        else:
-            leaving = tableau[rows]
-            factor, failed = dpotrf(leaving[:, rows], lower=1)
-            if failed or not (factor.diagonal() ** 2 > LEAST_PIVOT).all():
-                self._fit()
-                return
-            halves = dtrtrs(factor, leaving, lower=1)[0]
-            dgemm(-1.0, halves.T, halves[:, :count].T, beta=1.0, c=tableau.T, trans_b=1, overwrite_c=1)
-            rise = np.einsum("ij,ij->j", halves[:, count:], halves[:, count:])
-        self._squared[self._targets] += rise
+        leaving = tableau[rows]
+        factor, failed = dpotrf(leaving[:, rows], lower=1)
+        if failed or not (factor.diagonal() ** 2 > LEAST_PIVOT).all():
+            self._fit()
+            return
+        halves = dtrtrs(factor, leaving, lower=1)[0]
+        dgemm(-1.0, halves.T, halves[:, :count].T, beta=1.0, c=tableau.T, trans_b=1, overwrite_c=1)
+        self._squared[self._targets] += np.einsum("ij,ij->j", halves[:, count:], halves[:, count:])

@@ -5,7 +5,7 @@ from spanmatch.matching.checks import check_dead, check_epsilon, warn_if_too_few
 from spanmatch.matching.gram import GramMatrix
 from spanmatch.matching.match import Dead, Indices, Match, SimpleMatch, alone
 from spanmatch.matching.offsets import warn_of_offsets
-from spanmatch.matching.profile import MatchProfile, check_profile, maximum_labels
+from spanmatch.matching.profile import MatchProfile, check_profile, inside_maximum
 from spanmatch.matching.residuals import is_match
 from spanmatch.matching.scaled import scale
 from spanmatch.matching.searches import Searches
@@ -73,9 +73,7 @@ def simple_matches(
     check_profile(gram, profile)
     warn_if_too_few_samples(gram)
     warn_of_offsets(gram, bound)
-    scaled = scale(gram)
-    labels = maximum_labels(scaled, bound, profile)
-    found = cover(Searches(scaled.restrict(labels), bound))
+    found = cover(Searches(inside_maximum(gram, bound, profile), bound))
     return found if dead == "exclude" else _with_dead(found, gram.dead)
 
 
