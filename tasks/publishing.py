@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from prefect import task
-from prefect.artifacts import create_markdown_artifact, create_table_artifact
+from prefect.artifacts import create_link_artifact, create_markdown_artifact, create_table_artifact
 from prefect.cache_policies import NO_CACHE
 
 from spanmatch.reporting import (
@@ -26,6 +26,7 @@ from storage import result_files as files
 from storage.root import Root
 from tasks.exemplar_files import write_exemplars
 from tasks.garbage import others_at_rest
+from tasks.links import report_link, report_sentence
 from tasks.retries import RETRIES
 
 
@@ -41,12 +42,19 @@ def publish(results: StudyResults, root: Root, request: Sequence[str]) -> None:
     drawn = Drawn(results)
     with others_at_rest():
         write_report(results, root, drawn)
-        brief = report_markdown(results, request, drawn)
+        brief = report_markdown(results, request, drawn, whole=report_sentence(root))
     if table := similarity_table(results):
         create_table_artifact(
             table=table,
             key=f"{results.study}-similarity",
             description=f"Maximum match similarity of {results.study} by layer and ε",
+        )
+    if link := report_link(root):
+        create_link_artifact(
+            link=link,
+            link_text=f"The report of {results.study}, to explore",
+            key=f"{results.study}-explorer",
+            description="Opens where this address can be reached",
         )
     create_markdown_artifact(markdown=brief, key=report_key(results.study), description="What came out")
 

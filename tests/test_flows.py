@@ -32,6 +32,7 @@ from flows.study.growth import grown as grown_by
 from flows.study.kept import read_kept
 from flows.study.model import Study
 from storage.root import FORMAT, Root
+from tasks.links import REPORTS
 
 
 class Deployments:
@@ -101,7 +102,9 @@ def grown(tiny_root: Path, tmp_path_factory: pytest.TempPathFactory, deployments
     """A copy of the tiny study's root after a reanalysis and an extension, each of which is tested here."""
     root = Path(shutil.copytree(tiny_root, tmp_path_factory.mktemp("grown") / "root"))
 
-    run = deployments.succeed(reanalyse, study=str(root), epsilons=[0.4])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(REPORTS, f"{root.parent}=https://reports.example/ours")
+        run = deployments.succeed(reanalyse, study=str(root), epsilons=[0.4])
     assert run.name == "root · ε 0.4"
     assert "tiny" in run.tags
     assert computed(root) == {**NOTHING, "matches": 4, "measures": measured(4, 3) - measured(4, 2)}
@@ -131,8 +134,10 @@ def grown(tiny_root: Path, tmp_path_factory: pytest.TempPathFactory, deployments
     }
     assert len(kept) == 12
     assert shown == {place: pytest.approx(float(value), abs=1e-4) for place, value in kept.items()}
+    assert "](https://reports.example/ours/root/report.html)" in artefacts["tiny-explorer"].data
     page = artefacts["tiny-report"].data
     assert "data:image/png;base64," in page
+    assert f"spanmatch view {root}, typed where" in page.replace("\\", "")
     assert "added: ε 0.4" in page
     assert "ε: 0.3, 0.4, 0.5" in page
 

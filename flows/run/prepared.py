@@ -11,6 +11,7 @@ from flows.study.model import Study
 from flows.study.resolve import check_names, remember, resolve
 from flows.study.resolved import Resolved
 from storage.root import Root
+from tasks.links import report_link
 from tasks.wanted import Wanted
 
 _OLDER = (
@@ -52,6 +53,7 @@ def check_quickly(study: Study) -> Root:
     check_names(study)
     root = Root.at(study.root)
     root.check()
+    report_link(root)  # which refuses what no link can be made of: now, and not when all is computed
     if study.scheduler is not None:
         tasks.check_scheduler(study.scheduler)
     return root

@@ -25,7 +25,9 @@ _TOO_LARGE = "This figure has too many panels to be read here; it stands in the 
 _SPECIAL = re.compile(r"[\\`*\[\]|~$#]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")
 
 
-def report_markdown(results: StudyResults, request: Sequence[str] = (), drawn: Drawn | None = None) -> str:
+def report_markdown(
+    results: StudyResults, request: Sequence[str] = (), drawn: Drawn | None = None, *, whole: str = ""
+) -> str:
     """Write a study's figures, mean similarities and ledger as Markdown, the figures as inline PNG images.
 
     The figures are those that have a share of the bytes in the registry.
@@ -38,10 +40,12 @@ def report_markdown(results: StudyResults, request: Sequence[str] = (), drawn: D
         What was asked for, in sentences; it stands at the end.
     drawn
         The results' figures, where some are drawn already.
+    whole
+        A sentence that says where the whole report is.
     """
     drawn = drawn or Drawn(results)
     warnings = [f"> **Note** {_escape(text)}\n" for text in warning_sentences(results)]
-    sentences = [f"- {_escape(text)}" for text in summary_sentences(results)]
+    sentences = [f"- {_escape(text)}" for text in (*summary_sentences(results), whole) if text]
     lines = [f"# {_escape(results.study)}\n", *warnings, *sentences, "", *_figures(results, drawn)]
     for summary in summary_rows(results):
         lines += [f"## Mean maximum match similarity, group {_escape(summary.title)}\n"]
