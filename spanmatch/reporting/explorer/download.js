@@ -31,6 +31,7 @@ function standalone(svg) {
       "stroke-dasharray",
       "opacity",
       "fill-opacity",
+      "stroke-opacity",
       "font-size",
       "font-family",
       "font-weight",
