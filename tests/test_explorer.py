@@ -257,15 +257,13 @@ def test_a_stranger_finds_the_answers(made: Opened) -> None:
         and (m.layer_x, m.checkpoint_x, m.checkpoint_y, m.parameter, m.centre) == at
     ]
     expect(page.locator(".story")).to_contain_text(
-        f"Chance gives up to {fixed(100 * float(np.float32(measure.threshold)), 1)} %"
+        f"Chance gives up to {fixed(100 * measure.threshold, 1)} %"
     )
     # 4 how sure is it?
-    expect(page.locator(".story")).to_contain_text(
-        f"standard error is {fixed(100 * float(np.float32(measure.error)), 1)} %"
-    )
+    expect(page.locator(".story")).to_contain_text(f"standard error is {fixed(100 * measure.error, 1)} %")
     # 5 and on images that it was not fitted to?
     expect(page.locator(".story")).to_contain_text(
-        f"On held-out images it is {fixed(100 * float(np.float32(measure.held_out)), 1)} %"
+        f"On held-out images it is {fixed(100 * measure.held_out, 1)} %"
     )
     # 6 which neurons of seed 1 join y17 at ε = 0.5, and what do they fire on?
     page.get_by_role("button", name="0.5", exact=True).click()
@@ -324,6 +322,13 @@ def test_a_stranger_finds_the_answers(made: Opened) -> None:
         page.get_by_role("button", name="Save similarity along the layers as CSV").click()
     rows = list(csv.reader(io.StringIO(Path(download.value.path()).read_text(encoding="utf-8"))))
     assert [row[0] for row in rows[1:]] == [HOSTILE, "relu2", "fc"]
+    at_last = {
+        r.layer: r.similarity
+        for r in results.similarity
+        if (r.checkpoint_x, r.checkpoint_y, r.epsilon, r.centre)
+        == ("seed0-initial", "seed1-initial", 0.5, "raw")
+    }
+    assert {row[0]: float(row[1]) for row in rows[1:]} == at_last
     for kind, start in (("SVG", b"<svg"), ("PNG", b"\x89PNG")):
         with page.expect_download() as download:
             page.get_by_role("button", name=f"Save the neurons as {kind}").click()

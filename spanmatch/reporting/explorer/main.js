@@ -120,7 +120,7 @@ function ofLayers(study, act, viewed) {
         Array.from(match.y).join(" "),
         match.of.join(" "),
         match.size,
-        match.critical,
+        single(match.critical),
         match.heldOut,
       ]),
   ];

@@ -31,6 +31,9 @@ function fromHalf(bits) {
   return bits >> 15 ? -size : size;
 }
 
+/** A number of single precision, without the digits that it has beyond that. */
+const single = (value) => Number(value.toPrecision(7));
+
 /** Where each of several runs starts, from how long they are; one place more, for the end. */
 function starts(lengths) {
   const found = new Uint32Array(lengths.length + 1);
@@ -102,7 +105,7 @@ function readStudy() {
     for (const name of known) {
       const values = array(name === "held_out" ? "similarity_held_out" : name);
       const value = values ? values[place * told.epsilons.length + number] : NaN;
-      if (!Number.isNaN(value)) found[name] = value;
+      if (!Number.isNaN(value)) found[name] = single(value);
     }
     return found;
   }
