@@ -383,13 +383,23 @@ def test_on_a_phone_in_the_dark_and_without_motion(made: Opened, real: Opened) -
     real.assert_quiet()
 
 
-def test_what_a_study_lacks_is_said(context: BrowserContext, tmp_path: Path) -> None:
-    plain = make_results(simple=False)
+def test_what_a_study_lacks_is_said_and_a_neuron_matches_at_its_critical_epsilon(
+    context: BrowserContext, tmp_path: Path
+) -> None:
+    plain = make_results(simple=False, layers=("fc",), groups=("final",))
+    # 0.3 in single precision is more than 0.3
+    ties = np.array([0.3, 0.25, *np.full(10, 0.9)])
+    exactly = tuple(replace(one, x=ties, y=np.ones(12)) for one in plain.critical_epsilons)
+    plain = replace(plain, critical_epsilons=exactly)
     path = tmp_path / "report.html"
     path.write_text(explorer_page(plain), encoding="utf-8")
     opened = Opened(context, path)
     for text in ("kept no images at which", "No simple matches are known", "has no null and no error"):
         expect(opened.page.get_by_text(text)).to_be_visible()
+    for epsilon, matched in ((0.25, 1), (0.2499, 0), (0.2999, 1), (0.3, 2)):
+        set_epsilon(opened.page, epsilon)
+        expect(opened.page.locator(".story")).to_contain_text(f"{matched} of 12 neurons of seed 0")
+        expect(opened.page.locator(".story strong")).to_have_text(f"{fixed(100 * matched / 24, 1)} %")
     opened.assert_quiet()
 
 
