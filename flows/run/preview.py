@@ -17,7 +17,12 @@ from tasks.work import jobs
 # Resident bytes of a worker through which no network passes: Dask, NumPy, SciPy.
 _LIBRARIES = 125 * 2**20
 # Seconds of a run beside its stages where none was measured: starting, collecting, drawing.
-_AROUND = 15.0
+_AROUND = 7.0
+# Seconds of the command before and after the run: a server starts, and ends.
+_COMMAND = 8.0
+# Where networks were only timed: workers load what they need for them, and share processors and memory.
+_LOADING = 4.0
+_SHARED = 1.5
 # Seconds that a job takes beside its units, most of them in Prefect.
 _JOB_SECONDS = 0.1
 # Results that people read: a page, and text and numbers for each measure, match and pair.
@@ -131,7 +136,7 @@ def preview(prepared: Prepared, stages: Mapping[str, Foreseen], rates: Rates, wo
     return Preview(
         tuple(previews),
         _results_bytes(prepared, counts) - _results_bytes(prepared, before),
-        _AROUND if rates.around is None else rates.around,
+        _COMMAND + (_AROUND if rates.around is None else rates.around),
         measured=all(rates.factors.get(name) for name in lacking),
         workers=workers,
     )
@@ -149,6 +154,8 @@ def _of_stage(
     seconds = {name: _seconds(stage, group, costs[name], rates) for name, group in lacking.items()}
     cut = jobs(unit for group in lacking.values() for _, unit in group)
     takes = [sum(seconds[group[0].group] for group in job.groups) + _JOB_SECONDS for job in cut]
+    if stage.measure_pace is not None and not rates.factors.get(stage.name):
+        takes[:workers] = [one + _LOADING for one in takes[:workers]]
     return StagePreview(
         stage.name,
         sum(cost.written for cost in costs.values()),
@@ -163,7 +170,7 @@ def _seconds(stage: Stage, group: Sequence[tuple[Any, Unit]], cost: Cost, rates:
     factor = rates.factor(stage.name, group[0][1].pace)
     if factor is not None:
         return said * factor
-    return said if cost.seconds is None else cost.seconds
+    return said if cost.seconds is None else _SHARED * cost.seconds
 
 
 def makespan(seconds: Sequence[float], workers: int) -> float:
