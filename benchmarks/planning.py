@@ -57,6 +57,7 @@ RECORDS: dict[str, Callable[[Unit], dict[str, Any]]] = {
     "profiles": lambda unit: {"digest": unit.key},
     "matches": lambda unit: {"digest": unit.key},
     "measures": lambda _: MEASURED,
+    "exemplars": lambda unit: {"digest": unit.key},
 }
 
 

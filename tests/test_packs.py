@@ -126,7 +126,7 @@ def test_a_pack_is_read_once_and_the_latest_stay(
     for artefact in (*first.values(), *second.values(), *first.values()):
         reading.read(artefact)
     assert reads == ["stage/first.safetensors", "stage/second.safetensors"]
-    monkeypatch.setattr(packs, "_KEPT_BYTES", 1)
+    monkeypatch.setattr(packs, "KEPT_BYTES", 1)
     reading = Packs(root)
     for artefact in (*first.values(), *second.values(), first["a"]):
         reading.read(artefact)

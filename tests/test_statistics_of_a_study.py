@@ -59,6 +59,7 @@ ALL = {
     "profiles": 2 * RESAMPLES,
     "matches": 2,
     "measures": 3,
+    "exemplars": 0,
 }
 
 

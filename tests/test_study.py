@@ -146,6 +146,7 @@ def test_status_tells_what_is_done_and_what_a_run_would_compute(digits_root: Pat
         "profiles": [48 * 2 * RESAMPLES, 0],
         "matches": [240 * 2, 48 * 2],
         "measures": [48 * (5 * AT_EPSILON + OTHERS), 48 * AT_EPSILON],
+        "exemplars": [48, 0],
     }
 
 

@@ -93,7 +93,7 @@ def test_float16_keeps_half_the_bytes(root: Root) -> None:
 def test_writing_waits_for_room_keeps_its_order_and_stops_at_the_first_error(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(writing, "_WAITING_BYTES", 100)
+    monkeypatch.setattr(writing, "WAITING_BYTES", 100)
     gate, done, started = threading.Event(), [], threading.Event()
 
     def work(values: np.ndarray) -> None:
@@ -132,7 +132,7 @@ def test_writing_waits_for_room_keeps_its_order_and_stops_at_the_first_error(
 
 
 def test_what_is_larger_than_the_room_waits_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(writing, "_WAITING_BYTES", 10)
+    monkeypatch.setattr(writing, "WAITING_BYTES", 10)
     done: list[int] = []
     with BackgroundWriter() as background:
         for number in range(5):
