@@ -6,13 +6,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import torch
 import yaml
 from conftest import DIGITS, TINY, Environment, computed
 from hypothesis import given
 from hypothesis import strategies as st
 from in_process import spanmatch_here
 from pipeline import write
+from torch import nn
 
 from flows.command import review
 from flows.command.status import status
@@ -25,6 +28,7 @@ from flows.run.preview import Preview, makespan, preview, with_paces
 from flows.run.rates import Rates, keep_rates, read_rates, this_machine
 from flows.study.model import Study
 from spanmatch import networks
+from spanmatch.networks import timing
 from spanmatch.networks.recipe import Recipe
 from storage.folder import Folder
 from storage.root import Root
@@ -232,6 +236,28 @@ def test_a_network_is_timed_by_what_training_and_passing_do() -> None:
     assert {one.weights for one in (passing, trained, fewer, judged)} == {weights}
     assert 0 < passing.seconds < judged.seconds < trained.seconds
     assert fewer.seconds < trained.seconds
+
+
+class Endless(nn.Module):
+    """Gives minus infinity at positions that are none of the mask's."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.line = nn.Linear(6, 4)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.log(torch.relu(self.line(x)) * 0).repeat_interleave(2, dim=1)
+
+
+def test_a_network_is_timed_whatever_its_last_layer_gives(monkeypatch: pytest.MonkeyPatch) -> None:
+    inputs = np.ones((3, 5, 6), np.float32)
+    samples = networks.Samples(
+        inputs=inputs, labels=np.zeros(3, np.int64), ids=tuple("abc"), mask=np.ones((3, 5), bool)
+    )
+    monkeypatch.setattr(timing, "build", lambda *_: Endless())
+    cost = networks.pass_cost("endless", 1, networks.Dataset("made", None, samples, 2))
+    assert cost.seconds > 0
+    assert cost.weights == 4 * (6 * 4 + 4)
 
 
 def test_an_hour_is_shown_as_such() -> None:

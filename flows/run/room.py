@@ -14,7 +14,7 @@ from tasks.foreseeing import moments_bytes, statistic_bytes
 from tasks.profiles import gram_memory
 from tasks.wanted import Wanted
 
-_MEMORY_SHARE = 0.8  # of a worker's, from which on Dask gives it no more to do
+_MEMORY_SHARE = 0.95  # of a worker's, from which on Dask ends it
 _SMALL_BYTES = 2**31  # of a worker: its libraries, and what stages hold in memory at most
 _GIGABYTE = 1e9
 
